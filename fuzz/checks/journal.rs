@@ -11,10 +11,11 @@ use consorcio::journal::format::{
     Salt,
 };
 use consorcio::journal::{
-    Appender, Disk, JournalError, MemDisk, Options, Reader, Recovered, Replica, Sizes, dump, open,
+    Appender, Disk, JournalError, JournalOptions, JournalReader, MemDisk, Recovered, Replica,
+    SegmentSizes, dump, open,
 };
 use consorcio::wire::Reason;
-use consorcio::wire::token::{Digest, Verdict};
+use consorcio::wire::token::{Digest, Vote};
 use std::sync::{Arc, LazyLock};
 
 const ID: [u8; 16] = *b"a fuzzed journal";
@@ -61,7 +62,7 @@ static BASES: LazyLock<Vec<BaseJournal>> = LazyLock::new(|| {
     ]
 });
 
-fn base(last: Seq, options: &Options, in_order: bool) -> BaseJournal {
+fn base(last: Seq, options: &JournalOptions, in_order: bool) -> BaseJournal {
     let disk = MemDisk::new();
     let (mut appender, ..) = try_open(&disk, options.clone()).expect("a new disk opens");
     let mut count = 1;
@@ -76,14 +77,14 @@ fn base(last: Seq, options: &Options, in_order: bool) -> BaseJournal {
     BaseJournal { disk, last }
 }
 
-fn options(snapshot_after_segments: u64) -> Options {
-    Options {
-        sizes: Sizes::all(1024),
+fn options(snapshot_after_segments: u64) -> JournalOptions {
+    JournalOptions {
+        sizes: SegmentSizes::all(1024),
         snapshot_after_segments,
         replica: Some(Arc::new(|| Box::new(Applied::default()))),
         threads: false,
         new_id: Some(ID),
-        ..Options::default()
+        ..JournalOptions::default()
     }
 }
 
@@ -303,8 +304,8 @@ impl Replica for Applied {
 
 fn try_open(
     disk: &MemDisk,
-    options: Options,
-) -> Result<(Appender, Reader, Recovered, Applied), JournalError> {
+    options: JournalOptions,
+) -> Result<(Appender, JournalReader, Recovered, Applied), JournalError> {
     let mut log = Applied::default();
     let (appender, reader, recovered) = open(Arc::new(disk.clone()), options, &mut log)?;
     Ok((appender, reader, recovered, log))
@@ -339,7 +340,7 @@ fn record(n: u64) -> Record {
         2 => Record::Decided {
             tx: tx(n),
             own: OwnVote {
-                verdict: Verdict::Ok,
+                vote: Vote::Ok,
                 time: Time(7),
                 digest: Some(Digest::of(&n.to_le_bytes())),
             },

@@ -12,14 +12,14 @@ use consorcio::bank::io::{
 };
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
-use consorcio::commit::message::Asked;
+use consorcio::commit::message::RequestKey;
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::limits::ANSWER_WITHIN_MS;
 use consorcio::wire::Reason;
 use consorcio::wire::codec::Lines;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{self, Local, Read, Request};
-use consorcio::wire::token::{Said, Seal, Token, Verdict};
+use consorcio::wire::token::{Seal, Token, TokenKind, Vote};
 use consorcio::wire::transaction::{Action, Flow, Op, Transaction};
 use make::{bank, transaction, withdrawals};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,7 @@ struct FuzzedBank {
     replies: Vec<Outgoing>,
     sends: Vec<Sending>,
     /// Questions that reached a peer and have no answer yet.
-    asked: Vec<(BankId, Asked)>,
+    asked: Vec<(BankId, RequestKey)>,
     up: BTreeSet<BankId>,
     slots: BTreeMap<u64, u64>,
     lives: u64,
@@ -177,7 +177,7 @@ impl FuzzedBank {
                                 let time = Time(token.time.0 + 1);
                                 token = self.identity.seal.token(
                                     token.bank,
-                                    token.said,
+                                    token.kind,
                                     &tx,
                                     token.digest,
                                     time,
@@ -254,27 +254,33 @@ impl FuzzedBank {
         let reason = *bytes.pick(&Reason::ALL);
         let said = bytes.below(12);
         let reply = match said {
-            0..=2 => Some(Reply::Ok(tx.clone(), self.peer_token(peer, Verdict::Ok, &tx, bytes))),
+            0..=2 => Some(Reply::Ok(tx.clone(), self.peer_token(peer, Vote::Ok, &tx, bytes))),
             3 => {
-                let token = self.peer_token(peer, Verdict::No, &tx, bytes);
+                let token = self.peer_token(peer, Vote::No, &tx, bytes);
                 Some(Reply::Nok(tx, token, reason, "no".to_owned()))
             }
             4 | 5 => {
-                let token = self.peer_token(peer, Verdict::Ok, &tx, bytes);
+                let token = self.peer_token(peer, Vote::Ok, &tx, bytes);
                 let time = Time(token.time.0 + i64::from(bytes.byte()) - 8);
-                let said = self.identity.seal.token(peer, Said::Committed, &tx, token.digest, time);
+                let said =
+                    self.identity.seal.token(peer, TokenKind::Committed, &tx, token.digest, time);
                 Some(Reply::Committed(tx, time, token, Some(said).filter(|_| bytes.flag())))
             }
             6 => Some(Reply::Aborted(
                 tx.clone(),
-                self.peer_token(peer, Verdict::No, &tx, bytes),
+                self.peer_token(peer, Vote::No, &tx, bytes),
                 reason,
                 None,
             )),
             7 => {
-                let token = self.peer_token(peer, Verdict::Ok, &tx, bytes);
-                let said =
-                    self.identity.seal.token(peer, Said::Aborted, &tx, token.digest, token.time);
+                let token = self.peer_token(peer, Vote::Ok, &tx, bytes);
+                let said = self.identity.seal.token(
+                    peer,
+                    TokenKind::Aborted,
+                    &tx,
+                    token.digest,
+                    token.time,
+                );
                 Some(Reply::Aborted(tx, token, reason, Some(said)))
             }
             8 => Some(Reply::Doubt(tx, "not known yet".to_owned())),
@@ -290,24 +296,18 @@ impl FuzzedBank {
     }
 
     /// A vote of a peer; mostly on the bytes that this bank was shown.
-    fn peer_token(
-        &self,
-        peer: BankId,
-        verdict: Verdict,
-        tx: &TxId,
-        bytes: &mut Bytes<'_>,
-    ) -> Token {
+    fn peer_token(&self, peer: BankId, verdict: Vote, tx: &TxId, bytes: &mut Bytes<'_>) -> Token {
         let kind = bytes.byte();
         let digest = match self.shown.get(tx) {
             Some(shown) if kind < 0xe0 => Some(*shown.digest()),
-            Some(_) | None if verdict == Verdict::No && kind & 1 == 0 => None,
+            Some(_) | None if verdict == Vote::No && kind & 1 == 0 => None,
             Some(_) | None => Some(*transaction(bytes).digest()),
         };
         let time = Time(self.now.wall_us + 1_000 * (i64::from(bytes.byte()) - 128));
         self.identity.seal.token(peer, verdict, tx, digest, time)
     }
 
-    fn answered(&mut self, peer: BankId, asked: Asked, reply: Option<Reply>) {
+    fn answered(&mut self, peer: BankId, asked: RequestKey, reply: Option<Reply>) {
         let past = self.past_of(&asked.tx);
         self.input(&Input::Answer { peer, asked, reply, past });
     }
@@ -317,7 +317,7 @@ impl FuzzedBank {
         let (lost, kept) =
             std::mem::take(&mut self.asked).into_iter().partition(|(other, _)| *other == peer);
         self.asked = kept;
-        let lost: Vec<(BankId, Asked)> = lost;
+        let lost: Vec<(BankId, RequestKey)> = lost;
         lost.into_iter().for_each(|(_, asked)| self.answered(peer, asked, None));
         self.up.remove(&peer);
         self.input(&Input::PeerDown(peer));

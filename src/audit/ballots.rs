@@ -36,12 +36,12 @@ struct Drove {
 #[derive(Debug, Clone, Copy)]
 struct Cast {
     bank: BankId,
-    vote: Vote,
+    vote: BallotVote,
     end: Option<BallotEnd>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Vote {
+enum BallotVote {
     Ok {
         time: Time,
         digest: Digest,
@@ -91,7 +91,7 @@ impl Ballots {
                 self.vote(tx, bank, ok(*time, transaction), None)
             }
             Record::Voted { tx, refusal: Some(_), .. } | Record::Refused { tx, .. } => {
-                self.vote(tx, bank, Vote::No, None)
+                self.vote(tx, bank, BallotVote::No, None)
             }
             Record::Executed { tx, time, committed, transaction, .. } => {
                 self.vote(tx, bank, ok(*time, transaction), Some(BallotEnd::Committed(*committed)))
@@ -177,7 +177,7 @@ impl Ballots {
         &mut self,
         tx: &TxId,
         bank: BankId,
-        vote: Vote,
+        vote: BallotVote,
         end: Option<BallotEnd>,
     ) -> Result<(), String> {
         let casts = self.of.entry(tx.clone()).or_default();
@@ -196,16 +196,16 @@ impl Ballots {
         let cast =
             self.of.get_mut(tx).and_then(|casts| casts.iter_mut().find(|cast| cast.bank == bank));
         match cast {
-            Some(Cast { vote: Vote::Ok { .. }, end: open @ None, .. }) => {
+            Some(Cast { vote: BallotVote::Ok { .. }, end: open @ None, .. }) => {
                 *open = Some(end);
                 Ok(())
             }
-            Some(Cast { vote: Vote::Ok { .. }, end: Some(before), .. }) => Err(format!(
+            Some(Cast { vote: BallotVote::Ok { .. }, end: Some(before), .. }) => Err(format!(
                 "bank {bank} decides {tx} a second time: {} before, {} now",
                 before.word(),
                 end.word()
             )),
-            Some(Cast { vote: Vote::No, .. }) => {
+            Some(Cast { vote: BallotVote::No, .. }) => {
                 Err(format!("bank {bank} has {} {tx}, which it refused", end.word()))
             }
             None => Err(format!("bank {bank} has {} {tx}, on which it never voted", end.word())),
@@ -219,7 +219,7 @@ impl Ballots {
         for (tx, casts) in &self.of {
             let mut groups: Vec<Group> = Vec::new();
             for cast in casts {
-                if let Vote::Ok { digest, named, outside, .. } = cast.vote
+                if let BallotVote::Ok { digest, named, outside, .. } = cast.vote
                     && groups.iter().all(|group| group.digest != digest)
                 {
                     groups.push(Group { digest, named, outside });
@@ -242,9 +242,9 @@ impl Ballots {
     fn judge_drove(&self, drove: &Drove, faults: &mut Vec<Violation>) {
         let Drove { bank, tx, digest, told } = drove;
         for cast in self.of.get(tx).into_iter().flatten() {
-            let same = matches!(cast.vote, Vote::Ok { digest: of, .. } if of == *digest);
+            let same = matches!(cast.vote, BallotVote::Ok { digest: of, .. } if of == *digest);
             let ends = match (told, cast.vote, cast.end) {
-                (BallotEnd::Committed(_), Vote::No, _) => Some("refused"),
+                (BallotEnd::Committed(_), BallotVote::No, _) => Some("refused"),
                 (_, _, Some(end)) if same && end != *told => Some(end.word()),
                 (BallotEnd::Committed(_) | BallotEnd::Aborted, ..) => None,
             };
@@ -260,8 +260,8 @@ impl Ballots {
     }
 }
 
-fn ok(time: Time, transaction: &Transaction) -> Vote {
-    Vote::Ok {
+fn ok(time: Time, transaction: &Transaction) -> BallotVote {
+    BallotVote::Ok {
         time,
         digest: *transaction.digest(),
         named: transaction.banks(),
@@ -272,9 +272,9 @@ fn ok(time: Time, transaction: &Transaction) -> Vote {
 impl Cast {
     fn word(&self) -> &'static str {
         match (self.vote, self.end) {
-            (Vote::No, _) => "refused",
-            (Vote::Ok { .. }, None) => "OK",
-            (Vote::Ok { .. }, Some(end)) => end.word(),
+            (BallotVote::No, _) => "refused",
+            (BallotVote::Ok { .. }, None) => "OK",
+            (BallotVote::Ok { .. }, Some(end)) => end.word(),
         }
     }
 }

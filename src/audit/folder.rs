@@ -11,7 +11,7 @@ use consorcio_core::ids::{BankId, RegisterKey, RegisterValue, Time, TxId};
 use consorcio_core::limits::OUTCOMES_IN_MEMORY_MIN;
 use consorcio_core::wire::token::Seal;
 use consorcio_core::wire::transaction::{Action, Flow, Transaction};
-use consorcio_journal::{FileDisk, JournalError, Scan, Scanned};
+use consorcio_journal::{FileDisk, JournalError, JournalScan, Scanned};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl Folder {
     /// When the folder can't be read, or holds no journal.
     pub(crate) fn replay(
         &mut self,
-        scan: &mut Scan<'_>,
+        scan: &mut JournalScan<'_>,
         ballots: &mut Ballots,
         faults: &mut Vec<Violation>,
     ) -> Result<(), FolderFault> {

@@ -13,7 +13,7 @@ use super::folder::{self, Folder, FolderFault};
 use super::violation::Violation;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::ids::{BankId, BankSet, RegisterKey, Time};
-use consorcio_journal::{FileDisk, JournalError, Scan, Scanned};
+use consorcio_journal::{FileDisk, JournalError, JournalScan, Scanned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -87,7 +87,7 @@ pub fn prove(paths: &[PathBuf]) -> Result<Proof, FolderFault> {
         folders.extend(journals_in(path)?.iter().map(|path| Folder::new(path)));
     }
     let disks: Vec<FileDisk> = folders.iter().map(Folder::disk).collect();
-    let mut scans: Vec<Scan<'_>> = disks.iter().map(|disk| Scan::new(disk)).collect();
+    let mut scans: Vec<JournalScan<'_>> = disks.iter().map(|disk| JournalScan::new(disk)).collect();
     let mut ballots = Ballots::default();
     let mut violations = Vec::new();
     for (folder, scan) in folders.iter_mut().zip(&mut scans) {
@@ -136,7 +136,7 @@ fn refuse_twins(folders: &[Folder]) -> Result<(), FolderFault> {
 /// What was written since the replay, votes only.
 fn read_on(
     folder: &Folder,
-    scan: &mut Scan<'_>,
+    scan: &mut JournalScan<'_>,
     ballots: &mut Ballots,
     violations: &mut Vec<Violation>,
 ) -> Result<(), FolderFault> {

@@ -9,7 +9,7 @@ use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::wire::answer::PendingAnswer;
 use consorcio_core::wire::claims::{Claim, Refusal};
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::token::{Digest, Said};
+use consorcio_core::wire::token::{Digest, TokenKind};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -127,8 +127,8 @@ fn says(answer: &AnswerOf<Reply>) -> (&'static str, Tone, String) {
         Err(failure) => (failure.state(), Tone::Bad, failure.to_string()),
         Ok(Reply::Committed(_, time, _, _)) => ("committed", Tone::Good, utc(*time)),
         Ok(Reply::Aborted(_, token, reason, _)) => {
-            let by = if token.said == Said::Aborted { "aborted at bank" } else { "bank" };
-            let words = if token.said == Said::Aborted { "" } else { " refused" };
+            let by = if token.kind == TokenKind::Aborted { "aborted at bank" } else { "bank" };
+            let words = if token.kind == TokenKind::Aborted { "" } else { " refused" };
             ("aborted", Tone::Bad, format!("{by} {}{words}: {reason}", token.bank))
         }
         Ok(Reply::Ok(..)) => ("undecided", Tone::Open, String::new()),

@@ -1,7 +1,7 @@
 //! The events of a client, for a step log of its caller.
 
 use consorcio_core::commit::coordinator::Verdict;
-use consorcio_core::commit::message::{Asked, Message};
+use consorcio_core::commit::message::{Message, RequestKey};
 use consorcio_core::ids::{BankId, BankSet, TxId};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
@@ -34,7 +34,7 @@ pub enum ClientEvent<'a> {
     /// A message of a driver is about to be sent.
     Sent(BankId, &'a Message, RequestNumber),
     /// The reply to a message of a driver was received.
-    Answered(BankId, &'a Asked, &'a Reply, RequestNumber),
+    Answered(BankId, &'a RequestKey, &'a Reply, RequestNumber),
     /// Another request is about to be sent.
     Asked(BankId, &'a Request, RequestNumber),
     /// The reply to another request was received.

@@ -1,7 +1,6 @@
-//! Names of things: each type exists only if its text is legal, so that the core takes no raw
-//! string.
+//! Validated names: a value of each type is a legal name, so the core takes no raw strings.
 //!
-//! All of them are compared as bytes and kept inline when short.
+//! All of them are compared as bytes, and stored inline if short.
 
 pub mod fit;
 
@@ -12,23 +11,23 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
-/// Why a text is not a legal name. The text says which name and what it may be.
+/// Why a text is not a legal name, with the kind of name and its rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {rule}")]
 pub struct BadName {
-    /// The kind of name.
+    /// The kind of the name.
     pub what: &'static str,
-    /// What it may be.
+    /// The rule for such names.
     pub rule: &'static str,
 }
 
-/// A bank's position in the consortium list, 0 to 15. Positions are for ever.
+/// A bank's position in the consortium list, 0 to 15. A position never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct BankId(u8);
 
 impl BankId {
-    /// The bank at `position`, if there can be one.
+    /// The bank at `position`; `None` if there can't be one.
     pub fn new(position: usize) -> Option<BankId> {
         u8::try_from(position).ok().filter(|p| usize::from(*p) < BANKS_MAX).map(BankId)
     }
@@ -79,19 +78,19 @@ impl BankSet {
         BankSet(self.0 | 1 << bank.0)
     }
 
-    /// This set but for `bank`.
+    /// This set without `bank`.
     #[must_use]
     pub fn without(self, bank: BankId) -> BankSet {
         BankSet(self.0 & !(1 << bank.0))
     }
 
-    /// Those of this set that are not in `other`.
+    /// The banks of this set that are not in `other`.
     #[must_use]
     pub fn minus(self, other: BankSet) -> BankSet {
         BankSet(self.0 & !other.0)
     }
 
-    /// Is `bank` in it?
+    /// Whether `bank` is in it.
     pub fn has(self, bank: BankId) -> bool {
         self.0 & 1 << bank.0 != 0
     }
@@ -106,7 +105,7 @@ impl BankSet {
         usize::try_from(self.0.count_ones()).unwrap_or(0)
     }
 
-    /// Its banks in the order of their positions.
+    /// Its banks, in order of position.
     pub fn iter(self) -> impl Iterator<Item = BankId> {
         (0..16u8).map(BankId).filter(move |bank| self.has(*bank))
     }
@@ -126,10 +125,10 @@ macro_rules! name {
         pub struct $name(CompactString);
 
         impl $name {
-            /// The name, if `text` is a legal one.
+            /// The name, if `text` is legal.
             ///
             /// # Errors
-            /// When it is not; the error says what it may be.
+            /// If it is not; the error has the rule.
             pub fn new(text: &str) -> Result<Self, BadName> {
                 let legal: fn(&str) -> bool = $legal;
                 if legal(text) {
@@ -139,7 +138,7 @@ macro_rules! name {
                 }
             }
 
-            /// The id as it stands on the wire.
+            /// The name as text, as on the wire.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -153,7 +152,7 @@ macro_rules! name {
             }
         }
 
-        /// Its text, without a copy of it.
+        /// Serialized as its text, without a copy.
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
@@ -245,10 +244,10 @@ fn is_word(text: &str) -> bool {
 pub struct Time(pub i64);
 
 impl Time {
-    /// The greatest time there can be: JSON carries whole numbers exactly up to 2^53.
+    /// The last possible time: JSON carries whole numbers exactly up to 2^53.
     pub const MAX: Time = Time((1 << 53) - 1);
-    /// The last time at which a bank grants anything, a day before that: what was granted by then
-    /// can end in time, and refusals have times of their own.
+    /// The last time at which a bank votes OK, a day before `MAX`: transactions that are prepared
+    /// by then can still be decided, and refusals can have later times.
     pub(crate) const LAST_GRANT: Time = Time(Time::MAX.0 - 24 * 3_600 * 1_000_000);
 }
 

@@ -1,11 +1,12 @@
 //! The pure core of a bank: inputs and times come in, records and messages come out.
 //!
-//! Nothing here reads a clock or touches a file, a socket, a thread or randomness, and nothing here
-//! iterates a map whose order is not defined: the same inputs give the same records. Cargo enforces
-//! most of it, for no crate that does I/O is among the dependencies.
+//! Nothing here reads a clock, or uses a file, a socket, a thread or randomness, and nothing
+//! iterates over a map without a defined order: the same inputs give the same records. Cargo
+//! enforces most of that, because no dependency does I/O.
 //!
-//! From the bottom up: `money`, `ids` and `limits`; `wire`, the text of the protocol; `commit`, who
-//! proves and who coordinates; `ledger`, the accounts; `bank`, which decides with them.
+//! From the bottom up: `money`, `ids`, `limits` and `clock`; `wire`, the text of the protocol;
+//! `commit`, the proofs and the coordinator; `ledger`, the accounts; `bank`, which decides with all
+//! of them.
 
 #![warn(unreachable_pub)]
 

@@ -1,7 +1,7 @@
 //! Every bound of the program, in one place.
 //!
-//! What is past a bound meets a clear refusal or back-pressure, never an unbounded queue. Times
-//! carry their unit as the last word of the name.
+//! Past a bound the answer is a clear refusal or back-pressure, never an unbounded queue. The last
+//! word of a name is its unit.
 
 mod sessions;
 mod tools;
@@ -9,328 +9,324 @@ mod tools;
 pub use sessions::*;
 pub use tools::*;
 
-/// Longest line on the wire, requests and replies alike, its `\n` included.
+/// The longest line on the wire, for requests and replies, including its `\n`.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
-/// What a list may take of a line, with room for the verb, what is beside the list, and `next`.
+/// The part of a line that a list may use; the rest is for the verb, other fields, and `next`.
 pub const LIST_BYTES_MAX: usize = LINE_BYTES_MAX - 2_048;
-/// What a refusal quotes of a word that it does not take.
+/// How much of a bad word a refusal quotes.
 pub const QUOTED_BYTES_MAX: usize = 40;
-/// Longest account number, register key and client kind.
+/// The longest account number, register key and client kind.
 pub const NAME_BYTES_MAX: usize = 64;
-/// Longest value of a register.
+/// The longest value of a register.
 pub const REGISTER_VALUE_BYTES_MAX: usize = 256;
-/// Longest name of a client.
+/// The longest name of a client.
 pub const CLIENT_NAME_BYTES_MAX: usize = 200;
-/// Longest id of a transaction, chosen by its driver.
+/// The longest id of a transaction, which its driver chooses.
 pub const TX_ID_BYTES_MAX: usize = 64;
-/// Most operations in one transaction.
+/// The most operations in one transaction.
 pub const OPS_MAX: usize = 64;
-/// Most places in a consortium.
+/// The most positions in a consortium.
 pub const BANKS_MAX: usize = 16;
-/// Most holders of one account.
+/// The most holders of one account.
 pub const HOLDERS_MAX: usize = 2;
-/// Most tokens that one COMMIT or ABORT carries: one a bank.
+/// The most tokens in one COMMIT or ABORT: one for each bank.
 pub const TOKENS_MAX: usize = BANKS_MAX;
 
-/// Longest patience a transaction may ask for.
+/// The longest patience that a transaction may have.
 pub const PATIENCE_MS_MAX: u32 = 300_000;
-/// An outside coordinator that has not voted on its transaction for this long is taken to refuse
-/// it.
+/// An outside coordinator that has not voted for this long counts as refusing.
 pub const OUTSIDE_VOTE_MS_MAX: u64 = 300_000;
-/// A bank asks the others about an undecided transaction once it is this old.
+/// A bank asks the others about an undecided transaction after this time.
 pub const RESOLVE_AFTER_MS: u64 = 3_000;
-/// A driver gives up on a silent bank after this long.
+/// A driver sends ABORT to a silent bank after this time.
 pub const VOTE_TIMEOUT_MS: u64 = 2_000;
-/// `cliente` gives a bank this long to connect and to answer, unless `--timeout` says otherwise; to
-/// what a bank may wait for itself, `ANSWER_WITHIN_MS` more.
+/// The time that `cliente` gives a bank to connect and to answer, unless `--timeout` sets another.
+/// Requests that make the bank wait get `ANSWER_WITHIN_MS` more.
 pub const CLIENT_TIMEOUT_MS: u64 = 2_000;
-/// A bank that did not answer a client in time is asked within this time whether its disk hangs.
+/// The time to find out whether the disk of a bank hangs that did not answer a client.
 pub const CLIENT_WHY_MS_MAX: u64 = 1_000;
-/// Characters that a client quotes of an answer which it can't read.
+/// How many characters a client quotes of an answer that it can't read.
 pub const CLIENT_QUOTED_CHARS_MAX: usize = 60;
-/// Connections to one bank that a client keeps for later, unless told otherwise.
+/// How many idle connections to one bank a client keeps, by default.
 pub const CLIENT_IDLE_CONNECTIONS_MAX: usize = 4;
-/// Accounts that a load generator opens at once at a bank: two requests each, within
+/// How many accounts a load generator opens at once at a bank: two requests each, within
 /// `SESSION_REQUESTS_MAX`.
 pub const LOAD_SETUP_TOGETHER: u32 = 256;
-/// A client of a load generator looks this often whether something is overdue.
+/// How often a client of a load generator checks for overdue replies.
 pub const LOAD_TICK_MS: u64 = 100;
-/// A load generator gives up a bank that answers nothing for this long while it prepares or checks.
+/// A load generator gives up on a bank that is silent for this long during setup or checks.
 pub const LOAD_SILENCE_MS_MAX: u64 = 10_000;
-/// A reply that needs other banks, a lock or a cut comes within this time.
+/// The time within which a reply comes that needs other banks, a lock or a cut.
 pub const ANSWER_WITHIN_MS: u64 = 3_000;
-/// Over HTTP a commit is told once the other banks have heard of it, but no later than this after
-/// its verdict.
-pub const COMMIT_HEARD_MS_MAX: u64 = 500;
-/// Over HTTP a read waits this long, at most, for outcomes that the bank is asking the others for.
+/// HTTP delays COMMITTED until the other banks have acknowledged the commit, but at most for this
+/// time after the verdict.
+pub const COMMIT_ACKNOWLEDGED_MS_MAX: u64 = 500;
+/// HTTP delays a read for outcomes that the bank is asking for, at most for this time.
 pub const READ_WAITS_MS_MAX: u64 = 250;
-/// A PREPARE or EXECUTE that waited this long before it was first decided is voted NOK `limit`.
+/// A PREPARE or EXECUTE that waited this long before its first decision gets a NOK `limit`.
 pub const QUEUE_WAIT_MS_MAX: u64 = 500;
-/// A record that no reply waits for is synced within this time.
+/// The time within which a record is synced that no reply waits for.
 pub const LAZY_SYNC_MS_MAX: u64 = 5;
-/// A step of the wall clock ahead that is followed at once.
+/// The largest step ahead of the wall clock that is followed at once.
 pub const CLOCK_STEP_US_MAX: i64 = 1_000_000;
-/// A larger one is caught up where it is at most this; what is more is not followed until a
+/// The largest jump ahead of the wall clock that is caught up; a larger one is ignored until a
 /// restart.
 pub const CLOCK_FOLLOWED_US_MAX: i64 = 24 * 3_600 * 1_000_000;
-/// Catching up, a bank's clock runs so many times as fast.
+/// While it catches up, a bank's clock runs so many times as fast ...
 pub const CLOCK_CATCH_UP_RATE: i64 = 60;
-/// ... by at most this much time that passed between two readings.
+/// ... for at most this much time between two readings.
 pub const CLOCK_READ_EVERY_US_MAX: i64 = 10_000_000;
-/// A bank starts by a wall clock that shows at most this much more than the newest time in its
-/// journal: 400 days.
+/// A bank starts with a wall clock at most this far past the newest time in its journal: 400 days
+/// ...
 pub const CLOCK_UNUSED_US_MAX: i64 = 400 * 24 * 3_600 * 1_000_000;
-/// ... and one with a new journal by a clock at most this far past the release of its version: 20
-/// years.
+/// ... and a bank with a new journal at most this far past the release of its version: 20 years.
 pub const CLOCK_NEW_JOURNAL_US_MAX: i64 = 20 * 365 * 24 * 3_600 * 1_000_000;
-/// Commit times that are further than this from the wall clock are told.
-pub const CLOCK_TOLD_US_MIN: i64 = CLOCK_STEP_US_MAX;
-/// A SNAPSHOT without a proof moves no clock further than this past the wall clock.
+/// Commit times that are further than this from the wall clock are reported.
+pub const CLOCK_REPORTED_US_MIN: i64 = CLOCK_STEP_US_MAX;
+/// A SNAPSHOT without a reading moves no clock further than this past the wall clock.
 pub const SNAPSHOT_AHEAD_MS_MAX: u64 = 1_000;
-/// A bank keeps what it needs to answer a cut for this long.
+/// How long a bank keeps the history that cuts need ...
 pub const CUT_KEPT_MS: u64 = 60_000;
-/// ... and in at most this much memory.
+/// ... and how much memory that may take.
 pub const CUT_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// What is older is given up this often.
+/// How often older history is dropped.
 pub const CUT_MARK_EVERY_US: u64 = 1_000_000;
 
-/// Questions under way to one peer.
+/// The most unanswered questions to one peer.
 pub const QUESTIONS_UNDER_WAY_MAX: usize = 512;
-/// First wait before a peer that could not be reached is dialled again.
+/// The first pause before an unreachable peer is dialled again ...
 pub const BACKOFF_MS_MIN: u64 = 50;
 /// ... and the longest.
 pub const BACKOFF_MS_MAX: u64 = 1_000;
-/// Each step of making a link, the connection and its two questions, comes within this time: so a
-/// lost SYN, which is sent again after a second, or a far bank does not keep a link from being
-/// made.
+/// The time for each step of opening a link: the connection, and two requests. So a SYN that is
+/// lost and sent again after a second, or a distant bank, does not prevent a link.
 pub const PEER_STEP_MS_MAX: u64 = 3_000;
-/// After a start, what concerns other banks waits so long for links to them.
+/// How long after a start requests that concern other banks wait for links ...
 pub const LINKS_WAIT_MS_MAX: u64 = 250;
-/// ... and at a bank with a new journal so long for the others to meet it, before it is answered
-/// that they have not.
+/// ... and, at a bank with a new journal, how long they wait for its introduction before they are
+/// refused.
 pub const INTRODUCTION_WAIT_MS_MAX: u64 = 500;
-/// Messages wait this long for a link that is being made; then they are answered with nothing until
-/// it is.
+/// How long messages wait for a link that is being opened; then they are answered with nothing.
 pub const PEER_DIAL_WAIT_MS_MAX: u64 = 1_000;
-/// At the end of the process what was sent over a link is answered within this time.
+/// The time for answers on links at the end of the process.
 pub const PEER_STOP_MS_MAX: u64 = 1_000;
-/// A link's round trip is measured this often.
+/// How often the round trip of a link is measured.
 pub const PEER_PING_MS: u64 = 1_000;
-/// A peer is told at most this often of a later vote of its own that this bank knows.
-pub const PEER_TELL_MS: u64 = 100;
-/// What is put together for one write to a peer.
+/// How often, at most, a peer is sent a later vote of its own that this bank knows.
+pub const PEER_NOTIFY_MS: u64 = 100;
+/// The most bytes in one write to a peer.
 pub const PEER_WRITE_BYTES_MAX: usize = 256 * 1024;
-/// Messages that wait for one peer's link before the oldest is dropped.
+/// How many messages wait for one peer's link; past it the oldest is dropped.
 pub const PEER_QUEUE_MAX: usize = 16_384;
-/// A peer that owes an answer for this long has its link closed.
+/// A link whose peer owes an answer for this long is closed.
 pub const PEER_SILENCE_MS_MAX: u64 = 3_000;
 
-/// Votes of a peer that it is shown at once: the newest known, and the newest known when the last
-/// link ended.
-pub const PEER_VOTES_SHOWN_MAX: usize = 2;
+/// How many votes of a peer are sent to it at once: the newest known, and the newest known when the
+/// last link ended.
+pub const PEER_VOTES_SENT_MAX: usize = 2;
 
-/// Sessions of one bank.
+/// The most sessions of one bank ...
 pub const SESSIONS_MAX: usize = 10_000;
-/// ... of which this many are kept for banks.
+/// ... of which this many are reserved for banks.
 pub const SESSIONS_FOR_BANKS: usize = 64;
-/// Connections that the kernel holds until they are accepted; it may allow fewer
+/// How many connections the kernel queues until they are accepted; it may allow fewer
 /// (net.core.somaxconn).
 pub const LISTEN_BACKLOG: u32 = 4_096;
-/// Unanswered input of one session.
+/// The unanswered input of one session.
 pub const SESSION_INPUT_BYTES_MAX: usize = 1024 * 1024;
-/// Unread output of one session.
+/// The unread output of one session.
 pub const SESSION_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
-/// Unanswered requests of one session.
+/// The unanswered requests of one session.
 pub const SESSION_REQUESTS_MAX: usize = 1_024;
-/// Input and output of all sessions together.
+/// The input and output of all sessions together.
 pub const SESSIONS_BYTES_MAX: usize = 512 * 1024 * 1024;
-/// A session that has not taken its replies for this long is closed.
+/// A session that has not read its replies for this long is closed.
 pub const SESSION_UNREAD_MS_MAX: u64 = 30_000;
-/// A session that has sent nothing for this long is closed while all places are taken.
+/// A session that has sent nothing for this long is evicted while the session table is full.
 pub const SESSION_IDLE_MS_MAX: u64 = 300_000;
 
-/// HTTP connections of one bank.
+/// The HTTP connections of one bank.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
-/// Requests to the bank that HTTP has under way; the next ones wait.
-pub const HTTP_ASKS_MAX: usize = 1_024;
-/// Lists of the whole bank that HTTP makes at once: each may take much memory.
+/// The unanswered requests of HTTP to its bank; further ones wait.
+pub const HTTP_REQUESTS_MAX: usize = 1_024;
+/// How many lists of the whole bank HTTP builds at once, since each may take much memory.
 pub const HTTP_LISTS_MAX: usize = 4;
-/// Lists that are made and not read yet, in bytes together; past it the oldest are given up.
+/// The memory of lists that are built and not read yet; past it the oldest are dropped ...
 pub const HTTP_UNREAD_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// ... and each must be taken within this time.
+/// ... and each must be read within this time.
 pub const HTTP_LIST_MS_MAX: u64 = 60_000;
-/// Pages of one bank that follow it live at once.
+/// How many pages of one bank can subscribe to events at once ...
 pub const HTTP_STREAMS_MAX: usize = 256;
-/// ... of which so many for one name or address of the bank, asked for from one address.
+/// ... of which so many for one host name, from one address.
 pub const HTTP_STREAMS_OF_HOST_MAX: usize = 32;
-/// The body of an HTTP request.
+/// The longest body of an HTTP request.
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
-/// The head of an HTTP request: its first line and all headers.
+/// The longest head of an HTTP request: its first line and all headers.
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
-/// The value of `Idempotency-Key`.
+/// The longest value of `Idempotency-Key`.
 pub const HTTP_KEY_BYTES_MAX: usize = 255;
-/// Attempts under one key, where those before were refused for passing reasons.
+/// How many attempts under one key are made, if earlier ones were refused for temporary reasons.
 pub const HTTP_KEY_ATTEMPTS_MAX: u32 = 32;
-/// Undecided transactions on one page of a list.
+/// How many undecided transactions one page lists.
 pub const HTTP_PENDING_PAGE_MAX: usize = 100;
-/// Headers of an HTTP request.
+/// The most headers of an HTTP request.
 pub const HTTP_HEADERS_MAX: usize = 64;
-/// The head of an HTTP request comes within this time, or its connection is closed; so is one that
-/// is idle.
+/// The time for the head of an HTTP request; then its connection is closed, as is an idle one ...
 pub const HTTP_HEAD_MS_MAX: u64 = 10_000;
-/// ... and so does its body.
+/// ... and the time for its body.
 pub const HTTP_BODY_MS_MAX: u64 = 10_000;
-/// An HTTP connection that has not taken a byte of its response for this long is closed.
+/// An HTTP connection that has not read a byte of its response for this long is closed.
 pub const HTTP_UNREAD_MS_MAX: u64 = 30_000;
-/// Another bank that HTTP asks over a line answers within this time.
+/// The time for another bank to answer HTTP over a line.
 pub const HTTP_LINE_MS_MAX: u64 = 3_500;
-/// A request over HTTP waits so long for the bank, at most.
+/// How long a request over HTTP waits for the bank in total.
 pub const HTTP_ANSWER_MS_MAX: u64 = 5_000;
-/// Prometheus waits so long for the bank's figures; what is not told by then is left out.
+/// How long Prometheus waits for the bank's figures; later ones are left out.
 pub const HTTP_METRICS_MS_MAX: u64 = 1_000;
 /// A bank that does not answer within this time is not ready.
 pub const HTTP_READY_MS_MAX: u64 = 2_000;
-/// Who was answered 503 or 504 may ask again after this.
+/// The `Retry-After` of a 503 or 504.
 pub const HTTP_RETRY_AFTER_S: u16 = 5;
-/// At the end of the process HTTP requests under way are answered within this time.
+/// The time for unanswered HTTP requests at the end of the process.
 pub const HTTP_SHUTDOWN_MS_MAX: u64 = 4_000;
 
-/// Requests that wait for the bank's writer.
+/// How many requests wait for the bank's writer.
 pub const QUEUE_MAX: usize = 16_384;
-/// Records in one batch.
+/// The most records in one batch.
 pub const BATCH_RECORDS_MAX: usize = 4_096;
-/// Bytes in one batch.
+/// The most bytes in one batch.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
-/// What one decision takes on of work that grows with what others left behind, such as the
-/// transactions of a session that ended or the timers that are due: so many things, each of which
-/// makes one record at most. The rest follows in later decisions.
+/// How many items one decision processes whose number others determine, such as the transactions of
+/// a session that ended or the timers that are due. Each makes one record at most; the rest follows
+/// in later decisions ...
 pub const STEP_ITEMS_MAX: usize = 512;
-/// ... and so many bytes of records. A single thing may make one record of the longest transaction.
+/// ... and how many bytes of records. A single item may make one record of the longest transaction.
 pub const STEP_BYTES_MAX: usize = 3 * LINE_BYTES_MAX;
-/// No record of an outcome is longer; one of a vote has its transaction besides.
+/// The longest record of an outcome; that of a vote has its transaction besides.
 pub const OUTCOME_RECORD_BYTES_MAX: usize = 384;
-/// Outcomes that memory lets go in one tick.
+/// How many outcomes are dropped from memory in one tick.
 pub const FORGOTTEN_IN_A_TICK_MAX: usize = 4_096;
-/// Words that a bank keeps beside a refusal which it took over from another bank.
+/// How much text a bank keeps of a refusal that it took over from another bank.
 pub const REFUSAL_TEXT_BYTES_MAX: usize = 1_024;
-/// Accounts, or registers, that one page of a cut looks at.
+/// How many accounts, or registers, one page of a cut scans.
 pub const CUT_PAGE_ITEMS_MAX: usize = 2_400;
-/// Undecided transactions of one bank.
+/// The most undecided transactions of one bank ...
 pub const UNDECIDED_MAX: usize = 1_000_000;
 /// ... and their memory.
 pub const UNDECIDED_BYTES_MAX: usize = 1024 * 1024 * 1024;
-/// Outcomes whose operations stay in memory, for HISTORY.
+/// How many outcomes keep their operations in memory, for HISTORY.
 pub const HISTORY_MAX: usize = 1_000;
-/// Outcomes that stay in memory at least, so that repeats are answered without a read.
+/// How many outcomes stay in memory at least, so that repeated requests need no disk read.
 pub const OUTCOMES_IN_MEMORY_MIN: usize = 65_536;
 
-/// The first journal segment's size. Each later one has twice the size of the one before, up to the
-/// full size.
+/// The size of the first journal segment. Each later one has twice the size of the one before, up
+/// to the full size.
 pub const FIRST_SEGMENT_BYTES: u64 = 1024 * 1024;
-/// A full journal segment's size.
+/// The size of a full journal segment.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// Files of full segments that stay open, and of their indexes, half of them each, so that an old
-/// outcome is found when the process may open no more.
+/// How many files of full segments and of their indexes stay open, half of them each, so that an
+/// old outcome is found even if the process may open no more files.
 pub const JOURNAL_FILES_OPEN_MAX: usize = 256;
-/// So many indexes of one tier become one of the next: of each tier a look-up asks fewer than this.
+/// So many indexes of one tier are merged into one of the next: a look-up searches fewer than this
+/// in each tier.
 pub const INDEX_FAN_OUT: u64 = 8;
-/// Memory of the filters of all indexes: 2 bytes an id. Of those that do not fit, the largest, a
-/// page is read instead.
+/// The memory of the filters of all indexes: 2 bytes for each id. For the largest, which do not
+/// fit, a page is read instead.
 pub const INDEX_FILTER_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Entries that a merge of indexes takes at a time: about 1 MiB, written and synced.
+/// How many entries a merge of indexes processes at a time: about 1 MiB, written and synced.
 pub const INDEX_MERGE_STEP_ENTRIES: u64 = 64 * 1024;
-/// Where the disk has no room for the next segment, and the one in use has no more than this left,
-/// a bank takes nothing new.
+/// If the disk has no room for the next segment and the current one has no more than this left, a
+/// bank accepts nothing new ...
 pub const JOURNAL_LEFT_FOR_NEW_BYTES: u64 = 4 * 1024 * 1024;
-/// ... and with no more than this, it does not refuse ids that it never met either: what is left is
-/// for outcomes.
+/// ... and with no more than this left, it does not refuse unknown ids either: the rest is for
+/// outcomes.
 pub const JOURNAL_LEFT_FOR_UNKNOWN_BYTES: u64 = 2 * 1024 * 1024;
-/// Both are this much more for each undecided transaction: the record of its outcome, in a batch of
-/// its own.
+/// Both grow by this for each undecided transaction: the record of its outcome, in a batch of its
+/// own.
 pub const OUTCOME_BATCH_BYTES_MAX: u64 = 512;
-/// Full segments whose ids wait in memory until their index is made; those of further ones are read
-/// from the segment again.
+/// How many full segments keep their ids in memory until their index is written; further ones are
+/// read from disk again.
 pub const CLOSED_SEGMENTS_IN_MEMORY_MAX: usize = 4;
-/// Segments that are ordered from the thread that makes them, and not taken yet.
+/// How many segments are prepared and not in use yet.
 pub const SEGMENTS_ORDERED_MAX: usize = 4;
-/// The appender looks this often whether the next segment is there, or can't be made.
+/// How often the appender checks whether the next segment is ready, or can't be created.
 pub const SEGMENT_POLL_MS: u64 = 10;
-/// What is written and synced at once of a new segment, so that no append waits long behind it.
+/// How much of a new segment is written and synced at once, so that no append waits long behind it.
 pub const SEGMENT_ZEROED_BYTES: u64 = 256 * 1024;
-/// What is read of a segment at once.
+/// How much of a segment is read at once.
 pub const SEGMENT_WINDOW_BYTES: usize = 1024 * 1024;
-/// What is written at once of a file that gets its name when it is whole.
+/// How much of a file is written at once that is renamed when it is complete.
 pub const WHOLE_FILE_CHUNK_BYTES: usize = 1024 * 1024;
-/// Where there was no room for the next segment, it is tried again this often.
+/// How often the next segment is tried again after the disk was full.
 pub const SEGMENT_RETRY_MS: u64 = 1_000;
-/// The step log is told at most this often of ids whose records can't be read.
-pub const UNREADABLE_TOLD_MS: u64 = 1_000;
-/// A sync of the data disk that takes this long is told to the operator.
+/// How often, at most, unreadable records are logged.
+pub const UNREADABLE_LOGGED_MS: u64 = 1_000;
+/// A sync of the data disk that takes this long is reported to the operator.
 pub const SLOW_SYNC_MS: u64 = 1_000;
-/// Memory of recorded steps that are not written yet; past it steps are counted and dropped.
+/// The memory of recorded steps that are not written yet; past it steps are counted and dropped.
 pub const STEP_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Who records a step waits this long where that memory is full, once; then steps are dropped until
-/// some are written.
+/// How long the recording of a step waits once that memory is full, once; then steps are dropped
+/// until some are written.
 pub const STEP_ROOM_MS_MAX: u64 = 500;
-/// Steps that a watcher may be behind before it is told that some were missed.
+/// How many steps a subscriber may be behind before it gets a notice that steps were missed.
 pub const STEP_FEED_MAX: usize = 1024;
-/// A recorded step is written within this time, so that a reader sees it within 100 ms.
+/// The time within which a recorded step is written, so that a reader sees it within 100 ms.
 pub const STEP_FLUSH_MS: u64 = 25;
-/// A step is written once it is so old, by its own time: until then an older one may come.
+/// A step is written once it is this old, by its own time, because older ones may still arrive.
 pub const STEP_HOLD_MS: i64 = 20;
-/// Steps are not held for longer than this, even where their thread keeps an older one.
+/// No step is held for longer than this, even if its thread still has an older one.
 pub const STEP_HELD_MS_MAX: i64 = 1_000;
-/// A step of a session is handed to the step log within this time.
-pub const STORY_MS_MAX: u64 = 10;
-/// Lines that the step log writes at once.
+/// The time within which a session passes a step to the step log.
+pub const STEP_HANDOVER_MS_MAX: u64 = 10;
+/// The most bytes of lines that the step log writes at once.
 pub const STEP_CHUNK_BYTES_MAX: usize = 256 * 1024;
-/// Words for people in one step.
+/// The longest text for people in one step.
 pub const STEP_TEXT_BYTES_MAX: usize = 400;
-/// Flushes of steps that wait for the thread that makes spans of them; more are dropped.
+/// How many flushes of steps wait for the thread that makes spans; more are dropped.
 pub const OTEL_BATCHES_MAX: usize = 256;
-/// Transactions of which spans are open.
+/// How many transactions have open spans.
 pub const OTEL_TRANSACTIONS_MAX: usize = 10_000;
-/// Spans in one request to a collector.
+/// The most spans in one request to a collector.
 pub const OTEL_SPANS_MAX: usize = 512;
-/// Spans are sent this often ...
+/// How often spans are sent ...
 pub const OTEL_EXPORT_EVERY_MS: u64 = 1_000;
-/// ... and a collector has so long for a request.
+/// ... and the time for a collector's answer.
 pub const OTEL_EXPORT_MS_MAX: u64 = 5_000;
-/// A collector's answer; one that is longer is an error.
+/// The longest answer of a collector; a longer one is an error.
 pub const OTEL_ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// A transaction of which nothing is heard for so long has its span ended.
+/// The span of a transaction without any event for this long is ended.
 pub const OTEL_IDLE_US_MAX: i64 = 10_000_000;
-/// Lines of warnings and notices that wait for a slow standard error; more are counted and dropped.
+/// How many warnings and notices wait for a slow standard error; more are counted and dropped.
 pub const OPERATOR_LINES_MAX: usize = 256;
-/// The same of steps that are shown live; their file has them all.
+/// The same for steps on standard error; their file has all of them.
 pub const LIVE_STEP_LINES_MAX: usize = 8_192;
-/// A step log's file is rotated at this size, unless told otherwise.
+/// The size at which a step log's file is rotated, by default ...
 pub const STEP_LOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
-/// ... and so many older files stay.
+/// ... and how many older files are kept.
 pub const STEP_LOG_KEEP_DEFAULT: usize = 8;
 
-/// An orderly end takes at most this long.
+/// The longest time for an orderly shutdown.
 pub const SHUTDOWN_MS_MAX: u64 = 10_000;
-/// A thread whose end does not come in this time is left behind.
+/// A thread that does not end within this time is abandoned.
 pub const THREAD_END_MS_MAX: u64 = 2_000;
-/// A bank is told that time passed when something of it is due, at most this often.
+/// The shortest time between two ticks of a bank.
 pub const TICK_US: u64 = 10_000;
-/// An orderly end that does not come has this long after its deadline; then the process ends.
+/// How long after the deadline of a shutdown the process is ended by force.
 pub const SHUTDOWN_OVERTIME_MS: u64 = 5_000;
-/// At its end a process waits this long for standard error to take the last lines ...
+/// How long the end of a process waits for standard error to take the last lines ...
 pub const LAST_LINES_MS_MAX: u64 = 500;
-/// ... and this long where it was told to end at once.
+/// ... and how long if it must end at once.
 pub const LAST_LINES_AT_ONCE_MS_MAX: u64 = 100;
-/// Signals that wait for the bank.
+/// How many signals wait for the bank.
 pub const SIGNALS_MAX: usize = 4;
-/// How often the age of the sync under way is read.
+/// How often the age of the current sync is checked.
 pub const SYNC_AGE_CHECK_MS: u64 = 250;
 
-// What must hold between the bounds.
+// Relations between the bounds.
 const _: () = {
     assert!(VOTE_TIMEOUT_MS < RESOLVE_AFTER_MS, "a driver gives up before the banks begin to ask");
     assert!(SESSIONS_FOR_BANKS < SESSIONS_MAX);
-    // The operations of every transaction fit a list. A quote in a name or value is two bytes of
+    // The operations of every transaction fit a list: a quote in a name or value takes two bytes in
     // JSON, and 64 is more than the rest of an operation.
     assert!(OPS_MAX * (64 + 2 * NAME_BYTES_MAX + 2 * REGISTER_VALUE_BYTES_MAX) < LIST_BYTES_MAX);
     assert!(LINE_BYTES_MAX <= SESSION_INPUT_BYTES_MAX);
@@ -339,7 +335,7 @@ const _: () = {
     assert!(STEP_ITEMS_MAX * OUTCOME_RECORD_BYTES_MAX <= STEP_BYTES_MAX);
     assert!(
         STEP_ITEMS_MAX < HISTORY_MAX,
-        "what one step decides stands in the history when waiters are woken"
+        "all outcomes of one decision are in the history when waiters are woken"
     );
     assert!(
         STEP_BYTES_MAX + LINE_BYTES_MAX < BATCH_BYTES_MAX / 2
@@ -347,7 +343,7 @@ const _: () = {
     );
     assert!(
         JOURNAL_LEFT_FOR_UNKNOWN_BYTES >= 2 * BATCH_BYTES_MAX as u64,
-        "two batches may be on their way"
+        "two batches may be unwritten"
     );
     assert!(
         OUTCOME_BATCH_BYTES_MAX >= OUTCOME_RECORD_BYTES_MAX as u64 + 64,
@@ -359,23 +355,26 @@ const _: () = {
     assert!(BANKS_MAX <= 16, "a set of banks is 16 bits");
     assert!(
         PEER_DIAL_WAIT_MS_MAX < VOTE_TIMEOUT_MS,
-        "a driver hears of a silent address before it gives up"
+        "a driver learns of a silent address before it times out"
     );
     assert!(
-        STORY_MS_MAX + 2 * STEP_FLUSH_MS + STEP_HOLD_MS.unsigned_abs() <= 80,
-        "the rest is for the writing"
+        STEP_HANDOVER_MS_MAX + 2 * STEP_FLUSH_MS + STEP_HOLD_MS.unsigned_abs() <= 80,
+        "the rest is for writing"
     );
     assert!(
-        STORY_MS_MAX <= STEP_HOLD_MS.unsigned_abs(),
-        "what a session tells comes before its time to be written"
+        STEP_HANDOVER_MS_MAX <= STEP_HOLD_MS.unsigned_abs(),
+        "a session passes a step on before it is due to be written"
     );
     assert!(HTTP_SHUTDOWN_MS_MAX > ANSWER_WITHIN_MS && HTTP_SHUTDOWN_MS_MAX < SHUTDOWN_MS_MAX);
     assert!(
         HTTP_ANSWER_MS_MAX
-            > ANSWER_WITHIN_MS + COMMIT_HEARD_MS_MAX + INTRODUCTION_WAIT_MS_MAX + READ_WAITS_MS_MAX,
-        "a bank that answers in time is heard"
+            > ANSWER_WITHIN_MS
+                + COMMIT_ACKNOWLEDGED_MS_MAX
+                + INTRODUCTION_WAIT_MS_MAX
+                + READ_WAITS_MS_MAX,
+        "HTTP outlasts the bank's longest answer"
     );
-    assert!(HTTP_LINE_MS_MAX > ANSWER_WITHIN_MS, "a bank that answers in time is heard");
-    assert!(HTTP_SHUTDOWN_MS_MAX > ANSWER_WITHIN_MS + COMMIT_HEARD_MS_MAX);
+    assert!(HTTP_LINE_MS_MAX > ANSWER_WITHIN_MS, "HTTP outlasts the bank's longest answer");
+    assert!(HTTP_SHUTDOWN_MS_MAX > ANSWER_WITHIN_MS + COMMIT_ACKNOWLEDGED_MS_MAX);
     assert!(RESOLVE_AFTER_MS <= PATIENCE_MS_MAX as u64);
 };

@@ -1,8 +1,7 @@
-//! Money: whole centavos in an `i64`, always checked; how people type it and how it is shown to
-//! them.
+//! Money: whole centavos in an `i64`, with checked arithmetic; and how people type and read it.
 //!
-//! No float ever holds money. Sums over many accounts are `i128`. On the wire money is a plain
-//! whole number of centavos; the texts here are for people only.
+//! No float ever holds money. Sums over many accounts are `i128`. On the wire money is a whole
+//! number of centavos; the texts here are for people only.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -15,20 +14,20 @@ use std::str::FromStr;
 pub struct Money(pub i64);
 
 impl Money {
-    /// No money: the smallest amount.
+    /// No money at all: zero centavos.
     pub const ZERO: Money = Money(0);
 
-    /// The sum, unless it does not fit.
+    /// The sum; `None` if it does not fit.
     pub fn checked_add(self, other: Money) -> Option<Money> {
         self.0.checked_add(other.0).map(Money)
     }
 
-    /// The difference, unless it does not fit.
+    /// The difference; `None` if it does not fit.
     pub fn checked_sub(self, other: Money) -> Option<Money> {
         self.0.checked_sub(other.0).map(Money)
     }
 
-    /// The amount for sums over many accounts.
+    /// The amount as a wider number, for sums over many accounts.
     pub fn wide(self) -> i128 {
         i128::from(self.0)
     }
@@ -40,12 +39,12 @@ impl fmt::Display for Money {
     }
 }
 
-/// A sum over many accounts, in whole centavos; shown as money is.
+/// A sum over many accounts, in whole centavos; formatted like money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Total(pub i128);
 
 impl fmt::Display for Total {
-    /// `R$ 1.234,56`, and `-R$ 1,00` below zero. Width and alignment are obeyed.
+    /// `R$ 1.234,56`, and `-R$ 1,00` below zero. Respects width and alignment.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let centavos = self.0.unsigned_abs();
         let reais = (centavos / 100).to_string();
@@ -61,13 +60,13 @@ impl fmt::Display for Total {
     }
 }
 
-/// Why a typed text is not an amount.
+/// Why a typed text is no amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{typed}` is not an amount: {why}")]
 pub struct BadMoney {
-    /// The text that is no amount of money.
+    /// The text that was typed.
     pub typed: String,
-    /// What is wrong with it.
+    /// Why it is no amount.
     pub why: &'static str,
 }
 
@@ -81,8 +80,8 @@ impl FromStr for Money {
     /// Reads an amount as people type it: `200`, `200.50`, `200,50`, `1.234,56`, with or without
     /// `R$` before it.
     ///
-    /// `1.234` and `1,234` are refused, since nobody can say whether they mean a thousand or one.
-    /// An amount has no sign.
+    /// `1.234` and `1,234` are rejected as ambiguous: they may mean a thousand or one. An amount
+    /// has no sign.
     fn from_str(typed: &str) -> Result<Money, BadMoney> {
         let bad = |why| BadMoney { typed: typed.to_owned(), why };
         let text = typed.trim();
@@ -143,7 +142,7 @@ impl FromStr for Money {
     }
 }
 
-/// May `group` stand before a thousands dot?
+/// Can `group` precede a thousands dot?
 fn is_first_group(group: &str) -> bool {
     (1..=3).contains(&group.len()) && !group.starts_with('0')
 }
@@ -158,7 +157,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn typed_amounts() {
+    fn typed_amounts_are_read() {
         for (typed, centavos) in [
             ("200", 20_000),
             ("200.50", 20_050),
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_amount_is_named_with_its_fault() {
+    fn a_text_that_is_no_amount_is_rejected_with_its_fault() {
         for (typed, why) in [
             ("1.234", "thousands or decimals"),
             ("1,234", "thousands or decimals"),
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn shown() {
+    fn amounts_are_formatted() {
         assert_eq!(Money(0).to_string(), "R$ 0,00");
         assert_eq!(Money(5).to_string(), "R$ 0,05");
         assert_eq!(Money(99_999).to_string(), "R$ 999,99");
@@ -233,7 +232,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_can_be_typed(centavos in 0..=i64::MAX) {
+        fn a_formatted_amount_is_read_back(centavos in 0..=i64::MAX) {
             prop_assert_eq!(Money(centavos).to_string().parse(), Ok(Money(centavos)));
         }
 
@@ -248,7 +247,7 @@ mod tests {
         }
 
         #[test]
-        fn reading_never_panics(typed in "\\PC{0,12}|[0-9.,+ -]{0,24}") {
+        fn parsing_an_amount_never_panics(typed in "\\PC{0,12}|[0-9.,+ -]{0,24}") {
             let _ = typed.parse::<Money>();
         }
     }

@@ -10,7 +10,7 @@ use consorcio_core::ids::fit::Unfit;
 use consorcio_core::ids::{AccountNumber, BadName, TaxId, TxId};
 use consorcio_core::money::Money;
 use consorcio_core::wire::json::{self, BadObject};
-use consorcio_core::wire::text::shown;
+use consorcio_core::wire::text::excerpt;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
                 BadObject::Broken { line, column } => {
                     format!("{what} não é JSON válido (linha {line}, coluna {column})")
                 }
-                BadObject::Twice(name) => format!("`{path}{}` aparece duas vezes", shown(&name)),
+                BadObject::Twice(name) => format!("`{path}{}` aparece duas vezes", excerpt(&name)),
             })
         })?;
         Ok(Fields { path, fields })

@@ -39,7 +39,7 @@ use app::App;
 use axum::http::HeaderValue;
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::{
-    HTTP_ASKS_MAX, HTTP_BODY_MS_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MS_MAX, HTTP_LISTS_MAX,
+    HTTP_BODY_MS_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MS_MAX, HTTP_LISTS_MAX, HTTP_REQUESTS_MAX,
     HTTP_UNREAD_MS_MAX,
 };
 use consorcio_node::ask::{Ask, asking};
@@ -131,7 +131,7 @@ pub fn start(
     listener: TcpListener,
     options: Options,
 ) -> io::Result<(Running, mpsc::Receiver<Ask>)> {
-    let (asker, asks) = asking(HTTP_ASKS_MAX);
+    let (asker, asks) = asking(HTTP_REQUESTS_MAX);
     let stop = CancellationToken::new();
     let (ending, ended) = oneshot::channel();
     let others = lines::client(&options.places).map_err(io::Error::other)?;

@@ -79,7 +79,7 @@ async fn unknown_path(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let path = consorcio_core::wire::text::shown(uri.path());
+    let path = consorcio_core::wire::text::excerpt(uri.path());
     let problem = Problem::new(StatusCode::NOT_FOUND, format!("Caminho desconhecido: {path}"));
     told(&problem, &app, &visit, uri.path(), &headers)
 }
@@ -91,7 +91,7 @@ async fn wrong_method(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let (method, path) = (method.as_str(), consorcio_core::wire::text::shown(uri.path()));
+    let (method, path) = (method.as_str(), consorcio_core::wire::text::excerpt(uri.path()));
     let problem =
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} não aceita {method}"));
     told(&problem, &app, &visit, uri.path(), &headers)

@@ -1,25 +1,25 @@
-//! Appending: one write and one sync for each batch, into files that were zeroed ahead.
+//! Appending: one write and one sync for each batch, into segments that were zeroed ahead.
 
 use super::batch::Batch;
 use super::ended;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, Salt, segment_name};
-use super::index::{Closed, IndexEntry};
+use super::index::{ClosedSegment, IndexEntry};
 use super::keeper::{Keeper, PreparedSegment};
-use super::{JournalError, Reader, sync_error, write_error};
+use super::{JournalError, JournalReader, sync_error, write_error};
 use consorcio_core::bank::io::Seq;
 use consorcio_system::crash::{self, Stage, Step};
 use std::sync::atomic::Ordering;
 
-/// The journal's only writer; owned by the thread that syncs.
+/// The journal's only writer, owned by the thread that syncs.
 pub struct Appender {
     keeper: Keeper,
     current: Current,
     /// The last record that is written and synced.
     last: Seq,
-    /// A segment that is full, to be told to the keeper once its successor's first batch is synced:
-    /// only then would recovery see it as full.
-    closed: Option<Closed>,
-    /// Why nothing is written any more.
+    /// A full segment, to be passed to the keeper once the first batch of its successor is synced:
+    /// only then would recovery treat it as full.
+    closed: Option<ClosedSegment>,
+    /// Why nothing is written any more, if so.
     failed: Option<String>,
     mark: Batch,
     marked: bool,
@@ -28,9 +28,9 @@ pub struct Appender {
 /// The segment in use.
 pub(super) struct Current {
     pub segment: PreparedSegment,
-    /// Where the next batch goes.
+    /// The offset of the next batch.
     pub end: u64,
-    /// Its first record's number, or that of the record that will be.
+    /// The number of its first record, even if that is not written yet.
     pub first: Seq,
     pub entries: Vec<IndexEntry>,
 }
@@ -40,22 +40,22 @@ impl Appender {
         let mark = Batch::new(keeper.journal());
         let appender =
             Appender { keeper, current, last, closed: None, failed: None, mark, marked: false };
-        appender.tell_room();
+        appender.publish_room();
         appender
     }
 
-    /// Tells the readers how much is left in the segment in use.
-    fn tell_room(&self) {
+    /// Publishes how much room the segment in use has left.
+    fn publish_room(&self) {
         let left = self.current.segment.size.saturating_sub(self.current.end);
         self.keeper.shared().left.store(left, Ordering::Release);
     }
 
-    /// Writes a batch and syncs it. When this returns, its records are durable; what it has of
-    /// memory may be used again. It is changed only where checksums go.
+    /// Writes a batch and syncs it. On return its records are durable, and its memory may be
+    /// reused. Only the checksums in it are changed.
     ///
     /// # Errors
-    /// When that is not known to have happened; from then on nothing is taken any more and the
-    /// process must stop.
+    /// If it is not known to be durable; from then on nothing is accepted, and the process must
+    /// stop.
     pub fn append(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
         if batch.is_empty() {
             return self
@@ -77,7 +77,7 @@ impl Appender {
         self.last
     }
 
-    /// A batch without records, to be filled and appended.
+    /// An empty batch, to be filled and appended.
     pub fn batch(&self) -> Batch {
         Batch::new(self.keeper.journal())
     }
@@ -87,26 +87,27 @@ impl Appender {
         self.keeper.journal()
     }
 
-    /// Makes a snapshot of all full segments now, on this thread; the last record it holds, or
-    /// `None` when there is no full segment since the last one.
+    /// Makes a snapshot of all full segments now, on this thread; returns its last record, or
+    /// `None` if no segment was filled since the last snapshot.
     ///
     /// # Errors
-    /// When it could not be made. The journal goes on.
+    /// If it could not be made. The journal remains usable.
     pub fn snapshot_now(&self) -> Result<Option<Seq>, JournalError> {
         self.keeper.snapshot_now()
     }
 
-    /// Ends the journal in order: a mark tells the next start that every record was synced, so that
-    /// damage to the last ones is not taken for a torn tail, and another one how many there were.
+    /// Closes the journal in order: one mark shows the next start that every record was synced, so
+    /// that damage to the last ones is not taken for a torn tail; another one shows how many
+    /// records there were.
     ///
     /// # Errors
-    /// When a mark could not be written.
+    /// If a mark could not be written.
     pub fn close(mut self) -> Result<(), JournalError> {
         self.mark()?;
-        if self.last > 0 { ended::leave(self.keeper.disk(), self.last) } else { Ok(()) }
+        if self.last > 0 { ended::write_mark(self.keeper.disk(), self.last) } else { Ok(()) }
     }
 
-    /// Writes and syncs a batch without records, which says that all before it were synced.
+    /// Writes and syncs a batch without records, as a mark that all earlier batches were synced.
     pub(super) fn mark(&mut self) -> Result<(), JournalError> {
         if self.marked || self.last == 0 {
             return Ok(());
@@ -119,9 +120,9 @@ impl Appender {
         Ok(())
     }
 
-    /// A reader beside this appender.
-    pub(super) fn reader(&self) -> Reader {
-        Reader::new(self.keeper.shared())
+    /// A reader that works beside this appender.
+    pub(super) fn reader(&self) -> JournalReader {
+        JournalReader::new(self.keeper.shared())
     }
 
     fn write(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
@@ -139,7 +140,7 @@ impl Appender {
     fn try_write(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
         let bytes = batch.padded() as u64;
         if self.current.end + bytes > self.current.segment.size {
-            // What fits no segment gets a longer one.
+            // A batch that is longer than a segment gets a longer segment.
             let bytes_min = SEGMENT_HEADER_BYTES + bytes;
             if self.current.end == SEGMENT_HEADER_BYTES {
                 let number = self.current.segment.number;
@@ -169,7 +170,7 @@ impl Appender {
         })?;
         kinds.pass(Stage::Synced);
         self.current.end = offset + sealed.len() as u64;
-        self.tell_room();
+        self.publish_room();
         let begin = u32::try_from(offset).expect("a segment is shorter than 4 GiB");
         self.current.entries.extend(
             batch
@@ -184,7 +185,7 @@ impl Appender {
         Ok(())
     }
 
-    /// Goes on in the next segment, which has at least `bytes_min` bytes.
+    /// Continues in the next segment, which has at least `bytes_min` bytes.
     fn roll(&mut self, bytes_min: u64) -> Result<(), JournalError> {
         let segment = self.keeper.take_prepared(self.current.segment.number + 1, bytes_min)?;
         let next = Current {
@@ -195,7 +196,7 @@ impl Appender {
         };
         let full = std::mem::replace(&mut self.current, next);
         crash::step(Step::SegmentRolled);
-        self.closed = Some(Closed {
+        self.closed = Some(ClosedSegment {
             segment: full.segment.number,
             first: full.first,
             last: self.last,

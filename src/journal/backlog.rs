@@ -1,13 +1,13 @@
-//! Full segments that have no index yet, in order.
+//! Full segments without an index, in order.
 //!
-//! The ids of a few of them stay in memory, as the appender noted them. Where segments fill faster
-//! than indexes are made, further ones keep a few numbers alone, and their ids are read from the
-//! segment again when its turn comes: so a thread that falls behind costs time, and no memory.
+//! A few of them keep their ids in memory, as noted by the appender. If segments fill faster than
+//! indexes are written, further ones keep only a few numbers, and their ids are read from the
+//! segment again later: a thread that falls behind costs time, but no memory.
 
 use super::disk::Disk;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
-use super::index::{Closed, read_closed};
-use super::{JournalError, place};
+use super::index::{ClosedSegment, read_closed};
+use super::{JournalError, display_path};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::limits::CLOSED_SEGMENTS_IN_MEMORY_MAX;
 use std::collections::VecDeque;
@@ -16,18 +16,18 @@ use std::collections::VecDeque;
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     waiting: VecDeque<Unindexed>,
-    /// How many of them have their ids in memory.
+    /// How many of them keep their ids in memory.
     in_memory: usize,
 }
 
 /// A full segment without an index.
 #[derive(Debug)]
 enum Unindexed {
-    InMemory(Closed),
+    InMemory(ClosedSegment),
     OnDisk(ClosedSize),
 }
 
-/// What a full segment must hold when it is read again.
+/// What a full segment must contain when it is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClosedSize {
     segment: u64,
@@ -37,21 +37,21 @@ pub(super) struct ClosedSize {
 }
 
 impl ClosedSize {
-    fn of(closed: &Closed) -> ClosedSize {
-        let Closed { segment, first, last, .. } = *closed;
+    fn of(closed: &ClosedSegment) -> ClosedSize {
+        let ClosedSegment { segment, first, last, .. } = *closed;
         ClosedSize { segment, first, last, ids: closed.entries.len() }
     }
 
-    /// Reads the segment again. One that ends earlier than it did is damaged: an index of the rest
-    /// would make a decided id an unknown one.
-    fn read(self, disk: &dyn Disk, journal: &JournalId) -> Result<Closed, JournalError> {
+    /// Reads the segment again. One that now ends earlier is damaged: an index of the rest would
+    /// make a decided id unknown.
+    fn read(self, disk: &dyn Disk, journal: &JournalId) -> Result<ClosedSegment, JournalError> {
         let closed = read_closed(disk, journal, self.segment)?;
         let found = ClosedSize::of(&closed);
         if found == self {
             return Ok(closed);
         }
         Err(JournalError::Damaged {
-            file: place(disk, &segment_name(self.segment)),
+            file: display_path(disk, &segment_name(self.segment)),
             offset: SEGMENT_HEADER_BYTES,
             why: format!(
                 "it holds records {} to {} now, and held {} to {} when it was full",
@@ -62,8 +62,8 @@ impl ClosedSize {
 }
 
 impl Backlog {
-    /// Adds a segment that is full.
-    pub(crate) fn push(&mut self, closed: Closed) {
+    /// Adds a full segment.
+    pub(crate) fn push(&mut self, closed: ClosedSegment) {
         self.waiting.push_back(if self.in_memory < CLOSED_SEGMENTS_IN_MEMORY_MAX {
             self.in_memory += 1;
             Unindexed::InMemory(closed)
@@ -72,7 +72,7 @@ impl Backlog {
         });
     }
 
-    /// The number of the newest one.
+    /// The number of the newest full segment.
     pub(crate) fn newest(&self) -> Option<u64> {
         self.waiting.back().map(|waiting| match waiting {
             Unindexed::InMemory(closed) => closed.segment,
@@ -80,7 +80,7 @@ impl Backlog {
         })
     }
 
-    /// Takes the oldest one out.
+    /// Removes the oldest full segment.
     pub(crate) fn take(&mut self) -> Option<TakenSegment> {
         let taken = self.waiting.pop_front()?;
         Some(match taken {
@@ -96,26 +96,26 @@ impl Backlog {
         })
     }
 
-    /// Puts back what was taken, as its index could not be made. Its ids are read again.
+    /// Returns a segment whose index could not be written. Its ids will be read again.
     pub(crate) fn put_back(&mut self, size: ClosedSize) {
         self.waiting.push_front(Unindexed::OnDisk(size));
     }
 }
 
-/// A segment that was taken out of the backlog.
+/// A segment that was removed from the backlog.
 pub(super) struct TakenSegment {
     pub segment: u64,
     pub size: ClosedSize,
-    ids: Option<Closed>,
+    ids: Option<ClosedSegment>,
 }
 
 impl TakenSegment {
-    /// Its ids: as they were noted, or read from the segment.
+    /// Its ids, from memory or from the segment.
     pub(crate) fn closed(
         &mut self,
         disk: &dyn Disk,
         journal: &JournalId,
-    ) -> Result<Closed, JournalError> {
+    ) -> Result<ClosedSegment, JournalError> {
         match self.ids.take() {
             Some(closed) => Ok(closed),
             None => self.size.read(disk, journal),
@@ -126,11 +126,11 @@ impl TakenSegment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemDisk, Options, Replica, open};
+    use crate::{JournalOptions, MemDisk, Replica, open};
     use std::sync::Arc;
 
-    fn closed(segment: u64) -> Closed {
-        Closed { segment, first: segment, last: segment, entries: Vec::new() }
+    fn closed(segment: u64) -> ClosedSegment {
+        ClosedSegment { segment, first: segment, last: segment, entries: Vec::new() }
     }
 
     #[test]
@@ -149,9 +149,9 @@ mod tests {
         assert!(backlog.take().unwrap().ids.is_some(), "there is room again");
     }
 
-    struct Unasked;
+    struct UnusedReplica;
 
-    impl Replica for Unasked {
+    impl Replica for UnusedReplica {
         fn restore(&mut self, _: Seq, _: &[u8]) -> Result<(), String> {
             Ok(())
         }
@@ -163,11 +163,11 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_holds_less_than_it_did_is_not_indexed() {
+    fn a_segment_that_lost_records_is_not_indexed() {
         use consorcio_core::bank::record::Record;
         let disk = MemDisk::new();
-        let options = Options { threads: false, ..Options::default() };
-        let (mut appender, ..) = open(Arc::new(disk.clone()), options, &mut Unasked).unwrap();
+        let options = JournalOptions { threads: false, ..JournalOptions::default() };
+        let (mut appender, ..) = open(Arc::new(disk.clone()), options, &mut UnusedReplica).unwrap();
         let mut batch = appender.batch();
         batch.push(1, &Record::ClockMoved { time: consorcio_core::ids::Time(1) });
         appender.append(&mut batch).unwrap();

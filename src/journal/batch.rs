@@ -1,7 +1,6 @@
-//! A batch on its way to the journal: filled by the bank's writer, sealed and written by the
-//! appender.
+//! A batch: filled by the bank's writer, sealed and written by the appender.
 //!
-//! Its buffers are kept from one use to the next.
+//! Its buffers are reused.
 
 use super::format::{
     ALIGNMENT, BATCH_HEADER_BYTES, BatchHeader, JournalId, RECORD_HEADER_BYTES, Salt, size, u32_at,
@@ -14,13 +13,12 @@ use consorcio_system::crash::Kinds;
 /// Records that are written and synced together.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// The whole batch as it will stand in the segment; room for checksums is left where they
-    /// depend on the place.
+    /// The whole batch as in the segment, except for the checksums that depend on its offset.
     bytes: Vec<u8>,
     first: Seq,
     count: u32,
     hash: IdHash,
-    /// The ids that are decided here, with places that count from the batch's beginning.
+    /// The ids that it decides, with offsets from the beginning of the batch.
     decided: Vec<IndexEntry>,
     kinds: Kinds,
 }
@@ -40,7 +38,7 @@ impl Batch {
     /// Adds the record with the number `seq`.
     ///
     /// # Panics
-    /// When it does not follow the record before it: the bank's writer would have lost count.
+    /// If it does not follow the record before it: then the bank's writer has miscounted.
     pub fn push(&mut self, seq: Seq, record: &Record) {
         if self.count == 0 {
             self.first = seq;
@@ -71,7 +69,7 @@ impl Batch {
         self.count == 0
     }
 
-    /// How many bytes it takes on disk, but for padding.
+    /// How many bytes it takes on disk, without padding.
     pub fn bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -81,7 +79,7 @@ impl Batch {
         (self.count > 0).then(|| self.next() - 1)
     }
 
-    /// Forgets its records and keeps its memory.
+    /// Removes its records but keeps its memory.
     pub fn clear(&mut self) {
         self.bytes.truncate(BATCH_HEADER_BYTES);
         self.decided.clear();
@@ -101,7 +99,7 @@ impl Batch {
         &self.kinds
     }
 
-    /// Makes of an empty batch the mark that tells how far records were synced, and no more.
+    /// Turns it into a mark: a batch without records that shows how far records were synced.
     pub(super) fn make_mark(&mut self, next: Seq) {
         self.clear();
         self.first = next;
@@ -133,7 +131,7 @@ impl Batch {
     }
 }
 
-/// Serialises onto the end of a vector that someone else keeps.
+/// A serializer that appends to a borrowed vector.
 struct Tail<'a>(&'a mut Vec<u8>);
 
 impl postcard::ser_flavors::Flavor for Tail<'_> {

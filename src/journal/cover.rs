@@ -1,34 +1,33 @@
-//! Which indexes a start uses: those that are there, the longest first, so that together they tell
-//! of every full segment once. What is missing or damaged is made again, and said.
+//! Selects the indexes at a start: the longest ones first, so that together they cover every full
+//! segment once. A missing or damaged index is rebuilt, with a warning.
 //!
-//! In the normal case this reads headers, and filters as long as they have room in memory. What
-//! must be made again costs reading its segments: one for an index that was lost, all of its
-//! segments for a merged one.
+//! Normally this reads headers, and the filters that fit in memory. Rebuilding an index costs
+//! reading its segments: one for a single index, all of them for a merged one.
 
 use super::JournalError;
 use super::disk::Disk;
-use super::format::Span;
+use super::format::SegmentSpan;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, index_name, segment_name, usize_of};
-use super::index::{Closed, Index, kept, load, read_closed, write_index};
-use super::recovered::{From, Recovered};
-use super::{io_error, place, sync_error};
+use super::index::{ClosedSegment, Index, kept, load, read_closed, write_index};
+use super::recovered::{Recovered, ReplayStart};
+use super::{display_path, io_error, sync_error};
 use consorcio_core::bank::io::Seq;
 use std::collections::BTreeSet;
 
-/// The choice of indexes at a start.
+/// The selection of indexes at a start.
 pub(super) struct Cover<'a> {
     disk: &'a dyn Disk,
     journal: &'a JournalId,
-    from: &'a From,
-    /// Full segments that were read just now: those after the snapshot's last.
-    closed: &'a mut [Closed],
-    /// The indexes that are there.
-    spans: BTreeSet<Span>,
-    /// Segments whose index was made again though their records were not read, or an index was
-    /// there.
-    made_again: Vec<u64>,
-    /// Merged indexes that are there and can't be used.
-    damaged: Vec<Span>,
+    from: &'a ReplayStart,
+    /// Full segments that were just read: those after the snapshot's last.
+    closed: &'a mut [ClosedSegment],
+    /// The spans of the index files in the folder.
+    spans: BTreeSet<SegmentSpan>,
+    /// Segments whose index was rebuilt although their records had not been read, or although an
+    /// index file existed.
+    rebuilt: Vec<u64>,
+    /// Merged indexes whose files can't be used.
+    damaged: Vec<SegmentSpan>,
 }
 
 impl<'a> Cover<'a> {
@@ -36,34 +35,33 @@ impl<'a> Cover<'a> {
         disk: &'a dyn Disk,
         journal: &'a JournalId,
         names: &[String],
-        from: &'a From,
-        closed: &'a mut [Closed],
+        from: &'a ReplayStart,
+        closed: &'a mut [ClosedSegment],
     ) -> Cover<'a> {
-        let spans = names.iter().filter_map(|name| Span::named(name)).collect();
-        Cover { disk, journal, from, closed, spans, made_again: Vec::new(), damaged: Vec::new() }
+        let spans = names.iter().filter_map(|name| SegmentSpan::named(name)).collect();
+        Cover { disk, journal, from, closed, spans, rebuilt: Vec::new(), damaged: Vec::new() }
     }
 
-    /// The indexes of all full segments, with as many filters as have room in so many bytes. Those
-    /// that are there and are not among them, for a merge has put another one in their place or
-    /// they are damaged, are removed.
+    /// The indexes of all full segments, with as many filters as fit in `filter_bytes_max`. Other
+    /// index files, which are damaged or were replaced by a merged one, are removed.
     pub(crate) fn find(
         mut self,
         filter_bytes_max: u64,
-        told: &mut Recovered,
+        recovered: &mut Recovered,
     ) -> Result<Vec<Index>, JournalError> {
-        let full = Span { first: 1, last: self.from.segment + self.closed.len() as u64 };
+        let full = SegmentSpan { first: 1, last: self.from.segment + self.closed.len() as u64 };
         let mut indexes = Vec::new();
         self.add(full, 0, &mut indexes)?;
         let indexes = self.with_filters(indexes, filter_bytes_max)?;
-        self.tell(told);
-        self.remove_others(full.last, &indexes, told)?;
+        self.warn(recovered);
+        self.remove_others(full.last, &indexes, recovered)?;
         Ok(indexes)
     }
 
-    /// Adds indexes of these segments, of which record `before` is the last one before.
+    /// Adds indexes of these segments; `before` is the last record before them.
     fn add(
         &mut self,
-        segments: Span,
+        segments: SegmentSpan,
         before: Seq,
         indexes: &mut Vec<Index>,
     ) -> Result<(), JournalError> {
@@ -79,10 +77,10 @@ impl<'a> Cover<'a> {
         Ok(())
     }
 
-    /// The index of most segments that begins with this one and is as it should be.
+    /// The valid index that begins with segment `first` and covers the most segments.
     fn longest(&mut self, first: u64, to: u64, before: Seq) -> Result<Option<Index>, JournalError> {
-        let here = Span::one(first)..=Span { first, last: to };
-        let spans: Vec<Span> = self.spans.range(here).rev().copied().collect();
+        let here = SegmentSpan::one(first)..=SegmentSpan { first, last: to };
+        let spans: Vec<SegmentSpan> = self.spans.range(here).rev().copied().collect();
         for span in spans {
             let usable = !self.damaged.contains(&span);
             let index = if usable { load(self.disk, self.journal, span)? } else { None };
@@ -94,13 +92,13 @@ impl<'a> Cover<'a> {
         Ok(None)
     }
 
-    fn note_damaged(&mut self, span: Span) {
+    fn note_damaged(&mut self, span: SegmentSpan) {
         if span.segments() > 1 && !self.damaged.contains(&span) {
             self.damaged.push(span);
         }
     }
 
-    /// Does it tell of the records that its segments hold, as far as that is known?
+    /// Does it agree with the records of its segments, as far as these are known?
     fn fits(&self, index: &Index, before: Seq) -> bool {
         let read = |segment: u64| segment.checked_sub(self.from.segment + 1).map(usize_of);
         let entries = match (read(index.span.first), read(index.span.last)) {
@@ -115,7 +113,7 @@ impl<'a> Cover<'a> {
             && self.last_of(index.span.last).is_none_or(|last| last == index.last)
     }
 
-    /// The last record of a segment, where that is known.
+    /// The last record of a segment, if known.
     fn last_of(&self, segment: u64) -> Option<Seq> {
         if segment == self.from.segment {
             return Some(self.from.seq);
@@ -124,19 +122,19 @@ impl<'a> Cover<'a> {
         self.closed.get(at).map(|closed| closed.last)
     }
 
-    /// Makes the index of a segment, whose records follow record `before`.
+    /// Builds the index of a segment whose records follow record `before`.
     fn make(&mut self, segment: u64, before: Seq) -> Result<Index, JournalError> {
         let at = segment.checked_sub(self.from.segment + 1).map(usize_of);
         let index = match at.and_then(|at| self.closed.get_mut(at)) {
             Some(closed) => {
-                // One that is missing was not made yet when the process stopped.
-                if self.spans.contains(&Span::one(segment)) {
-                    self.made_again.push(segment);
+                // A missing one was not written yet when the process stopped.
+                if self.spans.contains(&SegmentSpan::one(segment)) {
+                    self.rebuilt.push(segment);
                 }
                 write_index(self.disk, self.journal, closed)?
             }
             None => {
-                self.made_again.push(segment);
+                self.rebuilt.push(segment);
                 let mut closed = read_closed(self.disk, self.journal, segment)?;
                 write_index(self.disk, self.journal, &mut closed)?
             }
@@ -148,11 +146,11 @@ impl<'a> Cover<'a> {
         } else {
             return Ok(index.without_filter());
         };
-        let file = place(self.disk, &segment_name(segment));
+        let file = display_path(self.disk, &segment_name(segment));
         Err(JournalError::Damaged { file, offset: SEGMENT_HEADER_BYTES, why })
     }
 
-    /// Reads the filters that have room. An index whose filter is damaged is made again.
+    /// Loads the filters that fit in memory. An index whose filter is damaged is rebuilt.
     fn with_filters(
         &mut self,
         mut indexes: Vec<Index>,
@@ -179,7 +177,7 @@ impl<'a> Cover<'a> {
         }
     }
 
-    /// Other indexes of the segments of one that is damaged.
+    /// Other indexes for the segments of a damaged one.
     fn replaced(&mut self, index: &Index) -> Result<Vec<Index>, JournalError> {
         let (span, before) = (index.span, index.first - 1);
         if span.segments() == 1 {
@@ -192,42 +190,42 @@ impl<'a> Cover<'a> {
         Ok(again)
     }
 
-    fn tell(&self, told: &mut Recovered) {
+    fn warn(&self, recovered: &mut Recovered) {
         for span in &self.damaged {
-            let file = place(self.disk, &span.name());
-            told.warnings.push(format!(
+            let file = display_path(self.disk, &span.name());
+            recovered.warnings.push(format!(
                 "{file}: damaged; smaller indexes of its segments are used, or made again from them"
             ));
         }
-        let mut again = self.made_again.clone();
+        let mut again = self.rebuilt.clone();
         again.retain(|segment| {
-            !self.damaged.iter().any(|span| Span::one(*segment).is_within(*span))
-                || self.spans.contains(&Span::one(*segment))
+            !self.damaged.iter().any(|span| SegmentSpan::one(*segment).is_within(*span))
+                || self.spans.contains(&SegmentSpan::one(*segment))
         });
         again.sort_unstable();
         for run in again.chunk_by(|one, next| one + 1 == *next) {
             let [first, .., last] = run else {
-                let file = place(self.disk, &index_name(run[0]));
-                told.warnings
+                let file = display_path(self.disk, &index_name(run[0]));
+                recovered
+                    .warnings
                     .push(format!("{file}: missing or damaged, made again from its segment"));
                 continue;
             };
-            let (file, to) = (place(self.disk, &index_name(*first)), index_name(*last));
-            told.warnings.push(format!(
+            let (file, to) = (display_path(self.disk, &index_name(*first)), index_name(*last));
+            recovered.warnings.push(format!(
                 "{file} to {to}: missing or damaged, made again from their segments"
             ));
         }
     }
 
-    /// Removes the indexes of full segments that are not used, once those that are used have
-    /// durable names.
+    /// Removes unused index files of full segments, once the names of the used ones are durable.
     fn remove_others(
         &self,
         full: u64,
         indexes: &[Index],
-        told: &mut Recovered,
+        recovered: &mut Recovered,
     ) -> Result<(), JournalError> {
-        let used: BTreeSet<Span> = indexes.iter().map(|index| index.span).collect();
+        let used: BTreeSet<SegmentSpan> = indexes.iter().map(|index| index.span).collect();
         let mut others =
             self.spans.iter().filter(|span| span.last <= full && !used.contains(span)).peekable();
         if others.peek().is_some() {
@@ -236,7 +234,7 @@ impl<'a> Cover<'a> {
         for span in others {
             let name = span.name();
             if let Err(error) = self.disk.remove(&name) {
-                told.warnings.push(io_error(self.disk, "remove", &name, error).to_string());
+                recovered.warnings.push(io_error(self.disk, "remove", &name, error).to_string());
             }
         }
         Ok(())

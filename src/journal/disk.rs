@@ -1,7 +1,7 @@
-//! File access, behind a small trait: one folder, flat, and the few things a journal does to it.
+//! File access behind a small trait: one flat folder, and the operations that a journal needs.
 //!
-//! The contract is that of a disk: what was written is there to be read at once, but survives a
-//! crash only after `sync`; a file that was created, renamed or removed only after `sync_folder`.
+//! The contract is that of a disk: data that was written can be read at once, but survives a crash
+//! only after `sync`; creating, renaming and removing a file survives only after `sync_folder`.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -9,65 +9,64 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// One folder of files.
+/// A folder of files, without subfolders.
 pub trait Disk: Send + Sync {
-    /// What to call it in a message.
+    /// The name of the folder for messages.
     fn describe(&self) -> String;
-    /// The names of its files, in no order.
+    /// The names of its files, in any order.
     ///
     /// # Errors
-    /// When the folder can't be read.
+    /// If the folder can't be read.
     fn list(&self) -> io::Result<Vec<String>>;
-    /// Opens a file that is there.
+    /// Opens a file that exists.
     ///
     /// # Errors
-    /// When it isn't, or can't be opened.
+    /// If it does not exist or can't be opened.
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
-    /// Makes an empty file, in the place of any that is there.
+    /// Creates an empty file; replaces one that exists.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// If it can't be created.
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
-    /// Renames a file, over any that has the new name.
+    /// Renames a file; replaces one that has the new name.
     ///
     /// # Errors
-    /// When it can't be renamed.
+    /// If it can't be renamed.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
-    /// Removes a file.
+    /// Removes a file that exists.
     ///
     /// # Errors
-    /// When it can't be removed.
+    /// If it can't be removed.
     fn remove(&self, name: &str) -> io::Result<()>;
-    /// Makes what was created, renamed and removed durable.
+    /// Makes all creations, renames and removals durable.
     ///
     /// # Errors
-    /// When that is not known to have happened.
+    /// If they are not known to be durable.
     fn sync_folder(&self) -> io::Result<()>;
 }
 
-/// A file that is open, read and written at offsets.
+/// An open file, read and written at offsets.
 pub trait DiskFile: Send + Sync {
     /// Its length in bytes.
     ///
     /// # Errors
-    /// When the disk can't tell.
+    /// If the disk can't report it.
     fn size(&self) -> io::Result<u64>;
-    /// Reads what stands at `offset`: all of `bytes`, or less at the end of the file. How much is
-    /// returned.
+    /// Reads all of `bytes` at `offset`, or fewer at the end of the file; returns how many.
     ///
     /// # Errors
-    /// When it can't be read.
+    /// If it can't be read.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize>;
-    /// Writes all of `bytes` at `offset`; the file grows where needed, with zeros in a gap.
+    /// Writes all of `bytes` at `offset`; the file grows if necessary, with zeros in a gap.
     ///
     /// # Errors
-    /// When it was not written, or only a part of it.
+    /// If all or a part of it was not written.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
-    /// Makes what was written durable, and the file's length with it.
+    /// Makes all writes durable, together with the file's length.
     ///
     /// # Errors
-    /// When that is not known to have happened. Nobody knows then what is on disk, whatever a later
-    /// call says.
+    /// If they are not known to be durable. Then nobody knows what is on disk, even if a later call
+    /// succeeds.
     fn sync(&self) -> io::Result<()>;
 }
 
@@ -75,43 +74,43 @@ pub trait DiskFile: Send + Sync {
 #[derive(Debug)]
 pub struct FileDisk {
     folder: PathBuf,
-    /// Held as long as this lives; `None` for one that only reads.
+    /// Held as long as this value exists; `None` if it only reads.
     _lock: Option<File>,
 }
 
 /// Why a folder can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// Another process has it.
+    /// Another process uses it.
     #[error("{0}: another servidor uses this folder")]
     InUse(PathBuf),
-    /// It can't be made, opened or locked.
+    /// It can't be created, opened or locked.
     #[error("{0}: {1}")]
     Io(PathBuf, io::Error),
-    /// A folder stands where a file must be, or something else where a folder must be.
+    /// A folder exists where a file must be, or something else where a folder must be.
     #[error("{0}: {1}; move it away, or name another folder (--data-dir)")]
     InTheWay(PathBuf, &'static str),
-    /// A folder above it can't be synced, so a name in it may not outlive the end of power.
+    /// A parent folder can't be synced, so a name in it may not survive a power failure.
     #[error("{0}: can't sync this folder, which the data is in: {1}")]
     Sync(PathBuf, io::Error),
 }
 
 const LOCK_NAME: &str = "lock";
 
-/// Only the owner reads what banks hold, whatever the umask says.
+/// Only the owner can read the files of a bank, whatever the umask is.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
 impl FileDisk {
-    /// Takes a folder, made where it is not there yet, for this process alone.
+    /// Locks a folder for this process; creates it if it does not exist.
     ///
     /// # Errors
-    /// When another process has it, or it can't be made or locked.
+    /// If another process uses it, or it can't be created or locked.
     pub fn open(folder: impl Into<PathBuf>) -> Result<FileDisk, FolderError> {
         let folder = folder.into();
         let fault = |error| FolderError::Io(folder.clone(), error);
         make_folder(&folder)?;
-        // The file is never removed: a lock on a file that has lost its name would exclude nobody.
+        // The file is never removed: a lock on a file without a name would exclude nobody.
         let path = folder.join(LOCK_NAME);
         let lock =
             OpenOptions::new().create(true).write(true).truncate(false).mode(FILE_MODE).open(&path);
@@ -128,7 +127,7 @@ impl FileDisk {
         }
     }
 
-    /// A folder to read only, though another process may be writing it.
+    /// A folder for reading only, even while another process writes to it.
     pub fn read_only(folder: impl Into<PathBuf>) -> FileDisk {
         FileDisk { folder: folder.into(), _lock: None }
     }
@@ -145,9 +144,9 @@ impl FileDisk {
     }
 }
 
-/// Makes a folder, and those above it, that only its owner can read, and makes them durable: each
-/// is a name in the one above. Also where they were there already, for nobody knows whether whoever
-/// made them did.
+/// Creates a folder and its parents, readable by the owner only, and makes them durable by syncing
+/// the parent of each. That is done even for folders that existed, because they may never have been
+/// synced.
 fn make_folder(folder: &Path) -> Result<(), FolderError> {
     let fault = |folder: &Path, error| FolderError::Io(folder.to_owned(), error);
     if let Some(file) = folder.ancestors().find(|above| above.exists() && !above.is_dir()) {
@@ -163,14 +162,14 @@ fn make_folder(folder: &Path) -> Result<(), FolderError> {
         .create(folder)
         .map_err(|error| fault(folder, error))?;
     let whole = folder.canonicalize().map_err(|error| fault(folder, error))?;
-    // A relative path without a folder that is there begins in the one that this process works in.
+    // A relative path without an existing folder begins in the working directory.
     let there_before = there_before.unwrap_or_default();
     let made_below = if there_before.as_os_str().is_empty() { ".".into() } else { there_before };
     let made_below = made_below.canonicalize().map_err(|error| fault(&made_below, error))?;
     sync_above(&whole, &made_below)
 }
 
-/// Syncs all folders above `whole`; what was made just now was made in `made_below` or deeper.
+/// Syncs all parents of `whole`; those created just now are in `made_below` or deeper.
 fn sync_above(whole: &Path, made_below: &Path) -> Result<(), FolderError> {
     for above in whole.ancestors().skip(1) {
         let synced = File::open(above).and_then(|opened| opened.sync_all());
@@ -183,9 +182,9 @@ fn sync_above(whole: &Path, made_below: &Path) -> Result<(), FolderError> {
     Ok(())
 }
 
-/// Some file systems, mostly such as nobody can write to, have no sync of folders (EINVAL), and
-/// some folders are made by someone with other rights than ours. Where nothing was made in a folder
-/// just now, neither is a fault.
+/// Can this error be ignored? Some file systems, mostly read-only ones, can't sync folders
+/// (EINVAL), and some folders belong to other users. Neither matters unless something was created
+/// in that folder just now.
 fn is_of_no_matter(error: &io::Error, was_there: bool) -> bool {
     match error.kind() {
         io::ErrorKind::PermissionDenied => true,
@@ -204,7 +203,7 @@ impl Disk for FileDisk {
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.folder)? {
-            // A name that is not UTF-8 is none of ours.
+            // A name that is not UTF-8 is not a file of a journal.
             if let Ok(name) = entry?.file_name().into_string() {
                 names.push(name);
             }
@@ -281,20 +280,20 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    /// Linux has no sync of the folders in `/proc`, as it has none of those on squashfs.
+    /// Linux can't sync the folders in `/proc`, like those on squashfs.
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_folder_without_a_sync_is_no_fault_unless_something_was_made_in_it() {
+    fn a_folder_that_cannot_be_synced_is_an_error_only_if_something_was_created_in_it() {
         let folder = Path::new("/proc/self/fdinfo");
         let proc = File::open("/proc").unwrap().sync_all().unwrap_err();
         assert_eq!(proc.kind(), io::ErrorKind::InvalidInput, "/proc can't be synced: {proc}");
         sync_above(folder, folder).unwrap();
-        let told = sync_above(folder, Path::new("/")).unwrap_err().to_string();
-        assert!(told.starts_with("/proc/self: can't sync this folder"), "{told}");
+        let error = sync_above(folder, Path::new("/")).unwrap_err().to_string();
+        assert!(error.starts_with("/proc/self: can't sync this folder"), "{error}");
     }
 
     #[test]
-    fn what_is_made_is_the_owners_alone() {
+    fn files_and_folders_belong_to_the_owner_only() {
         let above = tempfile::tempdir().unwrap();
         let folder = above.path().join("data/bank-0");
         let disk = FileDisk::open(&folder).unwrap();

@@ -1,10 +1,10 @@
-//! A journal for people: one line a record.
+//! Prints a journal for people: one line for each record.
 
 use super::JournalError;
 use super::disk::Disk;
 use super::index::not_whole;
 use super::io_error;
-use super::scan::{Scan, Scanned};
+use super::scan::{JournalScan, Scanned};
 use super::segment::open_of_any_size;
 use consorcio_core::bank::io::{Outcome, Seq};
 use consorcio_core::bank::record::Record;
@@ -14,31 +14,30 @@ use consorcio_core::wire::detail::Banks;
 use std::fmt;
 use std::io::Write;
 
-/// What a dump came across.
+/// The result of a dump.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DumpSummary {
     /// How many records were printed.
     pub records: u64,
-    /// The last one's number.
+    /// The number of the last record.
     pub last: Seq,
-    /// Places that are not as they were written, each with file and offset.
+    /// Damaged places, each with file and offset.
     pub faults: Vec<String>,
-    /// The last batch, where it is not whole: its bank was writing it, or stopped while it did.
+    /// The last batch, if it is incomplete: its bank is writing it, or stopped while it did.
     pub torn: Option<String>,
-    /// Indexes that are not as they were written. No record is lost by that: their bank makes them
-    /// again.
+    /// Damaged indexes. No record is lost by that, because their bank rebuilds them.
     pub indexes: Vec<String>,
 }
 
 /// Prints every record of the journal in a folder, one line each: number, file and offset, content.
-/// Reads only, so it may run beside the process that writes; goes on after what is damaged, and
-/// tells where that is. Looks at every byte of the indexes, too.
+/// It only reads, so it may run beside the process that writes; it continues after damage and
+/// reports where that is. It also checks every byte of the indexes.
 ///
 /// # Errors
-/// When the folder or a file can't be read, or `out` not written.
+/// If the folder or a file can't be read, or `out` can't be written.
 pub fn dump(disk: &dyn Disk, out: &mut impl Write) -> Result<DumpSummary, JournalError> {
     let mut summary = DumpSummary::default();
-    let mut scan = Scan::new(disk);
+    let mut scan = JournalScan::new(disk);
     let torn = scan.read(|scanned| match scanned {
         Scanned::Record { seq, file, offset, record } => {
             summary.records += 1;
@@ -54,8 +53,8 @@ pub fn dump(disk: &dyn Disk, out: &mut impl Write) -> Result<DumpSummary, Journa
         line(disk, out, format_args!("! {torn}"))?;
     }
     summary.torn = torn;
-    // Where the first segment can't be read, its fault was told, and whose indexes they should be
-    // is not known.
+    // If the first segment can't be read, that is already reported, and the journal's id is
+    // unknown.
     if let Ok(first) = open_of_any_size(disk, 1) {
         summary.indexes = not_whole(disk, &first.header.journal)?;
     }
@@ -72,7 +71,7 @@ fn line(
     writeln!(out, "{line}").map_err(|error| io_error(disk, "print", "", error))
 }
 
-/// A record as one line. Names and texts hold no control characters, so none breaks the line.
+/// A record as one line. Names and texts have no control characters, so none breaks the line.
 struct Readable<'a>(&'a Record);
 
 impl fmt::Display for Readable<'_> {

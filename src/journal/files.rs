@@ -1,10 +1,8 @@
-//! Files of full segments that stay open, and their indexes: a look-up needs no new descriptor,
-//! which the process might not get.
-//!
-//! Bounded; of more than that, the one that was not used for longest is closed.
+//! A bounded cache of open files of full segments and their indexes, so that a look-up needs no new
+//! file descriptor, which the process might not get. The least recently used file is closed.
 
 use super::disk::{Disk, DiskFile};
-use super::format::Span;
+use super::format::SegmentSpan;
 use super::format::segment_name;
 use std::collections::VecDeque;
 use std::io;
@@ -13,28 +11,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileOf {
     Segment(u64),
-    Index(Span),
+    Index(SegmentSpan),
 }
 
-/// Open files, the one used last at the end.
-type Open = VecDeque<(FileOf, Arc<dyn DiskFile>)>;
+/// OpenFiles files, the most recently used at the end.
+type OpenFiles = VecDeque<(FileOf, Arc<dyn DiskFile>)>;
 
-/// Files that stay open.
+/// The cache of open files.
 pub(super) struct Files {
     pub disk: Arc<dyn Disk>,
-    /// Of segments, and as many of indexes.
+    /// The bound for segments, and the same for indexes.
     most: usize,
-    segments: Mutex<Open>,
-    indexes: Mutex<Open>,
+    segments: Mutex<OpenFiles>,
+    indexes: Mutex<OpenFiles>,
 }
 
 impl Files {
-    /// Half of so many of each kind.
+    /// A cache with half of `most` for each kind.
     pub(crate) fn new(disk: Arc<dyn Disk>, most: usize) -> Files {
         Files { disk, most: most / 2, segments: Mutex::default(), indexes: Mutex::default() }
     }
 
-    /// The file, opened if it is not yet. Looks over the open files, whose number is bounded.
+    /// The file, opened if it is not in the cache. Scans the cache, which is bounded.
     pub(crate) fn get(&self, which: FileOf) -> io::Result<Arc<dyn DiskFile>> {
         let (open, name) = match which {
             FileOf::Segment(number) => (&self.segments, segment_name(number)),
@@ -56,13 +54,13 @@ impl Files {
         Ok(file)
     }
 
-    /// Opens a file ahead of its use. One that can't be opened now may be later.
+    /// Opens a file ahead of its use. If that fails, a later use tries again.
     pub(crate) fn keep(&self, which: FileOf) {
-        let _later = self.get(which);
+        let _tried_again_later = self.get(which);
     }
 
-    /// An index was made again, or is gone: an open file is the old one.
-    pub(crate) fn forget_index(&self, span: Span) {
+    /// Drops an open index that was rebuilt or removed.
+    pub(crate) fn forget_index(&self, span: SegmentSpan) {
         let mut open = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|(which, _)| *which != FileOf::Index(span));
     }

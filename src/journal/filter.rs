@@ -1,13 +1,13 @@
-//! A filter that tells, without a read, that an id is surely not in a segment.
+//! A filter that excludes most ids of other segments without a read.
 //!
-//! A blocked Bloom filter (Putze, Sanders & Singler 2007): all bits of one id are in one cache
-//! line, so that asking costs one miss however many bits are tested. 16 bits for each id let about
-//! one in a thousand others by.
+//! A blocked Bloom filter (Putze, Sanders & Singler 2007): all bits of an id are in one cache line,
+//! so a query costs one cache miss. With 16 bits for each id, about one in a thousand other ids
+//! passes.
 
 use super::format::{u64_at, usize_of};
 
 const WORDS_IN_BLOCK: usize = 8;
-/// Bytes of the block that all bits of one id are in.
+/// The size of the block with all bits of an id.
 pub(super) const BLOCK_BYTES: usize = WORDS_IN_BLOCK * 8;
 const BITS_FOR_ID: usize = 16;
 const PROBES: u32 = 6;
@@ -17,34 +17,33 @@ pub(super) fn blocks_for(ids: u64) -> u64 {
     ids.saturating_mul(BITS_FOR_ID as u64).div_ceil(BLOCK_BYTES as u64 * 8).max(1)
 }
 
-/// Which of so many blocks has the bits of `hash`: the hash's upper half, scaled. Greater hashes
-/// have no earlier block.
+/// The block with the bits of `hash`: the hash's upper half, scaled to `blocks`. A greater hash
+/// never has an earlier block.
 pub(super) fn block_of(hash: u64, blocks: u64) -> u64 {
     ((hash >> 32) * blocks) >> 32
 }
 
-/// Can `hash` be one of those whose bits are in `block`? "No" is sure.
+/// Can `hash` be one of those in `block`? There are no false negatives.
 pub(super) fn block_may_have(block: &[u8], hash: u64) -> bool {
     bits(hash).all(|bit| block[bit / 8] & 1 << (bit % 8) != 0)
 }
 
-/// Makes the bytes of a filter out of hashes in ascending order, block by block.
+/// Writes a filter block by block, from hashes in ascending order.
 #[derive(Debug)]
 pub(super) struct FilterBlocks {
     blocks: u64,
-    /// The block that is being made.
+    /// The block that is being filled.
     at: u64,
     block: [u8; BLOCK_BYTES],
 }
 
 impl FilterBlocks {
-    /// For so many ids.
+    /// The filter of so many ids.
     pub(crate) fn new(ids: u64) -> FilterBlocks {
         FilterBlocks { blocks: blocks_for(ids), at: 0, block: [0; BLOCK_BYTES] }
     }
 
-    /// Adds `hash`, which is not smaller than the one before; the blocks before its own are put
-    /// out.
+    /// Adds `hash`, which must not be smaller than the one before; appends earlier blocks to `out`.
     pub(crate) fn add(&mut self, hash: u64, out: &mut Vec<u8>) {
         self.go_to(block_of(hash, self.blocks), out);
         for bit in bits(hash) {
@@ -52,7 +51,7 @@ impl FilterBlocks {
         }
     }
 
-    /// Puts out the rest.
+    /// Appends the remaining blocks to `out`.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         self.go_to(self.blocks, out);
     }
@@ -73,7 +72,7 @@ pub(super) struct BlockFilter {
 }
 
 impl BlockFilter {
-    /// A filter of `hashes`.
+    /// Builds a filter of `hashes`.
     pub(crate) fn new(hashes: impl ExactSizeIterator<Item = u64>) -> BlockFilter {
         let blocks = usize_of(blocks_for(hashes.len() as u64));
         let mut filter = BlockFilter { words: vec![0; blocks * WORDS_IN_BLOCK].into() };
@@ -86,7 +85,7 @@ impl BlockFilter {
         filter
     }
 
-    /// Can `hash` be one of them? "No" is sure.
+    /// Can `hash` be one of them? There are no false negatives.
     pub(crate) fn may_have(&self, hash: u64) -> bool {
         let begin = self.block(hash);
         bits(hash).all(|bit| self.words[begin + bit / 64] & 1 << (bit % 64) != 0)
@@ -96,7 +95,7 @@ impl BlockFilter {
         self.words.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 
-    /// A filter from its bytes; `None` when they can't be one.
+    /// A filter from its bytes; `None` if they have no valid length.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<BlockFilter> {
         if bytes.is_empty() || !bytes.len().is_multiple_of(WORDS_IN_BLOCK * 8) {
             return None;
@@ -106,18 +105,18 @@ impl BlockFilter {
         })
     }
 
-    /// Bytes that it takes.
+    /// How many bytes it takes.
     pub(crate) fn bytes(&self) -> u64 {
         (self.words.len() * 8) as u64
     }
 
-    /// Where the block of `hash` begins.
+    /// The index of the first word of the block of `hash`.
     fn block(&self, hash: u64) -> usize {
         usize_of(block_of(hash, (self.words.len() / WORDS_IN_BLOCK) as u64)) * WORDS_IN_BLOCK
     }
 }
 
-/// The bits of `hash` in its block, nine bits of a second hash for each.
+/// The bits of `hash` in its block: nine bits of a second hash for each.
 fn bits(hash: u64) -> impl Iterator<Item = usize> {
     let second = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (0..PROBES).map(move |probe| usize_of((second >> (64 - 9 * (probe + 1))) & 511))
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn it_misses_none_and_lets_few_others_by() {
+    fn it_has_no_false_negatives_and_few_false_positives() {
         for count in [0, 1, 7, 100, 20_000] {
             let filter = BlockFilter::new((0..count).map(hash).collect::<Vec<_>>().into_iter());
             assert!((0..count).all(|n| filter.may_have(hash(n))));
@@ -145,7 +144,7 @@ mod tests {
             let (mut blocks, mut bytes) = (FilterBlocks::new(count), Vec::new());
             sorted.iter().for_each(|hash| blocks.add(*hash, &mut bytes));
             blocks.finish(&mut bytes);
-            assert_eq!(bytes, filter.to_bytes(), "block by block it is the same");
+            assert_eq!(bytes, filter.to_bytes(), "written block by block it is the same");
             let block = |hash| {
                 let begin = usize_of(block_of(hash, blocks_for(count))) * BLOCK_BYTES;
                 &bytes[begin..begin + BLOCK_BYTES]
@@ -154,7 +153,7 @@ mod tests {
                 (0..count + 1_000)
                     .map(hash)
                     .all(|n| block_may_have(block(n), n) == filter.may_have(n)),
-                "one block tells what the whole does"
+                "a single block gives the same answer"
             );
             assert_eq!(BlockFilter::from_bytes(&filter.to_bytes()), Some(filter));
         }

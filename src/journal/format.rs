@@ -1,21 +1,20 @@
-//! The bytes of a segment: its header, its batches, the records in them, and the checksums that
-//! bind each of them to its place. No file access here.
+//! The bytes of a segment: its header, its batches, their records, and the checksums that bind each
+//! of them to its offset. No file access here.
 //!
 //! ```text
-//! segment  header (64 bytes) · batch · batch · … · zeros, up to the size that the header tells
-//! header   magic (16 bytes) · version u32 · crc32c · journal id (16 bytes) · segment u64 · since
-//! format 2, in
-//!          segments: size of the file u64 · position of the bank + 1 (0: not told) u8 · zeros
-//! batch    magic "CBat" · crc32c · first seq u64 · synced u64 · records u32 · body bytes u32 ·
-//! body
+//! segment  header (64 bytes) · batch · batch · … · zeros, up to the size in the header
+//! header   magic (16 bytes) · version u32 · crc32c · journal id (16 bytes) · segment u64 ·
+//!          in segments since format 2: size of the file u64 · position of the bank + 1 u8
+//!          (0: unknown) · zeros
+//! batch    magic "CBat" · crc32c · first seq u64 · synced u64 · records u32 ·
+//!          body bytes u32 · body
 //! body     record · record · … · zeros up to a multiple of 8
 //! record   bytes u32 · crc32c · postcard of `Record`
 //! ```
 //!
-//! All numbers are little-endian. Every checksum begins with the journal's id, the segment's number
-//! and the place in it, so that bytes count only where they were written: neither a copy elsewhere,
-//! nor what an older file left on the disk, nor what a client wrote into a transaction can pass for
-//! a batch.
+//! All numbers are little-endian. Every checksum covers the journal's id, the segment's number and
+//! the offset, so bytes are valid only where they were written: neither a copy elsewhere, nor data
+//! of an older file, nor a text that a client put into a transaction can pass for a batch.
 
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
@@ -23,34 +22,34 @@ use consorcio_core::ids::BankId;
 use consorcio_core::limits::INDEX_FAN_OUT;
 use crc32c::{crc32c, crc32c_append};
 
-/// The newest version of a segment. Format 1 tells neither its size nor its bank.
+/// The newest version of a segment. Format 1 contains neither its size nor its bank.
 pub(crate) const SEGMENT_VERSION: u32 = 2;
 /// The newest version of an index, of a merged index and of a snapshot.
 pub(crate) const OTHER_VERSION: u32 = 1;
-/// Bytes before a segment's first batch.
+/// The size of a segment's header.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = FILE_HEADER_BYTES as u64;
-/// Bytes of the header that begins every file of a journal.
+/// The size of the header at the beginning of every file.
 pub const FILE_HEADER_BYTES: usize = 64;
-/// Bytes of a batch's header.
+/// The size of a batch's header.
 pub const BATCH_HEADER_BYTES: usize = 32;
-/// Bytes before each record.
+/// The size of a record's header.
 pub const RECORD_HEADER_BYTES: usize = 8;
-/// Batches begin at multiples of this.
+/// The alignment of batches in a segment.
 pub const ALIGNMENT: usize = 8;
 
 const BATCH_MAGIC: &[u8; 4] = b"CBat";
 
-/// The founding id, which names one journal among all others: random, chosen when it is made.
+/// The id of one journal: random, chosen when it is created.
 pub type JournalId = [u8; 16];
 
-/// The four kinds of files. Their magic ends like PNG's, so that a transfer as text is noticed.
+/// The kinds of files. Their magic ends like PNG's, so that a transfer as text is detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// Batches of records, the log itself.
+    /// Batches of records: the log itself.
     Segment,
-    /// Where a segment decides which id.
+    /// The offsets of the records in a segment that decide an id.
     Index,
-    /// The same of several segments that follow each other.
+    /// The same for several consecutive segments.
     Merged,
     /// A bank as of one record.
     Snapshot,
@@ -66,7 +65,7 @@ impl FileKind {
         }
     }
 
-    /// The newest version that this program reads. Files of a newer one are refused.
+    /// The newest version that this program reads. Files of a newer one are rejected.
     pub fn version(self) -> u32 {
         match self {
             FileKind::Segment => SEGMENT_VERSION,
@@ -74,7 +73,7 @@ impl FileKind {
         }
     }
 
-    /// The word for people.
+    /// The name of the kind, for messages.
     pub fn as_str(self) -> &'static str {
         match self {
             FileKind::Segment => "segment",
@@ -85,33 +84,32 @@ impl FileKind {
     }
 }
 
-/// The header of every file; magic, version and checksum stay where they are in all versions, so
-/// that a newer one can be told from a damaged one.
+/// The header of every file. Magic, version and checksum have the same offsets in all versions, so
+/// that a newer version can be distinguished from damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileHeader {
     /// The journal that the file belongs to.
     pub journal: JournalId,
-    /// The segment's number; a merged index's is that of its first one, a snapshot's that of the
-    /// last one it holds.
+    /// The segment's number; for a merged index that of its first segment, for a snapshot that of
+    /// its last one.
     pub segment: u64,
-    /// A segment's size in bytes, which its file never changes; `None` in format 1 and in other
-    /// files.
+    /// A segment's size in bytes, which never changes; `None` in format 1 and in other files.
     pub bytes: Option<u64>,
-    /// The bank that a segment belongs to, where that is told.
+    /// The bank that a segment belongs to, if known.
     pub bank: Option<BankId>,
 }
 
-/// Why a file's header can't be used.
+/// Why the header of a file can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadHeader {
-    /// Not what was written there.
+    /// It differs from what was written.
     Damaged,
-    /// Written by a newer version of this program.
+    /// A newer version of this program wrote it.
     Newer(u32),
 }
 
 impl FileHeader {
-    /// That of any file but a segment.
+    /// The header of a file that is no segment.
     pub fn new(journal: JournalId, segment: u64) -> FileHeader {
         FileHeader { journal, segment, bytes: None, bank: None }
     }
@@ -133,10 +131,10 @@ impl FileHeader {
         bytes
     }
 
-    /// Reads it back.
+    /// Reads a header from its bytes.
     ///
     /// # Errors
-    /// When it is damaged or newer.
+    /// If it is damaged or newer.
     pub fn decode(
         kind: FileKind,
         bytes: &[u8; FILE_HEADER_BYTES],
@@ -155,7 +153,7 @@ impl FileHeader {
             header.bytes = Some(u64_at(bytes, 48));
             header.bank = match bytes[56] {
                 0 => None,
-                place => Some(BankId::new(usize::from(place - 1)).ok_or(BadHeader::Damaged)?),
+                position => Some(BankId::new(usize::from(position - 1)).ok_or(BadHeader::Damaged)?),
             };
         }
         Ok(header)
@@ -166,38 +164,37 @@ fn header_crc(bytes: &[u8; FILE_HEADER_BYTES]) -> u32 {
     crc32c_append(crc32c(&bytes[..20]), &bytes[24..])
 }
 
-/// What every checksum of one segment begins with.
+/// The common prefix of all checksums of one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Salt(u32);
 
 impl Salt {
-    /// That of one segment of one journal.
+    /// The salt of one segment of one journal.
     pub fn new(journal: &JournalId, segment: u64) -> Salt {
         Salt(crc32c_append(crc32c(journal), &segment.to_le_bytes()))
     }
 
-    /// That of the merged index of these segments.
-    pub(super) fn of_span(journal: &JournalId, span: Span) -> Salt {
+    /// The salt of the merged index of these segments.
+    pub(super) fn of_span(journal: &JournalId, span: SegmentSpan) -> Salt {
         Salt(crc32c_append(Salt::new(journal, span.first).0, &span.last.to_le_bytes()))
     }
 
-    /// The checksum of `bytes` that stand at `offset` of the segment.
+    /// The checksum of `bytes` at `offset` of the segment.
     pub fn crc(self, offset: u64, bytes: &[u8]) -> u32 {
         crc32c_append(crc32c_append(self.0, &offset.to_le_bytes()), bytes)
     }
 }
 
-/// What stands before the records of a batch.
+/// The header of a batch, before its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchHeader {
-    /// The number of its first record; a batch without records (a mark) carries that of the next
-    /// one.
+    /// The number of its first record; in a batch without records (a mark), that of the next one.
     pub first: Seq,
     /// Every record up to this one was synced before this batch was written.
     pub synced: Seq,
     /// How many records it has.
     pub count: u32,
-    /// Bytes of its body, padding included.
+    /// The size of its body, with padding.
     pub body_bytes: u32,
 }
 
@@ -215,7 +212,7 @@ impl BatchHeader {
         bytes
     }
 
-    /// Reads it back from the beginning of `bytes`; `None` when no batch of this segment begins at
+    /// Reads a header from the beginning of `bytes`; `None` if no batch of this segment begins at
     /// `offset`.
     pub fn decode(salt: Salt, offset: u64, bytes: &[u8]) -> Option<BatchHeader> {
         let bytes = bytes.get(..BATCH_HEADER_BYTES)?;
@@ -230,34 +227,33 @@ impl BatchHeader {
         })
     }
 
-    /// Bytes from the batch's beginning to its end.
+    /// The size of the whole batch.
     pub fn batch_bytes(&self) -> usize {
         BATCH_HEADER_BYTES.saturating_add(size(self.body_bytes))
     }
 }
 
-/// One record's place in its segment.
+/// The position of a record in its segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Where its header begins, in the segment.
+pub struct RecordPosition {
+    /// The offset of its header in the segment.
     pub offset: u64,
-    /// Bytes of its postcard.
+    /// The size of its postcard.
     pub bytes: usize,
 }
 
-/// Finds the records in the body of a batch that stands at `offset`; says what is wrong where it
-/// is.
+/// Finds the records in the body of a batch at `offset`.
 ///
 /// # Errors
-/// The offset and fault of the first thing that is not as it was written.
+/// The offset and description of the first fault.
 pub fn split_body(
     salt: Salt,
     offset: u64,
     header: &BatchHeader,
     body: &[u8],
-    places: &mut Vec<Place>,
+    positions: &mut Vec<RecordPosition>,
 ) -> Result<(), (u64, &'static str)> {
-    places.clear();
+    positions.clear();
     let body_offset = offset + BATCH_HEADER_BYTES as u64;
     let mut at = 0;
     for _ in 0..header.count {
@@ -265,7 +261,7 @@ pub fn split_body(
         let Some(bytes) = check_record(salt, here, &body[at..]) else {
             return Err((here, "a record's checksum is wrong"));
         };
-        places.push(Place { offset: here, bytes });
+        positions.push(RecordPosition { offset: here, bytes });
         at += RECORD_HEADER_BYTES + bytes;
     }
     let padding = &body[at..];
@@ -275,7 +271,7 @@ pub fn split_body(
     Ok(())
 }
 
-/// The length of the record whose header stands at the beginning of `bytes`, if it is whole.
+/// The size of the record whose header is at the beginning of `bytes`, if it is complete.
 pub fn check_record(salt: Salt, offset: u64, bytes: &[u8]) -> Option<usize> {
     let length = size(u32_at(bytes.get(..RECORD_HEADER_BYTES)?, 0));
     let payload = bytes.get(RECORD_HEADER_BYTES..RECORD_HEADER_BYTES.checked_add(length)?)?;
@@ -285,7 +281,7 @@ pub fn check_record(salt: Salt, offset: u64, bytes: &[u8]) -> Option<usize> {
 /// Reads a record from its postcard.
 ///
 /// # Errors
-/// When the bytes are not exactly one record.
+/// If the bytes are not exactly one record.
 pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, String> {
     match postcard::take_from_bytes::<Record>(bytes) {
         Ok((record, [])) => Ok(record),
@@ -294,32 +290,32 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, String> {
     }
 }
 
-/// The name of segment `number`.
+/// The file name of segment `number`.
 pub(crate) fn segment_name(number: u64) -> String {
     format!("segment-{number:010}")
 }
 
-/// The name of the index of segment `number`.
+/// The file name of the index of segment `number`.
 pub fn index_name(number: u64) -> String {
     format!("index-{number:010}")
 }
 
-/// The name of the snapshot that holds every record up to `seq`.
+/// The file name of the snapshot with every record up to `seq`.
 pub(crate) fn snapshot_name(seq: Seq) -> String {
     format!("snapshot-{seq:020}")
 }
 
-/// The number in a name that `name_of` makes.
+/// The number in a name made by `name_of`.
 pub(crate) fn number_in(name: &str, prefix: &str, name_of: fn(u64) -> String) -> Option<u64> {
     let number = name.strip_prefix(prefix)?.parse().ok()?;
     (name_of(number) == name).then_some(number)
 }
 
-/// Is `name` that of a file that this program had begun and not finished?
+/// Is `name` that of an incomplete file of this program?
 pub(super) fn is_unfinished(name: &str) -> bool {
     name.strip_suffix(".tmp").is_some_and(|name| {
         number_in(name, "segment-", segment_name).is_some()
-            || Span::named(name).is_some()
+            || SegmentSpan::named(name).is_some()
             || number_in(name, "snapshot-", snapshot_name).is_some()
     })
 }
@@ -340,33 +336,32 @@ pub(super) fn size(bytes: u32) -> usize {
     usize::try_from(bytes).expect("a u32 fits a usize wherever this runs")
 }
 
-/// A number of bytes or of things in memory that came as a `u64`.
+/// A number of bytes or items in memory, from a `u64`.
 pub(super) fn usize_of(number: u64) -> usize {
     usize::try_from(number).expect("a usize has 64 bits wherever this runs")
 }
 
-/// The segments that one index tells of: one, or a power of the fan-out of them, which begins at a
-/// multiple of it.
+/// The segments of one index: one, or a power of the fan-out of them, aligned to a multiple of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Span {
+pub(crate) struct SegmentSpan {
     pub first: u64,
     pub last: u64,
 }
 
-impl Span {
-    pub(crate) fn one(segment: u64) -> Span {
-        Span { first: segment, last: segment }
+impl SegmentSpan {
+    pub(crate) fn one(segment: u64) -> SegmentSpan {
+        SegmentSpan { first: segment, last: segment }
     }
 
     pub(crate) fn segments(self) -> u64 {
         self.last - self.first + 1
     }
 
-    pub(crate) fn is_within(self, other: Span) -> bool {
+    pub(crate) fn is_within(self, other: SegmentSpan) -> bool {
         other.first <= self.first && self.last <= other.last
     }
 
-    /// The name of its file.
+    /// The name of the index file.
     pub(crate) fn name(self) -> String {
         if self.segments() == 1 {
             index_name(self.first)
@@ -376,16 +371,16 @@ impl Span {
     }
 
     /// The span of an index with this name; `None` for other files.
-    pub(crate) fn named(name: &str) -> Option<Span> {
+    pub(crate) fn named(name: &str) -> Option<SegmentSpan> {
         if let Some(segment) = number_in(name, "index-", index_name) {
-            return Some(Span::one(segment));
+            return Some(SegmentSpan::one(segment));
         }
         let (first, last) = name.strip_prefix("merged-")?.split_once('-')?;
-        let span = Span { first: first.parse().ok()?, last: last.parse().ok()? };
+        let span = SegmentSpan { first: first.parse().ok()?, last: last.parse().ok()? };
         (span.first < span.last && span.is_aligned() && span.name() == name).then_some(span)
     }
 
-    /// Does it begin and end as merged spans do?
+    /// Is it aligned like a merged span?
     fn is_aligned(self) -> bool {
         let segments = self.segments();
         let power = (0..)

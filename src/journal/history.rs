@@ -1,47 +1,47 @@
-//! What is done with full segments: each gets its index, eight indexes become one, damaged ones are
-//! made again, and snapshots are made.
+//! Maintains full segments: writes the index of each, merges eight indexes into one, rebuilds
+//! damaged ones, and makes snapshots.
 //!
-//! An index comes first, for until it is there memory keeps the outcomes. Merges and repairs go on
-//! in pieces, whenever nothing else waits; who drives them, a thread or the appender's own, decides
-//! when.
+//! Writing an index has priority, since memory keeps the outcomes until then. Merges and repairs
+//! are done in pieces whenever nothing else is waiting; the caller, a thread or the appender's own,
+//! decides when.
 
-use super::format::Span;
+use super::format::SegmentSpan;
 use super::index::{Halt, Index, Merge, Repair, due, write_index};
-use super::shared::{List, SharedJournal};
-use super::{Options, snapshot};
+use super::shared::{IndexList, SharedJournal};
+use super::{JournalOptions, snapshot};
 use consorcio_system::crash::{self, Step};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-/// Indexes and snapshots of full segments.
+/// Maintains the indexes and snapshots of full segments.
 pub(super) struct HistoryKeeper {
     shared: Arc<SharedJournal>,
-    options: Options,
+    options: JournalOptions,
     stop: Arc<AtomicBool>,
-    /// An index could not be made while this segment was the newest full one: it is tried again
-    /// once another one is full.
+    /// The newest full segment when an index could not be written: it is tried again once another
+    /// segment is full.
     failed_at: Option<u64>,
     snapshot_segment: u64,
-    /// What is under way.
+    /// The merge or repair in progress.
     work: Option<HistoryWork>,
     /// A merge failed: none is tried again before the next segment is full.
     paused: bool,
-    /// Indexes that can't be made again, for their segments can't be read.
-    lost: BTreeSet<Span>,
+    /// Indexes that can't be rebuilt, because their segments can't be read.
+    lost: BTreeSet<SegmentSpan>,
 }
 
 enum HistoryWork {
-    Merge(Box<Merge>, List),
+    Merge(Box<Merge>, IndexList),
     Repair(Repair),
 }
 
 impl HistoryKeeper {
-    /// `snapshot_segment` is the last segment that the newest snapshot holds.
+    /// `snapshot_segment` is the last segment in the newest snapshot.
     pub(crate) fn new(
         shared: &Arc<SharedJournal>,
-        options: &Options,
+        options: &JournalOptions,
         stop: &Arc<AtomicBool>,
         snapshot_segment: u64,
     ) -> HistoryKeeper {
@@ -57,12 +57,12 @@ impl HistoryKeeper {
         }
     }
 
-    /// Makes indexes of full segments, and a piece of a merge or repair after each, until nobody
-    /// wakes it any more. What is full then still gets its index; the rest can wait for the next
-    /// start.
-    pub(crate) fn keep(mut self, woken: &Receiver<()>) {
+    /// Writes indexes of full segments, and does a piece of a merge or repair after each, until the
+    /// sender is dropped. Segments that are full by then still get their index; the rest waits for
+    /// the next start.
+    pub(crate) fn run(mut self, woken: &Receiver<()>) {
         loop {
-            let there_is_more = self.is_behind() || self.has_work();
+            let there_is_more = self.has_backlog() || self.has_work();
             let ended = if there_is_more {
                 woken.try_recv() == Err(TryRecvError::Disconnected)
             } else {
@@ -72,34 +72,34 @@ impl HistoryKeeper {
                 break;
             }
             self.index_next();
-            // Also where the next segment is full already, or segments that fill fast would keep
-            // merges waiting for ever. A piece has `merge_step_entries` entries at most.
+            // Even if the next segment is already full: otherwise segments that fill fast could
+            // delay merges forever. A piece has at most `merge_step_entries` entries.
             if !self.stop.load(Ordering::Relaxed) {
                 self.work();
             }
         }
         while self.index_next() {}
-        self.give_up();
+        self.discard_work();
     }
 
-    /// Does all that there is to do now.
-    pub(crate) fn settle(&mut self) {
+    /// Does all the work there is now.
+    pub(crate) fn run_all(&mut self) {
         while self.index_next() {}
         while self.has_work() {
             self.work();
         }
     }
 
-    /// Is there a full segment whose index can be made?
-    fn is_behind(&self) -> bool {
+    /// Is there a full segment whose index can be written?
+    fn has_backlog(&self) -> bool {
         let newest = self.shared.backlog().newest();
         newest.is_some() && newest != self.failed_at
     }
 
-    /// Makes the index of the oldest full segment that has none. `false`: there is none, or it
-    /// can't be made for now.
+    /// Writes the index of the oldest full segment without one. `false` if there is none, or it
+    /// can't be written now.
     fn index_next(&mut self) -> bool {
-        if !self.is_behind() {
+        if !self.has_backlog() {
             return false;
         }
         let Some(mut taken) = self.shared.backlog().take() else { return false };
@@ -143,14 +143,13 @@ impl HistoryKeeper {
         }
     }
 
-    /// Is there anything to merge or to make again? Looks over the indexes.
+    /// Is there anything to merge or to rebuild? Scans the indexes.
     fn has_work(&self) -> bool {
         !self.stop.load(Ordering::Relaxed) && (self.work.is_some() || self.next().is_some())
     }
 
-    /// What is to be done next: the damaged index of these segments is to be made again, or these
-    /// are to be merged. Nothing where the disk has no room for the next segment, for what there is
-    /// is that one's.
+    /// The next work: a damaged index to rebuild, or indexes to merge. None while the disk has no
+    /// room for the next segment, because what is left is reserved for that.
     fn next(&self) -> Option<NextWork> {
         if self.shared.no_next.load(Ordering::Acquire) {
             return None;
@@ -163,12 +162,12 @@ impl HistoryKeeper {
             return None;
         }
         let list = self.shared.indexes();
-        let spans: Vec<Span> = list.iter().map(|index| index.span).collect();
+        let spans: Vec<SegmentSpan> = list.iter().map(|index| index.span).collect();
         let group = due(&spans, |span| damaged.contains(&span))?;
         Some(NextWork::Merge(Arc::new(list[group].to_vec())))
     }
 
-    /// Does one piece of it.
+    /// Does one piece of work.
     fn work(&mut self) {
         let disk = self.shared.disk.as_ref();
         let work = match self.work.take() {
@@ -190,18 +189,18 @@ impl HistoryKeeper {
                     Ok(None) => self.work = Some(HistoryWork::Merge(merge, inputs)),
                     Ok(Some(index)) => self.merged(index, &inputs),
                     Err(halt) => {
-                        merge.give_up(disk);
+                        merge.discard(disk);
                         self.halted(halt);
                     }
                 }
             }
-            Ok(HistoryWork::Repair(repair)) => self.go_on_repairing(repair),
+            Ok(HistoryWork::Repair(repair)) => self.continue_repair(repair),
             Err(halt) => self.halted(halt),
         }
     }
 
-    /// Uses a merged index, which is durable, and removes those that it was made of.
-    fn merged(&mut self, index: Index, inputs: &List) {
+    /// Uses a merged index, which is durable, and removes its inputs.
+    fn merged(&mut self, index: Index, inputs: &IndexList) {
         let span = index.span;
         self.shared.files.keep(super::files::FileOf::Index(span));
         if !self.shared.replace(span, vec![index]) {
@@ -211,8 +210,8 @@ impl HistoryKeeper {
         crash::step(Step::MergeUsed);
         for input in inputs.iter() {
             self.shared.files.forget_index(input.span);
-            // Where it can't be removed, the next start does.
-            let _left = self.shared.disk.remove(&input.span.name());
+            // If it can't be removed, the next start removes it.
+            let _removed_later = self.shared.disk.remove(&input.span.name());
             crash::step(Step::MergeRemoved);
         }
     }
@@ -231,20 +230,20 @@ impl HistoryKeeper {
         }
     }
 
-    fn begin_repair(&mut self, span: Span) {
+    fn begin_repair(&mut self, span: SegmentSpan) {
         let list = self.shared.indexes();
         match list.iter().find(|index| index.span == span) {
-            Some(index) => self.go_on_repairing(Repair::begin(Arc::clone(index))),
-            // A merged one has its place.
-            None => self.shared.mended(span),
+            Some(index) => self.continue_repair(Repair::begin(Arc::clone(index))),
+            // A merged index has replaced it.
+            None => self.shared.repaired(span),
         }
     }
 
-    /// Makes the index of one more segment.
-    fn go_on_repairing(&mut self, mut repair: Repair) {
+    /// Rebuilds the index of one more segment.
+    fn continue_repair(&mut self, mut repair: Repair) {
         let (disk, span) = (self.shared.disk.as_ref(), repair.span());
         let made = {
-            let _one_at_a_time = self.shared.making();
+            let _one_at_a_time = self.shared.rebuilding();
             repair.step(disk, &self.shared.journal)
         };
         match made {
@@ -254,10 +253,11 @@ impl HistoryKeeper {
                 self.shared.replace(span, indexes);
                 self.shared.files.forget_index(span);
                 if !is_one {
-                    // Else the next start would take it again.
-                    let _left = disk.remove(&span.name()).and_then(|()| disk.sync_folder());
+                    // Otherwise the next start would use it again.
+                    let _removed_later =
+                        disk.remove(&span.name()).and_then(|()| disk.sync_folder());
                 }
-                self.shared.mended(span);
+                self.shared.repaired(span);
                 self.shared.load_filters();
             }
             Err(error) => {
@@ -267,15 +267,15 @@ impl HistoryKeeper {
         }
     }
 
-    /// Leaves what is under way.
-    fn give_up(&mut self) {
+    /// Discards the merge in progress.
+    fn discard_work(&mut self) {
         if let Some(HistoryWork::Merge(merge, _)) = self.work.take() {
-            merge.give_up(self.shared.disk.as_ref());
+            merge.discard(self.shared.disk.as_ref());
         }
     }
 }
 
 enum NextWork {
-    Repair(Span),
-    Merge(List),
+    Repair(SegmentSpan),
+    Merge(IndexList),
 }

@@ -1,16 +1,16 @@
-//! What is done beside the appends: the next segment is zeroed ahead, and the history of full ones
-//! is kept (`history`). By two threads, so that a long snapshot never keeps the next segment
-//! waiting; or, where everything must follow from a seed, at once by the appender's own.
+//! Work beside the appends: the next segment is zeroed ahead, and full segments are maintained
+//! (`history`). Two threads do it, so a long snapshot never delays the next segment; or the
+//! appender's own thread does it at once, if everything must follow from a seed.
 
 use super::disk::{Disk, DiskFile};
 use super::format::{
     FileHeader, FileKind, JournalId, SEGMENT_HEADER_BYTES, segment_name, usize_of,
 };
 use super::history::HistoryKeeper;
-use super::index::Closed;
+use super::index::ClosedSegment;
 use super::shared::SharedJournal;
 use super::whole::unless_stopped;
-use super::{JournalError, Options, io_error, snapshot, sync_error, write_error};
+use super::{JournalError, JournalOptions, io_error, snapshot, sync_error, write_error};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::limits::{
     SEGMENT_POLL_MS, SEGMENT_RETRY_MS, SEGMENT_ZEROED_BYTES, SEGMENTS_ORDERED_MAX,
@@ -25,7 +25,7 @@ use std::time::Duration;
 
 const POLL: Duration = Duration::from_millis(SEGMENT_POLL_MS);
 
-/// A segment that is zeroed, named and durable, and holds no batch yet.
+/// A segment that is zeroed, named and durable, and has no batch yet.
 pub(super) struct PreparedSegment {
     pub number: u64,
     pub file: Arc<dyn DiskFile>,
@@ -34,9 +34,9 @@ pub(super) struct PreparedSegment {
 
 pub(super) struct Keeper {
     shared: Arc<SharedJournal>,
-    options: Options,
+    options: JournalOptions,
     stop: Arc<AtomicBool>,
-    /// The next segment, once it is here.
+    /// The next segment, once it is ready.
     prepared: Option<PreparedSegment>,
     mode: Mode,
 }
@@ -47,17 +47,17 @@ enum Mode {
 }
 
 struct Threads {
-    /// `None` only while it is dropped.
+    /// `None` only while this is dropped.
     orders: Option<SyncSender<u64>>,
     prepared: Receiver<PreparedSegment>,
     handles: Vec<JoinHandle<()>>,
 }
 
 impl Keeper {
-    /// Starts the helpers. `snapshot_segment` is the last segment that the newest snapshot holds.
+    /// Starts the threads. `snapshot_segment` is the last segment in the newest snapshot.
     pub(crate) fn new(
         shared: Arc<SharedJournal>,
-        options: Options,
+        options: JournalOptions,
         snapshot_segment: u64,
     ) -> Result<Keeper, JournalError> {
         let stop = Arc::new(AtomicBool::new(false));
@@ -65,7 +65,7 @@ impl Keeper {
         let mode = if options.threads {
             Mode::Threads(start_threads(&shared, &options, &stop, history)?)
         } else {
-            history.settle();
+            history.run_all();
             Mode::Inline(Box::new(history))
         };
         Ok(Keeper { shared, options, stop, prepared: None, mode })
@@ -83,30 +83,30 @@ impl Keeper {
         &self.shared
     }
 
-    /// Takes a segment that an earlier run prepared.
+    /// Uses a segment that an earlier run prepared.
     pub(crate) fn already_prepared(&mut self, prepared: PreparedSegment) {
         self.prepared = Some(prepared);
     }
 
     pub(crate) fn prepare(&mut self, number: u64) {
         match &self.mode {
-            // What goes wrong here is met again when the segment is taken.
+            // An error here occurs again when the segment is needed.
             Mode::Inline(_) => {
                 let made = prepare_segment(&self.shared, &self.options, number, 0, &self.stop);
-                tell_next(&self.shared, number, made.as_ref().err());
+                report_next(&self.shared, number, made.as_ref().err());
                 self.prepared = made.ok();
             }
             Mode::Threads(threads) => {
                 if let Some(prepare) = &threads.orders {
-                    // Each order is taken before the next one, so there is room. The thread is gone
-                    // only after a panic; taking the segment then makes it here.
-                    let _gone = prepare.send(number);
+                    // Each order is taken before the next one is sent, so there is room. The thread
+                    // ends early only after a panic; then the segment is created when it is needed.
+                    let _created_later = prepare.send(number);
                 }
             }
         }
     }
 
-    /// The segment that was ordered, with at least `bytes_min` bytes; waits for it.
+    /// Waits for the segment that was ordered; it has at least `bytes_min` bytes.
     pub(crate) fn take_prepared(
         &mut self,
         number: u64,
@@ -120,16 +120,16 @@ impl Keeper {
         }
         match prepared.filter(|prepared| prepared.size >= bytes_min) {
             Some(prepared) => Ok(prepared),
-            // It is too short, or failed then; by now there may be room again.
+            // It is too short, or could not be created; now there may be room again.
             None => {
                 let made = self.prepare_now(number, bytes_min)?;
-                tell_next(&self.shared, number, None);
+                report_next(&self.shared, number, None);
                 Ok(made)
             }
         }
     }
 
-    /// Makes segment `number`, which holds no batch yet, at least `bytes_min` bytes long.
+    /// Creates segment `number`, without a batch and with at least `bytes_min` bytes.
     pub(crate) fn prepare_now(
         &self,
         number: u64,
@@ -146,11 +146,11 @@ impl Keeper {
         prepare_segment(&self.shared, &self.options, number, bytes_min, &self.stop)
     }
 
-    /// Hands over a segment that is full.
-    pub(crate) fn closed(&mut self, closed: Closed) {
+    /// Passes on a segment that is full.
+    pub(crate) fn closed(&mut self, closed: ClosedSegment) {
         self.shared.backlog().push(closed);
         match &mut self.mode {
-            Mode::Inline(history) => history.settle(),
+            Mode::Inline(history) => history.run_all(),
             Mode::Threads(_) => self.shared.wake(),
         }
     }
@@ -164,7 +164,8 @@ impl Keeper {
     }
 }
 
-/// Ends the threads, so that with the appender and its readers the folder is free again.
+/// Ends the threads, so that nothing uses the folder after the appender and its readers are
+/// dropped.
 impl Drop for Keeper {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -172,7 +173,7 @@ impl Drop for Keeper {
             threads.orders = None;
             *self.shared.wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
             for handle in threads.handles.drain(..) {
-                // A panic there has been told by its own message.
+                // A panic in it has already printed its message.
                 join_within(handle, END_WITHIN);
             }
         }
@@ -180,7 +181,7 @@ impl Drop for Keeper {
 }
 
 impl Threads {
-    /// The segment that was ordered, unless it can't be made for now.
+    /// The segment that was ordered, unless it can't be created now.
     fn wait_for(&self, number: u64, shared: &SharedJournal) -> Option<PreparedSegment> {
         while !shared.no_next.load(Ordering::Acquire) {
             match self.prepared.recv_timeout(POLL) {
@@ -192,14 +193,14 @@ impl Threads {
         self.made(number)
     }
 
-    /// The segment that was ordered, if it is there by now.
+    /// The segment that was ordered, if it is ready.
     fn made(&self, number: u64) -> Option<PreparedSegment> {
         self.prepared.try_iter().find(|prepared| prepared.number == number)
     }
 }
 
-/// Notes whether the next segment is there, and tells when that changes.
-fn tell_next(shared: &SharedJournal, number: u64, error: Option<&JournalError>) {
+/// Records whether the next segment is ready, and logs a change of that.
+fn report_next(shared: &SharedJournal, number: u64, error: Option<&JournalError>) {
     let was_missing = shared.no_next.swap(error.is_some(), Ordering::AcqRel);
     match error {
         Some(error) if !was_missing => (shared.notice)(&format!(
@@ -216,11 +217,10 @@ fn tell_next(shared: &SharedJournal, number: u64, error: Option<&JournalError>) 
     }
 }
 
-/// Makes one segment after the other as they are ordered. One that can't be made is tried again and
-/// again.
+/// Creates one segment after the other as they are ordered. One that can't be created is retried.
 fn prepare_all(
     shared: &SharedJournal,
-    options: &Options,
+    options: &JournalOptions,
     stop: &AtomicBool,
     orders: &Receiver<u64>,
     prepared: &SyncSender<PreparedSegment>,
@@ -229,21 +229,21 @@ fn prepare_all(
     loop {
         let made = {
             let taken = shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            // The appender may have made it meanwhile.
+            // The appender may have created it meanwhile.
             (number > *taken).then(|| prepare_segment(shared, options, number, 0, stop))
         };
         let again = match made {
             Some(Ok(made)) => {
-                // Handed over first: whoever sees that it is there finds it.
+                // It is sent before `no_next` is cleared, so that it is found.
                 if prepared.send(made).is_err() {
                     return;
                 }
-                tell_next(shared, number, None);
+                report_next(shared, number, None);
                 false
             }
             Some(Err(_)) if stop.load(Ordering::Relaxed) => return,
             Some(Err(error)) => {
-                tell_next(shared, number, Some(&error));
+                report_next(shared, number, Some(&error));
                 true
             }
             None => false,
@@ -263,7 +263,7 @@ fn prepare_all(
 
 fn start_threads(
     shared: &Arc<SharedJournal>,
-    options: &Options,
+    options: &JournalOptions,
     stop: &Arc<AtomicBool>,
     history: HistoryKeeper,
 ) -> Result<Threads, JournalError> {
@@ -288,43 +288,41 @@ fn start_threads(
     let keeping = start(
         "journal-history",
         Box::new(move || {
-            give_way();
-            history.keep(&woken);
+            lower_priority();
+            history.run(&woken);
         }),
     )?;
     let handles = vec![preparing, keeping];
     Ok(Threads { orders: Some(prepare), prepared: prepared_here, handles })
 }
 
-/// Lets the bank's own threads go before this one where processors are few: history can wait, votes
-/// can't.
-fn give_way() {
-    // On Linux a thread has a niceness of its own; elsewhere this would slow down the whole
-    // process.
+/// Gives the bank's own threads priority over this one: maintenance can wait, votes can't.
+fn lower_priority() {
+    // On Linux each thread has its own niceness; elsewhere this would slow down the whole process.
     #[cfg(target_os = "linux")]
     let _as_before = rustix::process::setpriority_process(None, 10);
 }
 
-/// Makes a segment of zeros under another name, synced bit by bit so that appends never wait behind
-/// a large write, and gives it its own when it is whole. Writes into zeroed blocks sync nearly
-/// twice as fast as writes that make a file grow, because the file system has nothing to note.
+/// Creates a segment of zeros under a temporary name, synced in pieces so that appends never wait
+/// behind a large write, and renames it when it is complete. Writes into zeroed blocks sync nearly
+/// twice as fast as writes that extend a file, because the file system has no metadata to write.
 pub(super) fn prepare_segment(
     shared: &SharedJournal,
-    options: &Options,
+    options: &JournalOptions,
     number: u64,
     bytes_min: u64,
     stop: &AtomicBool,
 ) -> Result<PreparedSegment, JournalError> {
     zeroed_segment(shared, options, number, bytes_min, stop).inspect_err(|_| {
-        // What was begun takes room that others need. Where it can't be removed, the next start
-        // does.
-        let _left = shared.disk.remove(&format!("{}.tmp", segment_name(number)));
+        // The incomplete file takes room that others need. If it can't be removed, the next start
+        // removes it.
+        let _removed_later = shared.disk.remove(&format!("{}.tmp", segment_name(number)));
     })
 }
 
 fn zeroed_segment(
     shared: &SharedJournal,
-    options: &Options,
+    options: &JournalOptions,
     number: u64,
     bytes_min: u64,
     stop: &AtomicBool,

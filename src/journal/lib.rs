@@ -1,21 +1,20 @@
-//! The journal: the truth, on disk.
+//! The journal: the durable log of a bank.
 //!
-//! An append-only, checksummed log of [`Record`]s in segments, one write and one sync for each
-//! batch. Beside the segments that are full stand indexes, so that the outcome of any old
-//! transaction is found; snapshots bound what a start reads. `docs` of the bytes: [`mod@format`].
-//! What a record means is the bank's business.
+//! An append-only, checksummed log of [`Record`]s in segments, with one write and one sync for each
+//! batch. Indexes of full segments find the outcome of any old transaction; snapshots bound what a
+//! start must read. [`mod@format`] documents the bytes. The bank defines what a record means.
 //!
-//! Files of one folder: `segment-<number>`, `index-<number>`, `merged-<first segment>-<last>`,
-//! `snapshot-<last record>`, `ended-<last record>`, `lock`; one of these with `.tmp` behind it was
-//! never finished. A file gets its name only after it is whole and synced. Files with other names
-//! are left alone.
+//! The files of a folder: `segment-<number>`, `index-<number>`, `merged-<first segment>-<last>`,
+//! `snapshot-<last record>`, `ended-<last record>`, `lock`; with `.tmp` behind it, a file is
+//! incomplete. A file gets its name only after it is complete and synced. Files with other names
+//! are ignored.
 //!
-//! Three parts are handed out by [`open`]: the [`Appender`], owned by the thread that syncs; the
-//! [`Reader`], which finds old outcomes; and [`Recovered`], which tells what was found.
+//! [`open`] returns three parts: the [`Appender`], owned by the thread that syncs; the
+//! [`JournalReader`], which finds old outcomes; and [`Recovered`], a report of the recovery.
 //!
-//! Invariants: a batch is written only after the sync of the batch before it, so whatever of a
-//! later batch is found proves that the ones before it were durable; after a failed write or sync
-//! nothing is ever written again; no thread but the appender's touches a segment that is in use.
+//! Invariants: a batch is written only after the sync of the batch before it, so any part of a
+//! later batch proves that the earlier ones were durable; after a failed write or sync nothing is
+//! ever written again; only the appender's thread touches the segment in use.
 
 #![warn(unreachable_pub)]
 
@@ -51,11 +50,11 @@ pub use disk::{Disk, DiskFile, FileDisk, FolderError};
 pub use dump::{DumpSummary, dump};
 #[cfg(any(test, feature = "test-gear"))]
 pub use mem_disk::{Faults, MemDisk};
-pub use read::{LookupCost, Reader, Room};
+pub use read::{JournalReader, LookupCost, Room};
 pub use recover::open;
 pub use recovered::{Recovered, TornTail};
 pub use replica::{BankReplica, MakeReplica, Replica};
-pub use scan::{Scan, Scanned, is_in, owner};
+pub use scan::{JournalScan, Scanned, is_in, owner};
 
 use consorcio_core::bank::io::Seq;
 use consorcio_core::ids::BankId;
@@ -66,38 +65,37 @@ use std::sync::Arc;
 #[cfg(doc)]
 use consorcio_core::bank::record::Record;
 
-/// How a journal is kept.
+/// How to open and maintain a journal.
 #[derive(Clone)]
-pub struct Options {
-    /// How long segments are.
-    pub sizes: Sizes,
-    /// The bank that it belongs to; new segments tell it, and those of another bank are refused.
+pub struct JournalOptions {
+    /// The sizes of new segments.
+    pub sizes: SegmentSizes,
+    /// The bank that owns the journal; it is stored in new segments, and segments of another bank
+    /// are rejected.
     pub bank: Option<BankId>,
-    /// A snapshot is made whenever this many segments were filled since the last one; 0: only when
-    /// asked for.
+    /// Make a snapshot whenever this many segments were filled since the last one; 0: only on
+    /// request.
     pub snapshot_after_segments: u64,
-    /// Makes the bank without a past into which snapshots are replayed; without it none are made.
+    /// Creates the empty bank into which snapshots are replayed; without it no snapshots are made.
     pub replica: Option<MakeReplica>,
-    /// Whether next segments, indexes and snapshots are made by threads of their own, or by the
-    /// appender's (for tests and simulators, where the order of everything on disk must follow from
-    /// the seed).
+    /// Whether segments, indexes and snapshots are made by separate threads, or by the appender's
+    /// (for tests and simulators, where everything on disk must follow from the seed).
     pub threads: bool,
-    /// What the indexes of full segments may take of memory and time.
+    /// Bounds on the memory and time of indexes.
     pub index: IndexBounds,
-    /// The id of a journal that is made; random where none is given.
+    /// The id of a new journal; random if `None`.
     pub new_id: Option<format::JournalId>,
-    /// Told what went wrong beside the appends: an index or snapshot that could not be made. The
-    /// journal goes on.
+    /// Receives a line when an index or a snapshot can't be made; the journal remains usable.
     pub notice: NoticeSink,
 }
 
-/// Where notices go, one line each.
+/// Receives notices, one line each.
 pub type NoticeSink = Arc<dyn Fn(&str) + Send + Sync>;
 
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            sizes: Sizes::default(),
+impl Default for JournalOptions {
+    fn default() -> JournalOptions {
+        JournalOptions {
+            sizes: SegmentSizes::default(),
             bank: None,
             snapshot_after_segments: 2,
             replica: None,
@@ -109,12 +107,12 @@ impl Default for Options {
     }
 }
 
-/// How much memory and time indexes may take.
+/// Bounds on the memory and time of indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexBounds {
-    /// Memory of filters; those that do not fit are asked on disk.
+    /// The memory of filters; further filters are queried on disk.
     pub filter_bytes_max: u64,
-    /// Entries that a merge takes at a time, before whatever else waits gets its turn.
+    /// How many entries a merge processes at a time, before other work gets its turn.
     pub merge_step_entries: u64,
 }
 
@@ -127,27 +125,26 @@ impl Default for IndexBounds {
     }
 }
 
-/// How long segments are made, in bytes. Where one batch is longer than that, its segment is as
-/// long as it needs.
+/// The sizes of new segments, in bytes. A segment is longer if one batch does not fit it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sizes {
-    /// The first one's. Each has twice the size of the one before, so that a small bank needs
-    /// little disk and is ready at once.
+pub struct SegmentSizes {
+    /// The size of the first segment. Each later one has twice the size of the one before, so a
+    /// small bank needs little disk space and starts fast ...
     pub first: u64,
-    /// ... up to this.
+    /// ... up to this size.
     pub full: u64,
 }
 
-impl Default for Sizes {
-    fn default() -> Sizes {
-        Sizes { first: limits::FIRST_SEGMENT_BYTES, full: limits::SEGMENT_BYTES }
+impl Default for SegmentSizes {
+    fn default() -> SegmentSizes {
+        SegmentSizes { first: limits::FIRST_SEGMENT_BYTES, full: limits::SEGMENT_BYTES }
     }
 }
 
-impl Sizes {
-    /// All segments have this size.
-    pub fn all(bytes: u64) -> Sizes {
-        Sizes { first: bytes, full: bytes }
+impl SegmentSizes {
+    /// The same size for all segments.
+    pub fn all(bytes: u64) -> SegmentSizes {
+        SegmentSizes { first: bytes, full: bytes }
     }
 
     /// The size of segment `number`.
@@ -158,17 +155,17 @@ impl Sizes {
     }
 }
 
-/// What can go wrong with a journal; each message is whole, so none names a source. After any of
-/// them from an append the process must stop.
+/// Why an operation on a journal failed. Each message is complete, so no error has a source. After
+/// an error of an append the process must stop.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum JournalError {
-    /// A file can't be listed, opened, read, made, renamed or removed.
+    /// A file can't be listed, opened, read, created, renamed or removed.
     #[error("{file}: can't {doing}: {cause}")]
     Io {
         doing: &'static str,
         file: String,
-        /// What the system says.
+        /// The error of the system.
         cause: io::Error,
     },
     #[error(
@@ -182,7 +179,7 @@ pub enum JournalError {
         /// How much was to be written.
         bytes: u64,
     },
-    /// The process may make no file larger.
+    /// The process is not allowed to extend a file that far.
     #[error(
         "{file}: the limit for the size of a file is reached: no room for {bytes} bytes at offset \
          {offset}; raise it \
@@ -200,25 +197,25 @@ pub enum JournalError {
         file: String,
         offset: u64,
         bytes: u64,
-        /// What the system says.
+        /// The error of the system.
         cause: io::Error,
     },
-    /// A sync failed: nobody knows what is on disk.
+    /// A sync failed, so the content of the disk is unknown.
     #[error("{file}: sync failed, so nobody knows what of it is on disk: {cause}")]
     Sync {
         /// Which file or folder.
         file: String,
-        /// What the system says.
+        /// The error of the system.
         cause: io::Error,
     },
     /// An earlier write or sync failed.
     #[error("the journal takes nothing more after: {0}")]
     Stopped(String),
-    /// A place that was durable does not hold what was written there.
+    /// Something that was durable differs from what was written.
     #[error("{file}: damaged at offset {offset}: {why}")]
     Damaged {
         file: String,
-        /// The first byte that is not as it was written, or the batch that holds it.
+        /// The first wrong byte, or the batch that contains it.
         offset: u64,
         /// What is wrong, and what proves that it was durable.
         why: String,
@@ -230,41 +227,41 @@ pub enum JournalError {
         format::SEGMENT_VERSION
     )]
     Newer { file: String, version: u32 },
-    /// A file of another journal lies in this folder.
+    /// The file belongs to another journal than its folder.
     #[error("{file}: belongs to another journal than the other files of its folder")]
     Foreign { file: String },
-    /// The journal of another bank lies in this folder.
+    /// The journal in this folder belongs to another bank.
     #[error("{file}: belongs to bank {found}, and this is bank {own}")]
     OtherBank { file: String, found: BankId, own: BankId },
-    /// A file that must be there isn't.
+    /// A file is missing that must exist.
     #[error("{file}: missing, {why}")]
     Missing {
         file: String,
-        /// What tells that it was there.
+        /// What proves that it existed.
         why: String,
     },
-    /// Records were handed over with the wrong numbers: a fault of this program.
+    /// Records were passed in with wrong numbers: a fault of this program.
     #[error("record {found} was handed to the journal where record {expected} was due")]
     Order {
-        /// The number that was due.
+        /// The number that was expected.
         expected: Seq,
-        /// The number that came.
+        /// The number that was found.
         found: Seq,
     },
 }
 
-/// The name by which messages call a file.
-fn place(disk: &dyn Disk, name: &str) -> String {
+/// The path of a file, for messages.
+fn display_path(disk: &dyn Disk, name: &str) -> String {
     let folder = disk.describe();
     if name.is_empty() { folder } else { format!("{folder}/{name}") }
 }
 
 /// An error of the system while `doing` something with file `name`.
 fn io_error(disk: &dyn Disk, doing: &'static str, name: &str, cause: io::Error) -> JournalError {
-    JournalError::Io { doing, file: place(disk, name), cause }
+    JournalError::Io { doing, file: display_path(disk, name), cause }
 }
 
-/// An error while writing.
+/// An error of a write.
 fn write_error(
     disk: &dyn Disk,
     name: &str,
@@ -272,7 +269,7 @@ fn write_error(
     bytes: usize,
     cause: io::Error,
 ) -> JournalError {
-    let (file, bytes) = (place(disk, name), bytes as u64);
+    let (file, bytes) = (display_path(disk, name), bytes as u64);
     match cause.kind() {
         io::ErrorKind::FileTooLarge => JournalError::FileTooLarge { file, offset, bytes },
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -282,7 +279,7 @@ fn write_error(
     }
 }
 
-/// An error while syncing. File systems that allot late find out only here that there is no room.
+/// An error of a sync. File systems that allocate late report a full disk only here.
 fn sync_error(disk: &dyn Disk, name: &str, cause: io::Error) -> JournalError {
-    JournalError::Sync { file: place(disk, name), cause }
+    JournalError::Sync { file: display_path(disk, name), cause }
 }

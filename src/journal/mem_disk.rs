@@ -1,9 +1,8 @@
-//! A disk in memory that can crash: for tests, and for a simulator.
+//! A disk in memory that can crash: for tests and for a simulator.
 //!
-//! What was not synced survives a crash or doesn't, wholly, torn at any byte, or with a bit
-//! flipped, as a seed says; so do names that were not synced, in their order or any other. Faults
-//! are given beforehand: a sync that fails, a write that fails, no more room, the end of power at
-//! the n-th sync.
+//! Unsynced data survives a crash completely, not at all, cut at any byte, or with a flipped bit,
+//! as a seed determines; unsynced names survive in their order or in any other. Faults are set in
+//! advance: a failing sync, a failing write, a full disk, a power failure at the n-th sync.
 
 mod file;
 
@@ -12,28 +11,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What is to go wrong. Syncs and writes are counted from 1 on, over all files; folders' syncs
-/// count too.
+/// Faults to be injected. Syncs and writes are counted from 1 over all files; syncs of folders are
+/// counted too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// This sync fails, and what it should have synced never reaches the disk, whatever later syncs
-    /// say.
+    /// This sync fails, and what it should have synced never reaches the disk, even if later syncs
+    /// succeed.
     pub fail_sync: Option<u64>,
-    /// Power ends at this sync: it and all that follows fail, until [`MemDisk::crash`].
+    /// Power fails at this sync: it and all later operations fail until [`MemDisk::crash`].
     pub stop_at_sync: Option<u64>,
-    /// This write fails, after a part of it.
+    /// This write fails after a part of it was written.
     pub fail_write: Option<u64>,
-    /// Bytes that all files may have together.
+    /// How many bytes all files may have together.
     pub room: Option<u64>,
-    /// No file can be opened: the process has no more descriptors.
+    /// No file can be opened, as if the process had no more descriptors.
     pub no_open: bool,
 }
 
-/// A folder in memory. Clones are the same folder.
+/// A folder in memory. Clones share it.
 #[derive(Clone)]
 pub struct MemDisk {
     state: Arc<Mutex<MemState>>,
-    /// Which life of the machine this handle belongs to.
+    /// The start of the machine that this handle belongs to.
     life: u64,
 }
 
@@ -42,7 +41,8 @@ struct MemState {
     life: u64,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
-    /// Changes of names since the folder's last sync, in order. A disk may do them in any other.
+    /// Changes of names since the last sync of the folder, in order. A disk may apply them in
+    /// another.
     renamings: Vec<Naming>,
     files: Vec<Contents>,
     faults: Faults,
@@ -79,28 +79,28 @@ impl MemDisk {
         MemDisk { state: Arc::default(), life: 0 }
     }
 
-    /// Says what is to go wrong from now on.
+    /// Sets the faults from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
     }
 
-    /// How many syncs were asked for.
+    /// How many syncs were requested.
     pub fn syncs(&self) -> u64 {
         self.state().syncs
     }
 
-    /// How many writes were asked for.
+    /// How many writes were requested.
     pub fn writes(&self) -> u64 {
         self.state().writes
     }
 
-    /// How many reads were asked for.
+    /// How many reads were requested.
     pub fn reads(&self) -> u64 {
         self.state().reads
     }
 
-    /// The machine stops and starts again: what is left of the folder follows from `seed`. All
-    /// handles of the life before fail from now on; no fault is left.
+    /// Crashes and restarts the machine: what is left of the folder follows from `seed`. All
+    /// earlier handles fail from now on; faults are cleared.
     pub fn crash(&self, seed: u64) -> MemDisk {
         let mut state = self.state();
         let mut random = SplitMix(seed);
@@ -119,7 +119,7 @@ impl MemDisk {
             if named.contains(&number) {
                 file.crash(&mut random);
             } else {
-                // Nobody finds it any more, and no handle of it works from now on.
+                // No name leads to it any more, and no handle of it works from now on.
                 *file = Contents::default();
             }
         }
@@ -129,8 +129,8 @@ impl MemDisk {
         MemDisk { state: Arc::clone(&self.state), life: state.life }
     }
 
-    /// The process stops and starts again, the machine goes on: nothing that was written is lost.
-    /// All handles of the life before fail from now on; no fault is left.
+    /// Kills and restarts the process while the machine runs on: no write is lost. All earlier
+    /// handles fail from now on; faults are cleared.
     pub fn kill(&self) -> MemDisk {
         let mut state = self.state();
         state.next_life();
@@ -147,18 +147,18 @@ impl MemDisk {
         copy
     }
 
-    /// The content of a file, or nothing when it isn't there.
+    /// The content of a file; empty if it does not exist.
     pub fn get(&self, name: &str) -> Vec<u8> {
         let state = self.state();
         state.names.get(name).map(|file| state.files[*file].now.clone()).unwrap_or_default()
     }
 
-    /// Puts a durable file there, behind the back of whoever uses the folder.
+    /// Puts a durable file into the folder while others may use it.
     pub fn put(&self, name: &str, bytes: Vec<u8>) {
         let mut state = self.state();
         let file = Contents { now: bytes.clone(), durable: bytes, pending: Vec::new() };
         if let Some(number) = state.names.get(name).copied() {
-            // Whoever has it open sees what it holds now.
+            // An open handle reads the new content.
             state.files[number] = file;
             state.durable_names.insert(name.into(), number);
             return;
@@ -198,7 +198,7 @@ impl MemState {
         self.renamings.push(naming);
     }
 
-    /// Counts a sync; an error when it is one that is to fail.
+    /// Counts a sync; returns an error if it is to fail.
     fn count_sync(&mut self) -> io::Result<()> {
         self.syncs += 1;
         if self.faults.stop_at_sync == Some(self.syncs) {
@@ -236,8 +236,7 @@ impl Naming {
 }
 
 impl Contents {
-    /// Keeps what was synced, and of each other write all, nothing, some of its bytes, or all but
-    /// one bit.
+    /// Keeps what was synced; and of each other write all, nothing, a part, or all but one bit.
     fn crash(&mut self, random: &mut SplitMix) {
         for (offset, bytes) in self.pending.drain(..) {
             let length = bytes.len();
@@ -249,7 +248,7 @@ impl Contents {
                 3 => overwrite(&mut self.durable, offset + cut, &bytes[cut..]),
                 4 => {
                     let mut flipped = bytes;
-                    // What is written over the same is safe: a start writes the last batch again.
+                    // Rewriting the same bytes is safe: a start writes the last batch again.
                     let before = self.durable.get(offset + cut);
                     if let Some(byte) = flipped.get_mut(cut).filter(|byte| before != Some(byte)) {
                         *byte ^= 1 << random.below(8);
@@ -283,7 +282,7 @@ fn overwrite(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     file[offset..end].copy_from_slice(bytes);
 }
 
-/// `SplitMix64`: enough for tests, and the same everywhere.
+/// `SplitMix64`: sufficient for tests, and the same on all platforms.
 struct SplitMix(u64);
 
 impl SplitMix {

@@ -1,4 +1,4 @@
-//! Looking up old outcomes in full segments.
+//! Look-ups of old outcomes in full segments.
 
 use super::JournalError;
 use super::batch::Batch;
@@ -12,54 +12,54 @@ use consorcio_core::limits::{
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Finds what full segments decide; cheap to clone, and usable while the appender works.
+/// Finds the outcomes in full segments; cheap to clone, and usable while the appender works.
 #[derive(Clone)]
-pub struct Reader(Arc<SharedJournal>);
+pub struct JournalReader(Arc<SharedJournal>);
 
-/// What look-ups in old segments cost.
+/// The cost of look-ups in full segments.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LookupCost {
-    /// Filters that were asked, in memory and on disk.
+    /// How many filters were queried, in memory and on disk.
     pub filters: u64,
-    /// Pages of indexes that were read, those of filters on disk among them.
+    /// How many pages of indexes were read, including filters on disk.
     pub pages: u64,
-    /// Indexes that there are.
+    /// How many indexes there are.
     pub indexes: usize,
-    /// Memory of their filters.
+    /// The memory of their filters.
     pub filter_bytes: u64,
 }
 
 /// What a journal has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Room {
-    /// Outcomes of what is undecided, and nothing else.
+    /// Outcomes of undecided transactions only.
     Outcomes,
-    /// Those, and refusals of ids that this bank never met.
+    /// Outcomes, and refusals of unknown ids.
     Refusals,
     /// There is room for every request.
     Anything,
 }
 
-impl Reader {
-    pub(super) fn new(shared: &Arc<SharedJournal>) -> Reader {
-        Reader(Arc::clone(shared))
+impl JournalReader {
+    pub(super) fn new(shared: &Arc<SharedJournal>) -> JournalReader {
+        JournalReader(Arc::clone(shared))
     }
 
-    /// The record that decides `tx` ([`Record::decides`]), if it stands in a full segment that has
-    /// its index.
+    /// The record that decides `tx` ([`Record::decides`]), if it is in a full segment with an
+    /// index.
     ///
-    /// Asks a filter of each index, of which there are fewer than 8 a tier, and as many tiers as
-    /// the number of full segments has digits to the base 8. Where the id is not there, this costs
-    /// no read but for about one in a thousand of the indexes whose filter is in memory, and one
-    /// page of each of the others.
+    /// Queries the filter of each index. There are fewer than 8 indexes in each tier, and as many
+    /// tiers as the number of full segments has digits in base 8. For an unknown id this needs no
+    /// read, except for about one in a thousand of the indexes with a filter in memory, and one
+    /// page for each of the others.
     ///
     /// # Errors
-    /// When a file can't be read, or the record or a merged index is damaged.
+    /// If a file can't be read, or the record or a merged index is damaged.
     pub fn lookup(&self, tx: &TxId) -> Result<Option<Record>, JournalError> {
         self.0.find(tx)
     }
 
-    /// What look-ups have cost since the journal was opened, and what the indexes cost now.
+    /// The cost of look-ups since the journal was opened, and that of the indexes now.
     pub fn cost(&self) -> LookupCost {
         let (filters, pages) = self.0.costs();
         let indexes = self.0.indexes();
@@ -67,14 +67,14 @@ impl Reader {
         LookupCost { filters, pages, indexes: indexes.len(), filter_bytes }
     }
 
-    /// Records up to this one are in full segments that have their index: memory may forget what
-    /// they decide.
+    /// Records up to this one are in full segments with an index: their outcomes may be dropped
+    /// from memory.
     pub fn indexed_up_to(&self) -> Seq {
         self.0.indexed()
     }
 
-    /// What there is room for, with so many undecided transactions. While the next segment is
-    /// there, or is being made: for anything.
+    /// What there is room for, with so many undecided transactions: for anything, unless the next
+    /// segment can't be created.
     pub fn room(&self, undecided: usize) -> Room {
         if !self.0.no_next.load(Ordering::Acquire) {
             return Room::Anything;
@@ -91,7 +91,7 @@ impl Reader {
         }
     }
 
-    /// Reports one line to the operator.
+    /// Reports a line to the operator.
     pub fn notice(&self, text: &str) {
         (self.0.notice)(text);
     }

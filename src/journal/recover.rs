@@ -1,36 +1,38 @@
-//! Opening a journal: what is there is read back into a bank, a torn tail is cut, and anything else
-//! that is not as it was written is refused. How those two are told apart: `walk.rs`.
+//! Opening a journal: its records are replayed into a bank, a torn tail is cut off, and any other
+//! damage is rejected. `walk.rs` distinguishes the two.
 
 use super::append::{Appender, Current};
 use super::cover::Cover;
 use super::disk::Disk;
 use super::ended::{ended_name, last_ended};
-use super::format::Span;
+use super::format::SegmentSpan;
 use super::format::{
     JournalId, SEGMENT_HEADER_BYTES, is_unfinished, number_in, segment_name, snapshot_name,
 };
 use super::index::last_indexed;
 use super::keeper::{Keeper, PreparedSegment, prepare_segment};
-use super::recovered::{From, Recovered};
+use super::recovered::{Recovered, ReplayStart};
 use super::segment::{old_sizes, open_of_any_size, open_segment};
 use super::shared::SharedJournal;
 use super::walk::Walk;
-use super::{JournalError, Options, Reader, Replica, io_error, place, snapshot};
+use super::{
+    JournalError, JournalOptions, JournalReader, Replica, display_path, io_error, snapshot,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Opens the journal in `disk`'s folder, or makes one there, and brings `replica`, a bank without a
-/// past, up to its last record.
+/// Opens the journal in `disk`'s folder, or creates one, and replays it into `replica`, an empty
+/// bank.
 ///
 /// # Errors
-/// When anything that was durable is damaged or missing, naming file and offset; when the files are
-/// of a newer version; when the disk fails.
+/// If anything that was durable is damaged or missing, naming file and offset; if the files are of
+/// a newer version; if the disk fails.
 pub fn open(
     disk: Arc<dyn Disk>,
-    options: Options,
+    options: JournalOptions,
     replica: &mut dyn Replica,
-) -> Result<(Appender, Reader, Recovered), JournalError> {
+) -> Result<(Appender, JournalReader, Recovered), JournalError> {
     let names = disk.list().map_err(|error| io_error(disk.as_ref(), "list", "", error))?;
     for name in names.iter().filter(|name| is_unfinished(name)) {
         disk.remove(name).map_err(|error| io_error(disk.as_ref(), "remove", name, error))?;
@@ -40,15 +42,15 @@ pub fn open(
         return create(disk, options);
     }
     let journal = check_headers(disk.as_ref(), segments, &options)?;
-    let mut told = Recovered::default();
-    let from = restore(disk.as_ref(), &journal, &names, replica, &mut told)?;
+    let mut recovered = Recovered::default();
+    let from = restore(disk.as_ref(), &journal, &names, replica, &mut recovered)?;
     let mut walk = Walk::new(disk.as_ref(), &journal, &from);
-    walk.read_all(from.segment + 1, segments, &names, replica, &mut told)?;
+    walk.read_all(from.segment + 1, segments, &names, replica, &mut recovered)?;
     let cover = Cover::new(disk.as_ref(), &journal, &names, &from, &mut walk.closed);
-    let indexes = cover.find(options.index.filter_bytes_max, &mut told)?;
+    let indexes = cover.find(options.index.filter_bytes_max, &mut recovered)?;
     walk.rewrite_last()?;
-    told.segments = walk.current.number;
-    told.last = walk.last;
+    recovered.segments = walk.current.number;
+    recovered.last = walk.last;
     let Walk { current, last, .. } = walk;
     let next_is_there = current.number < segments;
     let shared = Arc::new(SharedJournal::new(Arc::clone(&disk), journal, &options, indexes));
@@ -64,14 +66,14 @@ pub fn open(
     let mut appender = Appender::new(keeper, current, last);
     appender.mark()?;
     let reader = appender.reader();
-    Ok((appender, reader, told))
+    Ok((appender, reader, recovered))
 }
 
-/// Makes a journal in an empty folder.
+/// Creates a journal in an empty folder.
 fn create(
     disk: Arc<dyn Disk>,
-    options: Options,
-) -> Result<(Appender, Reader, Recovered), JournalError> {
+    options: JournalOptions,
+) -> Result<(Appender, JournalReader, Recovered), JournalError> {
     let mut journal = options.new_id.unwrap_or_default();
     if options.new_id.is_none() {
         getrandom::fill(&mut journal).map_err(|error| {
@@ -98,33 +100,39 @@ fn open_prepared(disk: &dyn Disk, number: u64) -> Result<PreparedSegment, Journa
     Ok(PreparedSegment { number, size: reader.size(), file: reader.file })
 }
 
-/// How many segments there are: all from 1 on, or one is missing.
+/// The number of segments. All from 1 on must exist.
 fn count_segments(disk: &dyn Disk, names: &[String]) -> Result<u64, JournalError> {
     let numbers = names.iter().filter_map(|name| number_in(name, "segment-", segment_name));
     let there: BTreeSet<u64> = numbers.collect();
     let segments = there.last().copied().unwrap_or(0);
     if let Some(missing) = (1..=segments).find(|number| !there.contains(number)) {
         let why = format!("though {} is there", segment_name(segments));
-        return Err(JournalError::Missing { file: place(disk, &segment_name(missing)), why });
+        return Err(JournalError::Missing {
+            file: display_path(disk, &segment_name(missing)),
+            why,
+        });
     }
     let index = last_indexed(names).filter(|span| span.last > segments);
     let orphan = || {
         let snapshot = snapshot::among(names).first().map(|seq| snapshot_name(*seq));
         snapshot.or(last_ended(names).map(ended_name)).filter(|_| segments == 0)
     };
-    if let Some(proof) = index.map(Span::name).or_else(orphan) {
+    if let Some(proof) = index.map(SegmentSpan::name).or_else(orphan) {
         let why = format!("though {proof} is there");
-        return Err(JournalError::Missing { file: place(disk, &segment_name(segments + 1)), why });
+        return Err(JournalError::Missing {
+            file: display_path(disk, &segment_name(segments + 1)),
+            why,
+        });
     }
     Ok(segments)
 }
 
-/// The journal's id, which all headers must carry. All files must be as long as they were made, and
-/// ours.
+/// The journal's id. Checks that all headers have it, that all files have their original length,
+/// and that the bank owns them.
 fn check_headers(
     disk: &dyn Disk,
     segments: u64,
-    options: &Options,
+    options: &JournalOptions,
 ) -> Result<JournalId, JournalError> {
     let journal = open_of_any_size(disk, 1)?.header.journal;
     let old = old_sizes(disk, &(1..=segments).collect::<Vec<_>>(), options.sizes)?;
@@ -134,7 +142,7 @@ fn check_headers(
         if let (Some(found), Some(own)) = (reader.header.bank, options.bank)
             && found != own
         {
-            return Err(JournalError::OtherBank { file: reader.place(), found, own });
+            return Err(JournalError::OtherBank { file: reader.display_path(), found, own });
         }
         reader.expect_size(Some(old.of(number)))?;
     }
@@ -146,18 +154,19 @@ fn restore(
     journal: &JournalId,
     names: &[String],
     replica: &mut dyn Replica,
-    told: &mut Recovered,
-) -> Result<From, JournalError> {
-    let restored = snapshot::restore_newest(disk, journal, replica, |why| told.warnings.push(why))?;
-    told.snapshot = restored.as_ref().map(|loaded| loaded.seq);
-    let from = restored.map_or(From { seq: 0, segment: 0 }, |loaded| From {
+    recovered: &mut Recovered,
+) -> Result<ReplayStart, JournalError> {
+    let restored =
+        snapshot::restore_newest(disk, journal, replica, |why| recovered.warnings.push(why))?;
+    recovered.snapshot = restored.as_ref().map(|loaded| loaded.seq);
+    let from = restored.map_or(ReplayStart { seq: 0, segment: 0 }, |loaded| ReplayStart {
         seq: loaded.seq,
         segment: loaded.segment,
     });
-    // The first batch after a full segment is synced before a snapshot of it is begun.
+    // A snapshot is begun only after the first batch behind the last full segment is synced.
     if !names.contains(&segment_name(from.segment + 1)) {
         return Err(JournalError::Missing {
-            file: place(disk, &segment_name(from.segment + 1)),
+            file: display_path(disk, &segment_name(from.segment + 1)),
             why: format!("though {} is there", snapshot_name(from.seq)),
         });
     }

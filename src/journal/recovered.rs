@@ -1,39 +1,38 @@
-//! What is known of a journal while it is opened, and after that.
+//! The report of a recovery.
 
 use consorcio_core::bank::io::Seq;
 use std::fmt;
 
-/// What was found at the opening.
+/// What was found while the journal was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// The journal was made just now.
+    /// The journal was created just now.
     pub fresh: bool,
-    /// Records read and applied, those of a snapshot not counted.
+    /// How many records were read and applied, without those in a snapshot.
     pub records: u64,
-    /// Bytes read for them.
+    /// How many bytes were read for them.
     pub bytes: u64,
-    /// Segments that hold records.
+    /// How many segments contain records.
     pub segments: u64,
     /// The number of the last record.
     pub last: Seq,
     /// The last record of the snapshot that was used.
     pub snapshot: Option<Seq>,
-    /// The tail that was cut off.
+    /// The torn tail that was cut off.
     pub torn: Option<TornTail>,
-    /// What was not as it should be and did no harm: a snapshot that can't be used, an index made
-    /// again.
+    /// Harmless faults: a snapshot that can't be used, an index that was rebuilt.
     pub warnings: Vec<String>,
 }
 
-/// A batch that was being written when the process or the machine stopped. Nothing in it was ever
-/// promised.
+/// A batch that was being written when the process or the machine stopped. None of its records was
+/// ever relied on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornTail {
-    /// The segment that it ended.
+    /// The last segment of the journal.
     pub file: String,
-    /// The byte that it began at.
+    /// The offset where it began.
     pub offset: u64,
-    /// How many bytes were cut off, up to the last that was not zero.
+    /// How many bytes were cut off, up to the last one that was not zero.
     pub bytes: u64,
 }
 
@@ -64,9 +63,9 @@ impl fmt::Display for Recovered {
     }
 }
 
-/// Where the walk through the journal begins: after the last record and segment of a snapshot, or
-/// at 0.
-pub(super) struct From {
+/// Where the replay of the journal starts: after the last record and segment of a snapshot, or at
+/// 0.
+pub(super) struct ReplayStart {
     pub seq: Seq,
     pub segment: u64,
 }

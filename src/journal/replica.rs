@@ -1,5 +1,5 @@
-//! What a journal is replayed into: a bank, live at a start, and a second one wherever a snapshot
-//! is made.
+//! The state that a journal is replayed into: the live bank at a start, and a second one when a
+//! snapshot is made.
 
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
@@ -7,40 +7,39 @@ use consorcio_core::bank::{Core, Identity};
 use consorcio_core::limits::OUTCOMES_IN_MEMORY_MIN;
 use std::sync::Arc;
 
-/// A state that records make. Equal records make equal states.
+/// A state built from records. Equal records build equal states.
 pub trait Replica: Send {
-    /// Becomes the state that a snapshot holds.
+    /// Replaces the state by that of a snapshot.
     ///
     /// # Errors
-    /// When the bytes are no snapshot that it knows; it is then as it was before.
+    /// If the bytes are no valid snapshot; the state is then unchanged.
     fn restore(&mut self, seq: Seq, snapshot: &[u8]) -> Result<(), String>;
-    /// Makes the next record true.
+    /// Applies the next record.
     fn apply(&mut self, seq: Seq, record: &Record);
-    /// What records up to this one decided is found through indexes from now on, and may be
-    /// forgotten.
+    /// Outcomes of records up to this one are found in indexes from now on, and may be dropped.
     fn forget(&mut self, indexed: Seq);
-    /// All that `restore` needs.
+    /// Serializes all that `restore` needs.
     fn snapshot(&self) -> Vec<u8>;
 }
 
-/// Makes a replica without a past.
+/// Creates an empty replica.
 pub type MakeReplica = Arc<dyn Fn() -> Box<dyn Replica> + Send + Sync>;
 
 /// A bank as a replica of its journal.
 #[derive(Debug)]
 pub struct BankReplica {
     identity: Identity,
-    /// The state that records are applied to.
+    /// The bank that records are applied to.
     pub core: Core,
 }
 
 impl BankReplica {
-    /// A bank without a past.
+    /// A replica of an empty journal.
     pub fn new(identity: Identity) -> BankReplica {
         BankReplica { core: Core::new(identity.clone()), identity }
     }
 
-    /// Makes such replicas, for [`super::Options`].
+    /// A function that creates such replicas, for [`super::JournalOptions`].
     pub fn maker(identity: Identity) -> MakeReplica {
         Arc::new(move || Box::new(BankReplica::new(identity.clone())))
     }

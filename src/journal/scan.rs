@@ -1,57 +1,56 @@
-//! A journal read from its beginning, record by record, without changing anything: also one that
-//! its bank is writing meanwhile, and one that is damaged. What the records mean is the reader's
-//! business.
+//! Reads a journal from its beginning, record by record, without changing anything: also while its
+//! bank writes to it, and if it is damaged. The caller interprets the records.
 
 use super::JournalError;
 use super::disk::Disk;
 use super::ended::{ended_name, last_ended};
-use super::format::Span;
+use super::format::SegmentSpan;
 use super::format::{SEGMENT_HEADER_BYTES, number_in, segment_name, snapshot_name};
 use super::index::last_indexed;
-use super::segment::{Bad, FoundSegment, SegmentReader, old_sizes, open_of_any_size, open_segment};
-use super::{Sizes, io_error, snapshot};
+use super::segment::{
+    BadBatch, FoundSegment, SegmentReader, old_sizes, open_of_any_size, open_segment,
+};
+use super::{SegmentSizes, io_error, snapshot};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
 use consorcio_core::ids::BankId;
 use std::path::Path;
 
-/// What stands in a journal, in order.
+/// The content of a journal, in order.
 #[derive(Debug)]
 pub enum Scanned<'a> {
     /// A record of a whole batch.
     Record {
         /// The number of the record.
         seq: Seq,
-        /// The segment that it is in.
+        /// The name of its segment.
         file: &'a str,
-        /// Where it begins there.
+        /// The offset of its header.
         offset: u64,
         /// The record as it was appended.
         record: Record,
     },
-    /// A place that is not as it was written, with file and offset. What follows it is read all the
-    /// same.
+    /// A damaged place, with file and offset. Reading continues after it.
     Fault(String),
 }
 
-/// The way through a journal. At its end it can go on later, with what was written since.
-pub struct Scan<'a> {
+/// Reads a journal. At its end it can continue later with what was written since.
+pub struct JournalScan<'a> {
     disk: &'a dyn Disk,
-    /// How long segments of format 1 are, once one was met.
-    old: Option<Sizes>,
-    /// The segment that is read; none while the next one is still to be opened.
+    /// The sizes of segments of format 1, once one was found.
+    old: Option<SegmentSizes>,
+    /// The segment that is being read; `None` before the next one is opened.
     reader: Option<SegmentReader>,
     number: u64,
     last: Seq,
-    /// What was found at this place was looked at once more, for a bank may have written there
-    /// meanwhile.
-    looked_twice: bool,
+    /// A fault here was read a second time, since the bank may have been writing there.
+    reread: bool,
 }
 
-impl<'a> Scan<'a> {
-    /// The way through the journal in `disk`'s folder, from its beginning.
-    pub fn new(disk: &'a dyn Disk) -> Scan<'a> {
-        Scan { disk, old: None, reader: None, number: 1, last: 0, looked_twice: false }
+impl<'a> JournalScan<'a> {
+    /// Reads the journal in `disk`'s folder from its beginning.
+    pub fn new(disk: &'a dyn Disk) -> JournalScan<'a> {
+        JournalScan { disk, old: None, reader: None, number: 1, last: 0, reread: false }
     }
 
     /// The last record that was read.
@@ -59,12 +58,12 @@ impl<'a> Scan<'a> {
         self.last
     }
 
-    /// Shows `visit` all that is there by now and was not read yet. A batch at the very end that is
-    /// not whole is given back and not visited: its bank is writing it, or stopped while it did,
-    /// and promised nothing in it.
+    /// Passes all that was not read yet to `visit`. An incomplete batch at the very end is returned
+    /// and not visited: its bank is writing it, or stopped while it did, and none of its records is
+    /// durable.
     ///
     /// # Errors
-    /// When a file can't be read, or `visit` fails.
+    /// If a file can't be read, or `visit` fails.
     pub fn read<E: From<JournalError>>(
         &mut self,
         mut visit: impl FnMut(Scanned<'_>) -> Result<(), E>,
@@ -76,40 +75,40 @@ impl<'a> Scan<'a> {
                 }
                 return Ok(None);
             };
-            reader.look_anew();
+            reader.discard_window();
             let bad = self.batches(&mut reader, &mut visit)?;
             let later = match &bad {
                 Some(bad) => reader.find_batch(after(bad))?,
                 None => None,
             };
             let more = later.is_some() || self.is_written_after()?;
-            if more && !self.looked_twice {
-                // What was written later proves that this place is whole by now; perhaps it was not
-                // a moment ago.
-                self.looked_twice = true;
+            if more && !self.reread {
+                // Later data proves that this place is complete now; perhaps it was not a moment
+                // ago.
+                self.reread = true;
                 self.reader = Some(reader);
                 continue;
             }
-            let looked_twice = std::mem::take(&mut self.looked_twice);
-            let told = bad.map(|bad| in_words(&reader, &bad));
+            let reread = std::mem::take(&mut self.reread);
+            let fault = bad.map(|bad| describe(&reader, &bad));
             match later {
                 Some(at) => reader.seek(at),
                 None if !more => {
                     let lost = self.lost()?;
                     self.reader = Some(reader);
                     if let Some(lost) = lost {
-                        if !looked_twice {
-                            // The bank may have gone on between the last read and this look.
-                            self.looked_twice = true;
+                        if !reread {
+                            // The bank may have continued between the last read and this check.
+                            self.reread = true;
                             continue;
                         }
                         visit(Scanned::Fault(lost))?;
                     }
-                    return Ok(told);
+                    return Ok(fault);
                 }
                 None => {}
             }
-            if let Some(fault) = told {
+            if let Some(fault) = fault {
                 visit(Scanned::Fault(fault))?;
             }
             if later.is_some() {
@@ -120,7 +119,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Opens the next segment there is; `false` where there is none.
+    /// Opens the next segment; `false` if there is none.
     fn open_next<E: From<JournalError>>(
         &mut self,
         visit: &mut impl FnMut(Scanned<'_>) -> Result<(), E>,
@@ -130,7 +129,7 @@ impl<'a> Scan<'a> {
             return Ok(false);
         };
         if number > self.number {
-            let missing = super::place(self.disk, &segment_name(self.number));
+            let missing = super::display_path(self.disk, &segment_name(self.number));
             visit(Scanned::Fault(format!(
                 "{missing}: missing, though {} is there",
                 segment_name(number)
@@ -140,7 +139,8 @@ impl<'a> Scan<'a> {
         match open_of_any_size(self.disk, number) {
             Ok(reader) => {
                 if reader.header.bytes.is_none() && self.old.is_none() {
-                    self.old = Some(old_sizes(self.disk, &self.segments()?, Sizes::default())?);
+                    self.old =
+                        Some(old_sizes(self.disk, &self.segments()?, SegmentSizes::default())?);
                 }
                 // What is left of it is read all the same.
                 if let Err(error) = reader.expect_size(self.old.map(|sizes| sizes.of(number))) {
@@ -157,24 +157,24 @@ impl<'a> Scan<'a> {
         Ok(true)
     }
 
-    /// Visits the batches that follow; what is wrong where they end, if anything is.
+    /// Visits the following batches; returns the fault at their end, if there is one.
     fn batches<E: From<JournalError>>(
         &mut self,
         reader: &mut SegmentReader,
         visit: &mut impl FnMut(Scanned<'_>) -> Result<(), E>,
-    ) -> Result<Option<Bad>, E> {
+    ) -> Result<Option<BadBatch>, E> {
         loop {
             let (offset, header) = match reader.next()? {
                 FoundSegment::Batch(offset, header) => (offset, header),
                 FoundSegment::End(_) => return Ok(None),
-                FoundSegment::Bad(bad) => return Ok(Some(bad)),
+                FoundSegment::BadBatch(bad) => return Ok(Some(bad)),
             };
-            self.looked_twice = false;
+            self.reread = false;
             let due = self.last.saturating_add(1);
             if header.first != due {
                 visit(Scanned::Fault(format!(
                     "{}: at offset {offset} record {} comes where {due} was due",
-                    reader.place(),
+                    reader.display_path(),
                     header.first
                 )))?;
             }
@@ -191,9 +191,9 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// What shows that more was written than is there behind this segment, which is the last one
-    /// that can be read: an index or a snapshot is made of a full segment, once the first batch of
-    /// the next one is synced; a mark of the last record is left at an orderly end.
+    /// What proves that more was written than exists after this segment, which is the last readable
+    /// one: an index or a snapshot of a full segment is made only after the first batch of the next
+    /// one is synced; a mark with the last record is written at an orderly end.
     fn lost(&self) -> Result<Option<String>, JournalError> {
         let names = self.disk.list().map_err(|error| io_error(self.disk, "list", "", error))?;
         let numbers = self.segments()?;
@@ -201,13 +201,14 @@ impl<'a> Scan<'a> {
         if let Some(later) = numbers.iter().find(|number| **number > self.number + 1)
             && !numbers.contains(&(self.number + 1))
         {
-            let missing = super::place(self.disk, &next);
+            let missing = super::display_path(self.disk, &next);
             return Ok(Some(format!(
                 "{missing}: missing, though {} is there",
                 segment_name(*later)
             )));
         }
-        let index = last_indexed(&names).filter(|index| index.last >= self.number).map(Span::name);
+        let index =
+            last_indexed(&names).filter(|index| index.last >= self.number).map(SegmentSpan::name);
         let snapshot = snapshot::among(&names)
             .first()
             .copied()
@@ -219,14 +220,14 @@ impl<'a> Scan<'a> {
                 "{}: the journal ends with record {} here, though {proof} was made after more was \
                  synced: what follows is \
                  missing",
-                super::place(self.disk, &segment_name(self.number)),
+                super::display_path(self.disk, &segment_name(self.number)),
                 self.last
             )
         }))
     }
 
-    /// Does a segment after this one hold anything? One that can't be opened counts, for its fault
-    /// must be told.
+    /// Does a segment after this one contain anything? One that can't be opened counts, because its
+    /// fault must be reported.
     fn is_written_after(&self) -> Result<bool, JournalError> {
         for number in self.segments()?.into_iter().filter(|number| *number > self.number) {
             match open_segment(self.disk, number) {
@@ -251,7 +252,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Is there a segment in `folder`, or a part of one?
+/// Does `folder` contain a segment, or a part of one?
 pub fn is_in(folder: &Path) -> bool {
     let names =
         std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
@@ -260,11 +261,11 @@ pub fn is_in(folder: &Path) -> bool {
         .any(|name| number_in(&name, "segment-", segment_name).is_some())
 }
 
-/// The bank that a journal belongs to: as a segment's header tells, or else its first record.
-/// `None` where nothing was ever recorded.
+/// The bank that owns a journal: from a segment's header, or else from its first record. `None` if
+/// nothing was ever recorded.
 ///
 /// # Errors
-/// When neither can be read.
+/// If neither can be read.
 pub fn owner(disk: &dyn Disk) -> Result<Option<BankId>, JournalError> {
     let mut reader = open_of_any_size(disk, 1)?;
     if let Some(bank) = reader.header.bank {
@@ -275,15 +276,15 @@ pub fn owner(disk: &dyn Disk) -> Result<Option<BankId>, JournalError> {
     Ok(if let Record::Consortium { bank, .. } = first? { Some(bank) } else { None })
 }
 
-/// Where to look for what follows a place that holds no whole batch.
-fn after(bad: &Bad) -> u64 {
+/// The offset where the search for the next batch begins, after a place without a complete one.
+fn after(bad: &BadBatch) -> u64 {
     bad.end.unwrap_or(bad.offset + 1).max(SEGMENT_HEADER_BYTES)
 }
 
-fn in_words(reader: &SegmentReader, bad: &Bad) -> String {
+fn describe(reader: &SegmentReader, bad: &BadBatch) -> String {
     format!(
         "{}: no whole batch at offset {}: {} (at {})",
-        reader.place(),
+        reader.display_path(),
         bad.offset,
         bad.why,
         bad.fault_at

@@ -1,16 +1,16 @@
-//! Reading a segment: batch by batch, through one buffer, and telling where the good part ends.
+//! Reads a segment batch by batch, through one buffer, and finds where the valid part ends.
 
 use super::disk::{Disk, DiskFile};
 use super::format::{
     ALIGNMENT, BATCH_HEADER_BYTES, BadHeader, BatchHeader, FILE_HEADER_BYTES, FileHeader, FileKind,
-    JournalId, Place, SEGMENT_HEADER_BYTES, Salt, decode_record, segment_name, split_body,
+    JournalId, RecordPosition, SEGMENT_HEADER_BYTES, Salt, decode_record, segment_name, split_body,
 };
-use super::{JournalError, Sizes, io_error, place};
+use super::{JournalError, SegmentSizes, display_path, io_error};
 use consorcio_core::bank::record::Record;
 use consorcio_core::limits::SEGMENT_WINDOW_BYTES;
 use std::sync::Arc;
 
-/// A segment that is read from its beginning.
+/// A reader of one segment, from its beginning.
 pub(super) struct SegmentReader {
     pub file: Arc<dyn DiskFile>,
     pub name: String,
@@ -21,33 +21,33 @@ pub(super) struct SegmentReader {
     at: u64,
     window: Vec<u8>,
     window_at: u64,
-    places: Vec<Place>,
+    positions: Vec<RecordPosition>,
 }
 
-/// What stands at the next place of a segment.
+/// What the reader finds at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FoundSegment {
-    /// A whole batch, at this offset.
+    /// A complete batch at this offset.
     Batch(u64, BatchHeader),
-    /// Nothing but zeros from this offset on.
+    /// Only zeros from this offset on.
     End(u64),
     /// Something that is no batch.
-    Bad(Bad),
+    BadBatch(BadBatch),
 }
 
-/// A place that holds no whole batch, and not only zeros either.
+/// A place that contains neither a complete batch nor only zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bad {
+pub(super) struct BadBatch {
     /// Where a batch should begin.
     pub offset: u64,
-    /// The first byte known to be wrong.
+    /// The first byte that is known to be wrong.
     pub fault_at: u64,
     pub why: &'static str,
-    /// Where the batch would end, if its header is whole.
+    /// Where the batch would end, if its header is valid.
     pub end: Option<u64>,
 }
 
-/// Opens segment `number`, and checks its header and that its file is as long as the header tells.
+/// Opens segment `number`, and checks its header and the length of its file.
 pub(super) fn open_segment(disk: &dyn Disk, number: u64) -> Result<SegmentReader, JournalError> {
     let reader = open_of_any_size(disk, number)?;
     reader.expect_size(None)?;
@@ -63,8 +63,11 @@ pub(super) fn open_of_any_size(
     let file = disk.open(&name).map_err(|error| io_error(disk, "open", &name, error))?;
     let mut bytes = [0; FILE_HEADER_BYTES];
     let got = file.read_at(0, &mut bytes).map_err(|error| io_error(disk, "read", &name, error))?;
-    let damaged =
-        |why: &str| JournalError::Damaged { file: place(disk, &name), offset: 0, why: why.into() };
+    let damaged = |why: &str| JournalError::Damaged {
+        file: display_path(disk, &name),
+        offset: 0,
+        why: why.into(),
+    };
     if got < FILE_HEADER_BYTES {
         return Err(damaged("the file is shorter than its header"));
     }
@@ -75,7 +78,7 @@ pub(super) fn open_of_any_size(
             return Err(damaged("the segment's header is not as it was written"));
         }
         Err(BadHeader::Newer(version)) => {
-            return Err(JournalError::Newer { file: place(disk, &name), version });
+            return Err(JournalError::Newer { file: display_path(disk, &name), version });
         }
     };
     let size = file.size().map_err(|error| io_error(disk, "read", &name, error))?;
@@ -89,51 +92,51 @@ pub(super) fn open_of_any_size(
         at: SEGMENT_HEADER_BYTES,
         window: Vec::new(),
         window_at: 0,
-        places: Vec::new(),
+        positions: Vec::new(),
     })
 }
 
-/// How long the segments of format 1 were made, which do not tell it: as long as this program makes
-/// them, or, where several are shorter and all of one size, that. Looks into the headers of all of
-/// them.
+/// The sizes of segments of format 1, whose headers do not contain it: the sizes that this program
+/// uses, or, if several are shorter and all have the same size, that one. Reads the headers of all
+/// of them.
 pub(super) fn old_sizes(
     disk: &dyn Disk,
     numbers: &[u64],
-    now: Sizes,
-) -> Result<Sizes, JournalError> {
+    now: SegmentSizes,
+) -> Result<SegmentSizes, JournalError> {
     let mut found = Vec::new();
     for number in numbers {
         match open_of_any_size(disk, *number) {
             Ok(reader) if reader.header.bytes.is_none() => found.push(reader.size),
             Err(error @ JournalError::Io { .. }) => return Err(error),
-            // What is wrong with it is told when it is read.
+            // Its fault is reported when it is read.
             Ok(_) | Err(_) => {}
         }
     }
     match found[..] {
         [first, second, ..] if first < now.first && found.iter().all(|size| *size == second) => {
-            Ok(Sizes::all(first))
+            Ok(SegmentSizes::all(first))
         }
         [..] => Ok(now),
     }
 }
 
 impl SegmentReader {
-    /// Refuses a segment of another journal.
+    /// Rejects a segment of another journal.
     pub(crate) fn expect_journal(&self, journal: &JournalId) -> Result<(), JournalError> {
         if self.header.journal == *journal {
             Ok(())
         } else {
-            Err(JournalError::Foreign { file: self.place() })
+            Err(JournalError::Foreign { file: self.display_path() })
         }
     }
 
-    /// Refuses a file that is not as long as it was made. One of format 1 does not tell; it has at
-    /// least the bytes that this program gave it then: `old`, or what is there.
+    /// Rejects a file with another length than its original one. For format 1 the original length
+    /// is unknown; it is at least `old`, or not checked.
     pub(crate) fn expect_size(&self, old: Option<u64>) -> Result<(), JournalError> {
         let (made, is_longer) = match (self.header.bytes, old) {
             (Some(made), _) => (made, self.size > made),
-            // In format 1 a segment grew where one batch was longer than it.
+            // In format 1 a segment grew if one batch was longer than it.
             (None, Some(made)) => (made, false),
             (None, None) => return Ok(()),
         };
@@ -145,7 +148,7 @@ impl SegmentReader {
             return Ok(());
         };
         Err(JournalError::Damaged {
-            file: self.place(),
+            file: self.display_path(),
             offset: self.size.min(made),
             why: format!(
                 "{why} {made} bytes; was a copy of it interrupted? Put the whole file in its place"
@@ -153,27 +156,27 @@ impl SegmentReader {
         })
     }
 
-    /// What messages call it.
-    pub(crate) fn place(&self) -> String {
+    /// Its path, for messages.
+    pub(crate) fn display_path(&self) -> String {
         format!("{}/{}", self.describe, self.name)
     }
 
-    /// Its length in bytes.
+    /// The length of its file.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Goes on at `offset`.
+    /// Continues reading at `offset`.
     pub(crate) fn seek(&mut self, offset: u64) {
         self.at = offset;
     }
 
-    /// Forgets what was read ahead, so that what was written since is seen.
-    pub(crate) fn look_anew(&mut self) {
+    /// Discards what was read ahead, so that later writes are seen.
+    pub(crate) fn discard_window(&mut self) {
         self.window.clear();
     }
 
-    /// What stands next. After an end or something bad the reader stays where it is.
+    /// The next batch. At the end or at a fault the reader stays where it is.
     pub(crate) fn next(&mut self) -> Result<FoundSegment, JournalError> {
         let offset = self.at;
         let salt = self.salt;
@@ -188,42 +191,43 @@ impl SegmentReader {
                     } else {
                         "no batch begins here"
                     };
-                    Ok(FoundSegment::Bad(Bad { offset, fault_at, why, end: None }))
+                    Ok(FoundSegment::BadBatch(BadBatch { offset, fault_at, why, end: None }))
                 }
             };
         };
         let end = offset + header.batch_bytes() as u64;
         let body_offset = offset + BATCH_HEADER_BYTES as u64;
-        let mut places = std::mem::take(&mut self.places);
+        let mut positions = std::mem::take(&mut self.positions);
         let body = self.bytes(body_offset, header.batch_bytes() - BATCH_HEADER_BYTES)?;
         let split = if body_offset + (body.len() as u64) < end {
             Err((body_offset + body.len() as u64, "the file ends within a batch"))
         } else {
-            split_body(salt, offset, &header, body, &mut places)
+            split_body(salt, offset, &header, body, &mut positions)
         };
-        self.places = places;
+        self.positions = positions;
         match split {
             Ok(()) => {
                 self.at = end;
                 Ok(FoundSegment::Batch(offset, header))
             }
             Err((fault_at, why)) => {
-                Ok(FoundSegment::Bad(Bad { offset, fault_at, why, end: Some(end) }))
+                Ok(FoundSegment::BadBatch(BadBatch { offset, fault_at, why, end: Some(end) }))
             }
         }
     }
 
     /// The records of the batch that was found last, each with its offset.
     pub(crate) fn records(&self) -> impl Iterator<Item = (u64, Result<Record, JournalError>)> {
-        self.places.iter().map(|place| {
-            let begin = place.offset - self.window_at + super::format::RECORD_HEADER_BYTES as u64;
+        self.positions.iter().map(|position| {
+            let begin =
+                position.offset - self.window_at + super::format::RECORD_HEADER_BYTES as u64;
             let begin = usize::try_from(begin).expect("the batch found last is in the window");
-            let record = decode_record(&self.window[begin..begin + place.bytes]);
-            let offset = place.offset;
+            let record = decode_record(&self.window[begin..begin + position.bytes]);
+            let offset = position.offset;
             (
                 offset,
                 record.map_err(|why| JournalError::Damaged {
-                    file: self.place(),
+                    file: self.display_path(),
                     offset,
                     why: format!(
                         "the checksum is right, but this program can't read the record: {why}"
@@ -233,9 +237,9 @@ impl SegmentReader {
         })
     }
 
-    /// What can only have been written after the batch that should stand at `bad` was synced: the
-    /// offset of a later batch's header, or of anything past the end of this one.
-    pub(crate) fn written_after(&mut self, bad: &Bad) -> Result<Option<u64>, JournalError> {
+    /// Data that can only have been written after the batch at `bad` was synced: the offset of a
+    /// later batch header, or of anything behind the end of this batch.
+    pub(crate) fn written_after(&mut self, bad: &BadBatch) -> Result<Option<u64>, JournalError> {
         if let Some(end) = bad.end {
             return self.first_nonzero(end);
         }
@@ -272,7 +276,7 @@ impl SegmentReader {
         }
     }
 
-    /// One past the last byte that is not zero, at or after `offset`; `offset` where all are.
+    /// One past the last byte that is not zero at or after `offset`; `offset` if there is none.
     pub(crate) fn last_nonzero(&mut self, offset: u64) -> Result<u64, JournalError> {
         let (mut at, mut last) = (offset, offset);
         loop {
@@ -287,7 +291,7 @@ impl SegmentReader {
         }
     }
 
-    /// `length` bytes at `offset`, or less at the end of the file.
+    /// `length` bytes at `offset`, or fewer at the end of the file.
     pub(crate) fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], JournalError> {
         let length =
             usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX).min(length);
@@ -300,7 +304,7 @@ impl SegmentReader {
         Ok(&self.window[begin..end])
     }
 
-    /// What of the file is at hand from `offset` on; nothing at its end.
+    /// The buffered bytes of the file from `offset` on; empty at its end.
     fn some_bytes(&mut self, offset: u64) -> Result<&[u8], JournalError> {
         self.bytes(offset, 1)?;
         let begin = usize::try_from(offset - self.window_at).expect("the window was moved here");
@@ -323,7 +327,7 @@ impl SegmentReader {
 }
 
 fn first_nonzero(bytes: &[u8]) -> Option<usize> {
-    // Whole blocks are compared first: most of what is searched is zeros.
+    // Whole blocks are compared first, since most of what is searched is zeros.
     const ZEROS: [u8; 4096] = [0; 4096];
     let skip =
         bytes.chunks_exact(ZEROS.len()).take_while(|block| *block == ZEROS).count() * ZEROS.len();

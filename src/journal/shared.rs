@@ -1,11 +1,11 @@
-//! What the appender, its threads and the readers share: above all which indexes there are.
+//! State shared by the appender, its threads and the readers: above all the list of indexes.
 
 use super::backlog::Backlog;
 use super::files::{FileOf, Files};
-use super::format::Span;
+use super::format::SegmentSpan;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
 use super::index::{Cost, IdHash, Index, Lookup, kept, read_closed, write_index};
-use super::{Disk, JournalError, Options, place};
+use super::{Disk, JournalError, JournalOptions, display_path};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
 use consorcio_core::ids::TxId;
@@ -15,41 +15,40 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-/// The indexes of segments 1 to the last full one, in order. Never changed: another one takes its
-/// place.
-pub(super) type List = Arc<Vec<Arc<Index>>>;
+/// The indexes of segments 1 to the last full one, in order. Immutable: a new list replaces it.
+pub(super) type IndexList = Arc<Vec<Arc<Index>>>;
 
-/// What the appender, its threads and the readers share.
+/// State shared by the appender, its threads and the readers.
 pub(super) struct SharedJournal {
     pub disk: Arc<dyn Disk>,
     pub journal: JournalId,
     pub notice: super::NoticeSink,
-    /// One snapshot at a time.
+    /// Held while a snapshot is made.
     pub snapshot: Mutex<()>,
     hash: IdHash,
-    indexes: RwLock<List>,
+    indexes: RwLock<IndexList>,
     filter_bytes_max: u64,
     indexed: AtomicU64,
-    /// Files of full segments and their indexes.
+    /// Open files of full segments and their indexes.
     pub files: Files,
-    /// Indexes that are not as they were written, and not made again yet.
-    damaged: Mutex<BTreeSet<Span>>,
-    /// One makes an index again at a time.
-    making: Mutex<()>,
+    /// Damaged indexes that are not rebuilt yet.
+    damaged: Mutex<BTreeSet<SegmentSpan>>,
+    /// Held while an index is rebuilt.
+    rebuilding: Mutex<()>,
     /// Full segments without an index.
     backlog: Mutex<Backlog>,
-    /// Wakes the thread that keeps the history; none without such a thread. One wake-up waits at
-    /// most, as the thread then looks at all that there is to do.
+    /// Wakes the history thread, if there is one. At most one wake-up is queued, because the thread
+    /// then does all the work there is.
     pub wake: Mutex<Option<SyncSender<()>>>,
-    /// What look-ups have cost.
+    /// The cost of look-ups.
     filters_asked: AtomicU64,
     pages_read: AtomicU64,
-    /// Bytes that are left in the segment in use.
+    /// How many bytes are left in the segment in use.
     pub left: AtomicU64,
-    /// The next segment could not be made.
+    /// The next segment could not be created.
     pub no_next: AtomicBool,
-    /// The newest segment that is or was in use: nobody may make it again. Held while a segment is
-    /// made.
+    /// The newest segment that is or was in use, and must not be created again. Held while a
+    /// segment is created.
     pub taken: Mutex<u64>,
 }
 
@@ -57,7 +56,7 @@ impl SharedJournal {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         journal: JournalId,
-        options: &Options,
+        options: &JournalOptions,
         indexes: Vec<Index>,
     ) -> SharedJournal {
         let indexed = indexes.last().map_or(0, |index| index.last);
@@ -80,7 +79,7 @@ impl SharedJournal {
             filter_bytes_max: options.index.filter_bytes_max,
             indexed: AtomicU64::new(indexed),
             damaged: Mutex::default(),
-            making: Mutex::new(()),
+            rebuilding: Mutex::new(()),
             backlog: Mutex::default(),
             wake: Mutex::default(),
             filters_asked: AtomicU64::new(0),
@@ -88,8 +87,8 @@ impl SharedJournal {
         }
     }
 
-    /// The indexes that there are now.
-    pub(crate) fn indexes(&self) -> List {
+    /// The indexes as of now.
+    pub(crate) fn indexes(&self) -> IndexList {
         Arc::clone(&self.indexes.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -105,9 +104,9 @@ impl SharedJournal {
         self.indexed.store(last, Ordering::Release);
     }
 
-    /// Puts indexes of the same segments in the place of those that there are. `false`: there are
-    /// none of just these.
-    pub(crate) fn replace(&self, span: Span, new: Vec<Index>) -> bool {
+    /// Replaces the indexes of these segments by new ones; `false` if there are no indexes of
+    /// exactly these segments.
+    pub(crate) fn replace(&self, span: SegmentSpan, new: Vec<Index>) -> bool {
         self.change(|list| {
             let begin = list.iter().position(|index| index.span.first == span.first);
             let end = list.iter().position(|index| index.span.last == span.last);
@@ -117,7 +116,7 @@ impl SharedJournal {
         })
     }
 
-    /// Changes the list, and lets go of filters that have no room any more.
+    /// Changes the list, and drops filters that do not fit memory any more.
     fn change(&self, change: impl FnOnce(&mut Vec<Arc<Index>>) -> bool) -> bool {
         let mut indexes = self.indexes.write().unwrap_or_else(PoisonError::into_inner);
         let mut list = indexes.to_vec();
@@ -139,8 +138,8 @@ impl SharedJournal {
         kept(&sizes, self.filter_bytes_max)
     }
 
-    /// Reads the filters that have room in memory and are not there. Of one that can't be read now
-    /// a page is read each time.
+    /// Loads the filters that fit in memory. For a filter that can't be read now, pages are read on
+    /// disk.
     pub(crate) fn load_filters(&self) {
         let list = self.indexes();
         for (index, _) in list
@@ -160,7 +159,7 @@ impl SharedJournal {
         }
     }
 
-    /// How many full segments have their index: 1, 2, … up to this one.
+    /// How many full segments have an index: 1, 2, … up to this one.
     pub(crate) fn indexed_segments(&self) -> u64 {
         self.indexes().last().map_or(0, |index| index.span.last)
     }
@@ -170,12 +169,12 @@ impl SharedJournal {
         self.indexed.load(Ordering::Acquire)
     }
 
-    /// What look-ups have cost: filters asked, and pages of indexes read.
+    /// The cost of look-ups: filters queried, and pages of indexes read.
     pub(crate) fn costs(&self) -> (u64, u64) {
         (self.filters_asked.load(Ordering::Relaxed), self.pages_read.load(Ordering::Relaxed))
     }
 
-    /// The record that decides `tx` in the full segments. Looks over the indexes, the newest first.
+    /// The record in the full segments that decides `tx`. Searches the indexes, the newest first.
     pub(crate) fn find(&self, tx: &TxId) -> Result<Option<Record>, JournalError> {
         let mut cost = Cost::default();
         let found = self.find_in_all(tx, &mut cost);
@@ -187,19 +186,19 @@ impl SharedJournal {
     fn find_in_all(&self, tx: &TxId, cost: &mut Cost) -> Result<Option<Record>, JournalError> {
         let hash = self.hash.of(tx);
         let mut list = self.indexes();
-        'anew: loop {
+        'with_new_list: loop {
             for index in list.iter().rev() {
-                match index.look(&self.files, tx, hash, cost)? {
+                match index.find(&self.files, tx, hash, cost)? {
                     Lookup::Found(record) => return Ok(Some(record)),
                     Lookup::Not => {}
                     Lookup::IndexBad => {
-                        // Its file is gone where another one has its place by now.
+                        // The file of an index is removed once a merged index has replaced it.
                         let now = self.indexes();
                         if !Arc::ptr_eq(&now, &list) {
                             list = now;
-                            continue 'anew;
+                            continue 'with_new_list;
                         }
-                        match self.make_again(index)?.look(&self.files, tx, hash, cost)? {
+                        match self.rebuild(index)?.find(&self.files, tx, hash, cost)? {
                             Lookup::Found(record) => return Ok(Some(record)),
                             Lookup::Not => {}
                             Lookup::IndexBad => {
@@ -213,40 +212,40 @@ impl SharedJournal {
         }
     }
 
-    /// Makes a damaged index again, if it is that of one segment. One of several takes too long for
-    /// who looks up: it is made again beside, and until then nobody knows what it holds of this id.
-    fn make_again(&self, before: &Index) -> Result<Index, JournalError> {
+    /// Rebuilds the damaged index of one segment. One of several segments takes too long for a
+    /// look-up: the history thread rebuilds it, and until then its ids are unknown.
+    fn rebuild(&self, before: &Index) -> Result<Index, JournalError> {
         if before.span.segments() > 1 {
             self.report(before.span);
             return Err(
                 self.unreadable(before.span, "from its segments; until then this id is not known")
             );
         }
-        let _one_at_a_time = self.making();
+        let _one_at_a_time = self.rebuilding();
         if self.damaged().contains(&before.span) {
             return Err(
                 self.unreadable(before.span, "from its segment; until then this id is not known")
             );
         }
-        let made = self.make_one_again(before);
+        let made = self.rebuild_one(before);
         if made.is_err() {
-            // Nor is it tried again for each who asks.
+            // Further look-ups do not try again.
             self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(before.span);
         }
         made
     }
 
-    fn make_one_again(&self, before: &Index) -> Result<Index, JournalError> {
+    fn rebuild_one(&self, before: &Index) -> Result<Index, JournalError> {
         let (disk, segment) = (self.disk.as_ref(), before.span.first);
         (self.notice)(&format!("the index of segment {segment} is damaged and is made again"));
         let mut closed = read_closed(disk, &self.journal, segment)?;
-        // What it held must all be there: a segment that ends too early would make of a decided id
-        // an unknown one.
+        // Everything that the index contained must be found: a segment that ends too early would
+        // make a decided id unknown.
         if (closed.first, closed.last, closed.entries.len())
             != (before.first, before.last, before.entries())
         {
             return Err(JournalError::Damaged {
-                file: place(disk, &segment_name(segment)),
+                file: display_path(disk, &segment_name(segment)),
                 offset: SEGMENT_HEADER_BYTES,
                 why: format!(
                     "it holds records {} to {} now, and held {} to {} when its index was made",
@@ -260,36 +259,36 @@ impl SharedJournal {
         Ok(index)
     }
 
-    fn unreadable(&self, span: Span, what: &str) -> JournalError {
+    fn unreadable(&self, span: SegmentSpan, what: &str) -> JournalError {
         JournalError::Damaged {
-            file: place(self.disk.as_ref(), &span.name()),
+            file: display_path(self.disk.as_ref(), &span.name()),
             offset: 0,
             why: format!("the index is damaged; it is made again {what}"),
         }
     }
 
-    /// Held by whoever makes an index again.
-    pub(crate) fn making(&self) -> MutexGuard<'_, ()> {
-        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The lock that is held while an index is rebuilt.
+    pub(crate) fn rebuilding(&self) -> MutexGuard<'_, ()> {
+        self.rebuilding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An index is not as it was written: it is to be made again, and no merge uses it until then.
-    pub(crate) fn report(&self, span: Span) {
+    /// Reports a damaged index: it is to be rebuilt, and no merge uses it until then.
+    pub(crate) fn report(&self, span: SegmentSpan) {
         if self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(span) {
             (self.notice)(&format!(
                 "{}: damaged, is made again from its segments ({})",
-                place(self.disk.as_ref(), &span.name()),
+                display_path(self.disk.as_ref(), &span.name()),
                 span.segments()
             ));
             self.wake();
         }
     }
 
-    /// Wakes the thread that keeps the history.
+    /// Wakes the history thread.
     pub(crate) fn wake(&self) {
         if let Some(wake) = &*self.wake.lock().unwrap_or_else(PoisonError::into_inner) {
-            // It is full where a wake-up waits already. Where nobody listens any more the journal
-            // was closed, or its thread is gone: memory keeps the outcomes then.
+            // If the channel is full, a wake-up is already queued. If it is closed, the journal was
+            // closed or the thread ended: then memory keeps the outcomes.
             let _awake_or_gone = wake.try_send(());
         }
     }
@@ -299,13 +298,13 @@ impl SharedJournal {
         self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The index of these segments is as it was written again.
-    pub(crate) fn mended(&self, span: Span) {
+    /// The index of these segments is valid again.
+    pub(crate) fn repaired(&self, span: SegmentSpan) {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).remove(&span);
     }
 
-    /// Indexes that were found to be damaged.
-    pub(crate) fn damaged(&self) -> BTreeSet<Span> {
+    /// The indexes that are damaged.
+    pub(crate) fn damaged(&self) -> BTreeSet<SegmentSpan> {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

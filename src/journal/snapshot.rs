@@ -1,11 +1,10 @@
-//! Snapshots: a bank as of the last record of a full segment, made by replaying into a second bank.
+//! Snapshots: a bank as of the last record of a full segment, made by a replay into a second bank.
 //!
 //! ```text
-//! file header (64 bytes) · snapshot header (64 bytes) · what the bank says of itself
+//! file header (64 bytes) · snapshot header (64 bytes) · the snapshot of the bank
 //! ```
 //!
-//! The live bank takes no part in it. The newest two are kept, so that one that can't be read costs
-//! time only.
+//! The live bank is not involved. The newest two are kept, so an unreadable one costs only time.
 
 use super::disk::Disk;
 use super::format::{
@@ -16,7 +15,7 @@ use super::replica::MakeReplica;
 use super::segment::{FoundSegment, open_segment};
 use super::shared::SharedJournal;
 use super::whole::{unless_stopped, write_whole};
-use super::{JournalError, Replica, io_error, place};
+use super::{JournalError, Replica, display_path, io_error};
 use consorcio_core::bank::io::Seq;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
@@ -24,10 +23,10 @@ use std::sync::atomic::AtomicBool;
 const SNAPSHOT_HEADER_BYTES: usize = 64;
 const KEPT: usize = 2;
 
-/// A snapshot that could be read.
+/// A snapshot that was read.
 pub(super) struct Loaded {
     pub seq: Seq,
-    /// The last segment whose records it holds.
+    /// The last segment whose records it contains.
     pub segment: u64,
     pub content: Vec<u8>,
 }
@@ -40,8 +39,7 @@ pub(super) fn among(names: &[String]) -> Vec<Seq> {
     seqs
 }
 
-/// Restores `replica` from the newest snapshot that can be used; those that can't are told to
-/// `warn`.
+/// Restores `replica` from the newest usable snapshot; calls `warn` for unusable ones.
 pub(super) fn restore_newest(
     disk: &dyn Disk,
     journal: &JournalId,
@@ -59,7 +57,7 @@ pub(super) fn restore_newest(
         };
         warn(format!(
             "{}: not used, an older one or the whole journal is: {why}",
-            place(disk, &snapshot_name(seq))
+            display_path(disk, &snapshot_name(seq))
         ));
     }
     Ok(None)
@@ -79,9 +77,9 @@ fn load(
     file_header.copy_from_slice(&head[..FILE_HEADER_BYTES]);
     let header = match FileHeader::decode(FileKind::Snapshot, &file_header) {
         Ok(header) if header.journal == *journal => header,
-        Ok(_) => return Err(JournalError::Foreign { file: place(disk, &name) }),
+        Ok(_) => return Err(JournalError::Foreign { file: display_path(disk, &name) }),
         Err(BadHeader::Newer(version)) => {
-            return Err(JournalError::Newer { file: place(disk, &name), version });
+            return Err(JournalError::Newer { file: display_path(disk, &name), version });
         }
         Err(BadHeader::Damaged) => return Ok(Err("its header is damaged")),
     };
@@ -102,8 +100,8 @@ fn load(
     Ok(Ok(Loaded { seq, segment: header.segment, content }))
 }
 
-/// Makes a snapshot of all full segments that have their index: restores the newest one there is
-/// into a second bank, replays what came since, and writes that. `None` when there is nothing new.
+/// Makes a snapshot of all full segments with an index: restores the newest snapshot into a second
+/// bank, replays later records, and writes the result. `None` if there is nothing new.
 pub(super) fn make(
     shared: &SharedJournal,
     make_replica: &MakeReplica,
@@ -130,7 +128,7 @@ pub(super) fn make(
     Ok(Some(seq))
 }
 
-/// Applies the records of a full segment that follow record `seq`; the last one's number.
+/// Applies the records of a full segment that follow record `seq`; returns the last one's number.
 fn replay(
     shared: &SharedJournal,
     number: u64,
@@ -154,9 +152,11 @@ fn replay(
                 (offset, format!("record {} was due and {} came", seq + 1, header.first))
             }
             FoundSegment::End(_) => return Ok(seq),
-            FoundSegment::Bad(bad) => (bad.offset, format!("{} (at {})", bad.why, bad.fault_at)),
+            FoundSegment::BadBatch(bad) => {
+                (bad.offset, format!("{} (at {})", bad.why, bad.fault_at))
+            }
         };
-        return Err(JournalError::Damaged { file: reader.place(), offset, why });
+        return Err(JournalError::Damaged { file: reader.display_path(), offset, why });
     }
 }
 

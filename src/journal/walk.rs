@@ -1,47 +1,47 @@
-//! The way through the segments at the opening, record by record, to the place where the next batch
-//! goes.
+//! The replay of segments when a journal is opened, record by record, up to the offset of the next
+//! batch.
 //!
-//! What tells a torn tail from damage: a batch is written only after the sync of the one before it.
-//! So only the last batch can be torn, and whatever was written after the place that is wrong (a
-//! later batch's header, bytes past this batch's end, a later segment that is not empty, an index,
-//! a snapshot, a mark of an orderly end) proves that this place was durable once.
+//! How a torn tail differs from damage: a batch is written only after the sync of the one before
+//! it. So only the last batch can be torn, and anything that was written after a fault (a later
+//! batch header, bytes behind this batch's end, a later segment that is not empty, an index, a
+//! snapshot, the mark of an orderly end) proves that the faulty place was once durable.
 
 use super::disk::Disk;
 use super::ended::{ended_name, last_ended};
-use super::format::Span;
+use super::format::SegmentSpan;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name, snapshot_name, usize_of};
-use super::index::{Closed, IdHash, IndexEntry, last_indexed, note_decided};
-use super::recovered::{From, Recovered, TornTail};
-use super::segment::{Bad, FoundSegment, SegmentReader, open_segment};
-use super::{JournalError, Replica, place, snapshot, sync_error, write_error};
+use super::index::{ClosedSegment, IdHash, IndexEntry, last_indexed, note_decided};
+use super::recovered::{Recovered, ReplayStart, TornTail};
+use super::segment::{BadBatch, FoundSegment, SegmentReader, open_segment};
+use super::{JournalError, Replica, display_path, snapshot, sync_error, write_error};
 use consorcio_core::bank::io::Seq;
 use std::sync::Arc;
 
-/// The way through the segments, record by record.
+/// The replay of segments.
 pub(super) struct Walk<'a> {
     disk: &'a dyn Disk,
     hash: IdHash,
     /// The last record that was read.
     pub last: Seq,
-    /// The full segments on the way.
-    pub closed: Vec<Closed>,
+    /// The full segments that were read.
+    pub closed: Vec<ClosedSegment>,
     /// The segment in use.
-    pub current: Place,
+    pub current: WalkedSegment,
     /// Segment, offset and length of the last batch.
     last_batch: Option<(u64, u64, usize)>,
 }
 
-/// The segment that is read, and how far.
-pub(super) struct Place {
+/// A segment, and how far it was read.
+pub(super) struct WalkedSegment {
     pub number: u64,
     pub end: u64,
     pub first: Seq,
     pub entries: Vec<IndexEntry>,
 }
 
-impl Place {
-    fn begin_of(number: u64, first: Seq) -> Place {
-        Place { number, end: SEGMENT_HEADER_BYTES, first, entries: Vec::new() }
+impl WalkedSegment {
+    fn begin_of(number: u64, first: Seq) -> WalkedSegment {
+        WalkedSegment { number, end: SEGMENT_HEADER_BYTES, first, entries: Vec::new() }
     }
 
     fn is_empty(&self) -> bool {
@@ -50,8 +50,8 @@ impl Place {
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(disk: &'a dyn Disk, journal: &JournalId, from: &From) -> Walk<'a> {
-        let current = Place::begin_of(from.segment + 1, from.seq + 1);
+    pub(crate) fn new(disk: &'a dyn Disk, journal: &JournalId, from: &ReplayStart) -> Walk<'a> {
+        let current = WalkedSegment::begin_of(from.segment + 1, from.seq + 1);
         let hash = IdHash::new(journal);
         Walk { disk, hash, last: from.seq, closed: Vec::new(), current, last_batch: None }
     }
@@ -63,16 +63,16 @@ impl<'a> Walk<'a> {
         to: u64,
         names: &[String],
         replica: &mut dyn Replica,
-        told: &mut Recovered,
+        recovered: &mut Recovered,
     ) -> Result<(), JournalError> {
         for number in from..=to {
             let mut reader = open_segment(self.disk, number)?;
-            let place = Place::begin_of(number, self.last + 1);
+            let place = WalkedSegment::begin_of(number, self.last + 1);
             let before = std::mem::replace(&mut self.current, place);
-            let bad = self.read_segment(&mut reader, replica, told)?;
+            let bad = self.read_segment(&mut reader, replica, recovered)?;
             let torn_or_empty = bad.is_some() || self.current.is_empty();
             if torn_or_empty {
-                let end = bad.unwrap_or(Bad {
+                let end = bad.unwrap_or(BadBatch {
                     offset: self.current.end,
                     fault_at: self.current.end,
                     why: "nothing was written here",
@@ -84,20 +84,20 @@ impl<'a> Walk<'a> {
                 self.refuse_if_too_early(names)?;
             }
             if bad.is_some() {
-                told.torn = Some(self.cut(&mut reader)?);
+                recovered.torn = Some(self.cut(&mut reader)?);
             }
-            // A segment counts as full once the next one holds a batch.
+            // A segment counts as full once the next one contains a batch.
             if self.current.is_empty() && number > from {
                 self.current = before;
             } else if number > from {
                 let last = self.current.first - 1;
-                self.closed.push(Closed {
+                self.closed.push(ClosedSegment {
                     segment: before.number,
                     first: before.first,
                     last,
                     entries: before.entries,
                 });
-                // It gets its index before the journal is open, or the journal is not opened.
+                // The journal is opened only after this segment has got its index.
                 replica.forget(last);
             }
             if torn_or_empty {
@@ -107,19 +107,19 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Reads and applies a segment's batches; what is wrong where they end, if anything is.
+    /// Reads and applies the batches of a segment; returns the fault at their end, if there is one.
     fn read_segment(
         &mut self,
         reader: &mut SegmentReader,
         replica: &mut dyn Replica,
-        told: &mut Recovered,
-    ) -> Result<Option<Bad>, JournalError> {
+        recovered: &mut Recovered,
+    ) -> Result<Option<BadBatch>, JournalError> {
         loop {
             match reader.next()? {
                 FoundSegment::Batch(offset, header) => {
                     if header.first != self.last + 1 || header.synced != self.last {
                         return Err(JournalError::Damaged {
-                            file: reader.place(),
+                            file: reader.display_path(),
                             offset,
                             why: format!(
                                 "a batch begins with record {} here, and {} was due",
@@ -133,29 +133,29 @@ impl<'a> Walk<'a> {
                         self.last += 1;
                         note_decided(&self.hash, offset, &record, &mut self.current.entries);
                         replica.apply(self.last, &record);
-                        told.records += 1;
+                        recovered.records += 1;
                     }
-                    told.bytes += header.batch_bytes() as u64;
+                    recovered.bytes += header.batch_bytes() as u64;
                     self.current.end = offset + header.batch_bytes() as u64;
                     self.last_batch = Some((self.current.number, offset, header.batch_bytes()));
                 }
                 FoundSegment::End(_) => return Ok(None),
-                FoundSegment::Bad(bad) => return Ok(Some(bad)),
+                FoundSegment::BadBatch(bad) => return Ok(Some(bad)),
             }
         }
     }
 
-    /// Refuses a place that is not as it was written, or empty, when anything was written after it.
+    /// Rejects a fault, or an empty place, if anything was written after it.
     fn refuse_if_written_after(
         &self,
         reader: &mut SegmentReader,
-        bad: &Bad,
+        bad: &BadBatch,
         look_here: bool,
         to: u64,
     ) -> Result<(), JournalError> {
         let mut proof = None;
         if look_here && let Some(at) = reader.written_after(bad)? {
-            proof = Some((reader.place(), at));
+            proof = Some((reader.display_path(), at));
         }
         for number in self.current.number + 1..=to {
             if proof.is_some() {
@@ -163,7 +163,7 @@ impl<'a> Walk<'a> {
             }
             let mut later = open_segment(self.disk, number)?;
             if let Some(at) = later.first_nonzero(SEGMENT_HEADER_BYTES)? {
-                proof = Some((later.place(), at));
+                proof = Some((later.display_path(), at));
             }
         }
         let Some((file, at)) = proof else { return Ok(()) };
@@ -173,7 +173,7 @@ impl<'a> Walk<'a> {
             format!(" (at {})", bad.fault_at)
         };
         Err(JournalError::Damaged {
-            file: reader.place(),
+            file: reader.display_path(),
             offset: bad.offset,
             why: format!(
                 "{}{fault}; this is no torn tail, for what stands in {file} at offset {at} was \
@@ -183,7 +183,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Zeroes what follows the last good batch, and syncs that before anything else is written
+    /// Zeroes what follows the last valid batch, and syncs that before anything else is written
     /// there.
     fn cut(&self, reader: &mut SegmentReader) -> Result<TornTail, JournalError> {
         static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -199,11 +199,11 @@ impl<'a> Walk<'a> {
             at += zeros.len() as u64;
         }
         reader.file.sync().map_err(|error| sync_error(self.disk, &reader.name, error))?;
-        Ok(TornTail { file: reader.place(), offset, bytes: end - offset })
+        Ok(TornTail { file: reader.display_path(), offset, bytes: end - offset })
     }
 
-    /// Refuses an end that an index or a snapshot proves to be too early: both are made of a full
-    /// segment, once the first batch of the next one is synced.
+    /// Rejects an end that is too early according to an index, a snapshot or a mark: an index and a
+    /// snapshot of a full segment are made only after the first batch of the next one is synced.
     fn refuse_if_too_early(&self, names: &[String]) -> Result<(), JournalError> {
         let (number, empty) = (self.current.number, self.current.is_empty());
         let index = last_indexed(names);
@@ -213,10 +213,10 @@ impl<'a> Walk<'a> {
         let snapshot = snapshot
             .filter(|seq| *seq > self.last || (self.last_batch.is_none() && *seq == self.last));
         let ended = last_ended(names).filter(|seq| *seq > self.last).map(ended_name);
-        let proof = index.map(Span::name).or(snapshot.map(snapshot_name)).or(ended);
+        let proof = index.map(SegmentSpan::name).or(snapshot.map(snapshot_name)).or(ended);
         let Some(proof) = proof else { return Ok(()) };
         Err(JournalError::Damaged {
-            file: place(self.disk, &segment_name(number)),
+            file: display_path(self.disk, &segment_name(number)),
             offset: self.current.end,
             why: format!(
                 "the journal ends with record {} here; this is no torn tail, for {proof} was made \
@@ -226,10 +226,10 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Writes the last batch again and syncs it. It may have been read from the system's memory
-    /// only: after a sync that failed, some systems hold pages for clean that never reached the
-    /// disk, and a sync alone would skip them (Rebello et al., ATC 2020). All earlier batches were
-    /// synced before the next one was written.
+    /// Writes the last batch again and syncs it. It may have been read from the page cache only:
+    /// after a failed sync, some systems mark pages as clean that never reached the disk, and
+    /// another sync would skip them (Rebello et al., ATC 2020). All earlier batches were synced
+    /// before the next one was written.
     pub(crate) fn rewrite_last(&self) -> Result<(), JournalError> {
         let Some((number, offset, length)) = self.last_batch else { return Ok(()) };
         let mut reader = open_segment(self.disk, number)?;

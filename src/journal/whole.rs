@@ -1,4 +1,4 @@
-//! Files that are made whole: written under another name, synced, and only then given their own.
+//! Files that are written completely, under a temporary name, before they get their own.
 
 use super::disk::Disk;
 use super::{JournalError, io_error, sync_error, write_error};
@@ -6,8 +6,8 @@ use consorcio_core::limits::WHOLE_FILE_CHUNK_BYTES;
 use consorcio_system::crash;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Writes a file under another name, syncs it, and only then gives it its own. Given up when told
-/// to `stop`.
+/// Writes a file under a temporary name, syncs it, and renames it. Returns an error once `stop` is
+/// set.
 pub(super) fn write_whole(
     disk: &dyn Disk,
     name: &str,
@@ -22,7 +22,7 @@ pub(super) fn write_whole(
         unless_stopped(stop)?;
         file.write_at(offset, chunk)
             .map_err(|error| write_error(disk, &unfinished, offset, chunk.len(), error))?;
-        // Synced bit by bit, so that appends never wait behind a large write.
+        // Synced in pieces, so that appends never wait behind a large write.
         file.sync().map_err(|error| sync_error(disk, &unfinished, error))?;
         offset += chunk.len() as u64;
     }
@@ -32,7 +32,7 @@ pub(super) fn write_whole(
     disk.sync_folder().map_err(|error| sync_error(disk, "", error))
 }
 
-/// An error once the journal was closed.
+/// An error once the journal is closed.
 pub(super) fn unless_stopped(stop: &AtomicBool) -> Result<(), JournalError> {
     if stop.load(Ordering::Relaxed) {
         return Err(JournalError::Stopped("the journal was closed".into()));

@@ -12,14 +12,14 @@ use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Caller, Input, Now, Origin, SessionId, Start};
 use consorcio_core::bank::record::Record;
 use consorcio_core::clock::ClockFilter;
-use consorcio_core::commit::message::{Asked, AskedVerb};
+use consorcio_core::commit::message::{PeerVerb, RequestKey};
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::limits::{
-    BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX, UNREADABLE_TOLD_MS,
+    BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX, UNREADABLE_LOGGED_MS,
 };
 use consorcio_core::wire::request::Request;
 use consorcio_core::wire::token::Seal;
-use consorcio_journal::{self, Appender, BankReplica, Faults, MemDisk, Sizes};
+use consorcio_journal::{self, Appender, BankReplica, Faults, MemDisk, SegmentSizes};
 use consorcio_steps::steplog::{Entry, Step, StepLog};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -48,12 +48,12 @@ fn bank_that_tells(
         places: vec!["a:1".into(), "b:1".into()],
         seal: Seal::keyed([7; 32]),
     };
-    let options = consorcio_journal::Options {
-        sizes: Sizes { first: 4096, full: 1 << 20 },
+    let options = consorcio_journal::JournalOptions {
+        sizes: SegmentSizes { first: 4096, full: 1 << 20 },
         threads: false,
         new_id: Some([1; 16]),
         notice,
-        ..consorcio_journal::Options::default()
+        ..consorcio_journal::JournalOptions::default()
     };
     let mut replica = BankReplica::new(identity.clone());
     let (mut appender, reader, _) =
@@ -99,7 +99,7 @@ fn left(out: &mut Vec<Leaving>) -> Vec<String> {
             }
             Leaving::Close(bank) => format!("close {bank}"),
             Leaving::Met(bank, _) => format!("met {bank}"),
-            Leaving::Send(sending) => format!("{:?}", sending.message.asked().verb),
+            Leaving::Send(sending) => format!("{:?}", sending.message.key().verb),
         })
         .collect()
 }
@@ -159,7 +159,7 @@ fn a_proved_outcome_leaves_at_once_and_its_record_follows_within_5_ms() {
     let consorcio_core::wire::reply::Reply::Ok(tx, own) = vote.reply else { panic!("an OK") };
     let other = Seal::keyed([7; 32]).token(
         BankId::new(1).unwrap(),
-        consorcio_core::wire::token::Verdict::Ok,
+        consorcio_core::wire::token::Vote::Ok,
         &tx,
         own.digest,
         own.time,
@@ -425,7 +425,7 @@ fn an_id_whose_record_cant_be_read_is_answered_err_and_the_bank_goes_on() {
     assert_eq!(left(&mut out), ["ERR unreadable"]);
     // Nor does a peer's answer about it lead to anything.
     let asked =
-        Asked { tx: consorcio_core::ids::TxId::new("r0").unwrap(), verb: AskedVerb::Prepare };
+        RequestKey { tx: consorcio_core::ids::TxId::new("r0").unwrap(), verb: PeerVerb::Prepare };
     let peer = BankId::new(1).unwrap();
     writer.step(NOW, Input::Answer { peer, asked, reply: None, past: None }, &mut out);
     assert_eq!((writer.core().seq(), left(&mut out)), (before, Vec::new()), "nothing was recorded");
@@ -472,16 +472,16 @@ fn the_operator_hears_of_records_that_cant_be_read_and_not_too_often() {
         "{first:?}"
     );
     assert!(first[0].contains("(0 more requests"), "{first:?}");
-    for us in [1, 2, UNREADABLE_TOLD_MS * 1_000 - 1] {
+    for us in [1, 2, UNREADABLE_LOGGED_MS * 1_000 - 1] {
         assert_eq!(ask_at(us, &mut writer), [""; 0], "after {us} us");
     }
-    let second = ask_at(UNREADABLE_TOLD_MS * 1_000, &mut writer);
+    let second = ask_at(UNREADABLE_LOGGED_MS * 1_000, &mut writer);
     assert!(
         second.len() == 1 && second[0].starts_with("what the journal holds of r0"),
         "{second:?}"
     );
     assert!(second[0].contains("(3 more requests"), "{second:?}");
-    let third = ask_at(2 * UNREADABLE_TOLD_MS * 1_000, &mut writer);
+    let third = ask_at(2 * UNREADABLE_LOGGED_MS * 1_000, &mut writer);
     assert!(third.len() == 1 && third[0].contains("(0 more requests"), "{third:?}");
 }
 
@@ -539,7 +539,7 @@ fn a_disk_without_room_for_the_next_segment_refuses_what_is_new_and_ends_what_wa
     writer.step(NOW, ask(2, slot + 1, &prepare(0)), &mut out);
     assert_eq!(left(&mut out), ["OK t0"]);
     for (tx, own) in &begun {
-        let verdict = consorcio_core::wire::token::Verdict::Ok;
+        let verdict = consorcio_core::wire::token::Vote::Ok;
         let other =
             Seal::keyed([7; 32]).token(BankId::new(1).unwrap(), verdict, tx, own.digest, own.time);
         writer.step(NOW, ask(3, slot, &format!("COMMIT {tx} {own} {other}")), &mut out);

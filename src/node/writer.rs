@@ -6,18 +6,20 @@
 use crate::queue::Queue;
 use crate::release::Release;
 use consorcio_core::bank::Core;
-use consorcio_core::bank::io::{After, CoreStep, Input, Met, Now, Outgoing, Past, Sending, Seq};
+use consorcio_core::bank::io::{
+    After, CoreStep, Input, MeetingNotice, Now, Outgoing, Past, Sending, Seq,
+};
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, FORGOTTEN_IN_A_TICK_MAX, LAZY_SYNC_MS_MAX, LINE_BYTES_MAX,
-    OUTCOMES_IN_MEMORY_MIN, STEP_BYTES_MAX, STEP_ITEMS_MAX, UNREADABLE_TOLD_MS,
+    OUTCOMES_IN_MEMORY_MIN, STEP_BYTES_MAX, STEP_ITEMS_MAX, UNREADABLE_LOGGED_MS,
 };
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::detail::Detail;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
-use consorcio_journal::{Batch, JournalError, Reader, Room};
+use consorcio_journal::{Batch, JournalError, JournalReader, Room};
 use consorcio_steps::steplog::{Entry, Step};
 
 /// So much of a batch is kept for what one decision makes: a share of a backlog, or a few records
@@ -54,7 +56,7 @@ pub enum DecideTurn {
 /// The one writer of a bank.
 pub struct Writer {
     core: Core,
-    past: Reader,
+    past: JournalReader,
     batch: Batch,
     /// Its buffers, while no batch is under sync.
     spare: Option<Batch>,
@@ -79,7 +81,7 @@ struct Unreadable {
 
 impl Writer {
     /// The writer of `core`, whose records are all durable. `batches` are two empty ones.
-    pub fn new(core: Core, past: Reader, batches: [Batch; 2], tells_steps: bool) -> Writer {
+    pub fn new(core: Core, past: JournalReader, batches: [Batch; 2], tells_steps: bool) -> Writer {
         let [batch, spare] = batches;
         Writer {
             release: Release::new(core.seq()),
@@ -185,7 +187,7 @@ impl Writer {
         for reply in output.replies {
             self.release.leave(reply.after.seq(), Leaving::Reply(reply), out);
         }
-        for Met { peer, founding, after } in output.met {
+        for MeetingNotice { peer, founding, after } in output.met {
             self.release.leave(after.seq(), Leaving::Met(peer, founding), out);
         }
         for sending in output.sends {
@@ -286,7 +288,7 @@ impl Writer {
         } else if let Some(steps) = &mut self.steps {
             steps.push(Entry { at_us: now.wall_us, step: Step::Fault(text.into()) });
         }
-        (*untold, *next_us) = (0, now.mono_us + UNREADABLE_TOLD_MS * 1_000);
+        (*untold, *next_us) = (0, now.mono_us + UNREADABLE_LOGGED_MS * 1_000);
     }
 
     /// The refusal of what the journal has no room for. What is known, and reads, have a place.

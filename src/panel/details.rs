@@ -11,7 +11,7 @@ use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::limits::BANKS_MAX;
 use consorcio_core::money::Total;
 use consorcio_core::wire::Reason;
-use consorcio_core::wire::detail::{Banks, Detail, Word, Words};
+use consorcio_core::wire::detail::{Banks, Detail, RefusalText, SingleWord};
 
 /// What `text`, which stands beside a reason, says in this language.
 pub fn in_words(lang: Lang, text: &str) -> String {
@@ -52,7 +52,7 @@ pub fn first_words(lang: Lang, text: &str) -> String {
 fn unfolded(text: &str) -> (Vec<BankId>, String) {
     let (mut banks, mut rest) = (Vec::new(), text.to_owned());
     while banks.len() < BANKS_MAX
-        && let Some(Detail::Follows { by, its: Words(its) }) = Detail::parse(&rest)
+        && let Some(Detail::Follows { by, its: RefusalText(its) }) = Detail::parse(&rest)
     {
         banks.push(by);
         rest = its;
@@ -225,7 +225,7 @@ fn in_portuguese(detail: &Detail) -> String {
 }
 
 /// A field of a line as the routes and the panel call it.
-fn words_of(field: &Word) -> &str {
+fn words_of(field: &SingleWord) -> &str {
     match field.0.as_str() {
         "`account`" | "`number`" => "o número da conta",
         "`key`" => "a chave",

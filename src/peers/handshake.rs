@@ -10,7 +10,7 @@ use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Input;
 use consorcio_core::commit::founding::{FoundingId, Meeting};
 use consorcio_core::ids::{BankId, TxId};
-use consorcio_core::limits::{CLOCK_TOLD_US_MIN, PEER_VOTES_SHOWN_MAX};
+use consorcio_core::limits::{CLOCK_REPORTED_US_MIN, PEER_VOTES_SENT_MAX};
 use consorcio_core::wire::token::Token;
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +57,7 @@ pub(super) fn clock_apart(welcome: &str, before_us: i64, after_us: i64) -> Optio
     let told: LinkWelcome = read(welcome).ok()?;
     let way_us = after_us.saturating_sub(before_us).max(0);
     let apart_us = told.wall?.saturating_sub(before_us.saturating_add(way_us / 2));
-    (apart_us.saturating_abs() > CLOCK_TOLD_US_MIN.saturating_add(way_us)).then_some(apart_us)
+    (apart_us.saturating_abs() > CLOCK_REPORTED_US_MIN.saturating_add(way_us)).then_some(apart_us)
 }
 
 /// What the dialler tells then.
@@ -115,7 +115,7 @@ impl News {
     pub(super) fn votes(&self) -> Vec<(TxId, Token)> {
         let read =
             |shown: &ShownVote| Some((TxId::new(&shown.tx).ok()?, Token::parse(&shown.token)?));
-        self.seen.iter().take(PEER_VOTES_SHOWN_MAX).filter_map(read).collect()
+        self.seen.iter().take(PEER_VOTES_SENT_MAX).filter_map(read).collect()
     }
 }
 
@@ -268,7 +268,7 @@ pub(super) fn same_key(identity: &Identity, bank: BankId, key: &str) -> Result<(
     if key == ours {
         return Ok(());
     }
-    let shown = consorcio_core::wire::text::shown(key);
+    let shown = consorcio_core::wire::text::excerpt(key);
     Err(format!("bank {bank} has {ANOTHER_KEY}: {shown}, and bank {} has {ours}", identity.bank))
 }
 

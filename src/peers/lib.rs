@@ -24,11 +24,11 @@ use acceptor::{Answered, Own};
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Input;
 use consorcio_core::commit::founding::FoundingId;
-use consorcio_core::commit::message::{Asked, Message};
+use consorcio_core::commit::message::{Message, RequestKey};
 use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::limits::{
-    BACKOFF_MS_MAX, BACKOFF_MS_MIN, BANKS_MAX, PEER_DIAL_WAIT_MS_MAX, PEER_PING_MS, PEER_QUEUE_MAX,
-    PEER_SILENCE_MS_MAX, PEER_STEP_MS_MAX, PEER_STOP_MS_MAX, PEER_TELL_MS,
+    BACKOFF_MS_MAX, BACKOFF_MS_MIN, BANKS_MAX, PEER_DIAL_WAIT_MS_MAX, PEER_NOTIFY_MS, PEER_PING_MS,
+    PEER_QUEUE_MAX, PEER_SILENCE_MS_MAX, PEER_STEP_MS_MAX, PEER_STOP_MS_MAX,
 };
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
@@ -88,7 +88,7 @@ impl Default for Timing {
             backoff_min: Duration::from_millis(BACKOFF_MS_MIN),
             backoff_max: Duration::from_millis(BACKOFF_MS_MAX),
             ping: Duration::from_millis(PEER_PING_MS),
-            tell: Duration::from_millis(PEER_TELL_MS),
+            tell: Duration::from_millis(PEER_NOTIFY_MS),
         }
     }
 }
@@ -147,7 +147,7 @@ impl PeerLink {
 struct SendQueue {
     messages: VecDeque<Message>,
     /// What was dropped because the queue was full; still to be answered with nothing.
-    dropped: Vec<Asked>,
+    dropped: Vec<RequestKey>,
 }
 
 impl Peers {
@@ -221,7 +221,7 @@ impl Peers {
         if queue.messages.len() >= PEER_QUEUE_MAX
             && let Some(oldest) = queue.messages.pop_front()
         {
-            queue.dropped.push(oldest.asked());
+            queue.dropped.push(oldest.key());
         }
         queue.messages.push_back(message);
         let first = queue.messages.len() == 1;

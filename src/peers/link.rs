@@ -11,7 +11,7 @@ use super::open::{AnswerTo, OpenLink, UnderWay};
 use super::{LinkTable, PeerLink};
 use consorcio_core::bank::io::Input;
 use consorcio_core::clock::span;
-use consorcio_core::commit::message::Asked;
+use consorcio_core::commit::message::RequestKey;
 use consorcio_core::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
 use consorcio_core::wire::Fault;
 use consorcio_core::wire::reply::Reply;
@@ -360,11 +360,11 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         let queue =
             std::mem::take(&mut *self.line.queue.lock().unwrap_or_else(PoisonError::into_inner));
         queue.dropped.into_iter().for_each(|asked| self.lose(asked, None));
-        queue.messages.iter().for_each(|message| self.lose(message.asked(), None));
+        queue.messages.iter().for_each(|message| self.lose(message.key(), None));
     }
 
     /// What was asked stays unanswered; `id` is its number, where it was sent.
-    fn lose(&mut self, asked: Asked, id: Option<RequestId>) {
+    fn lose(&mut self, asked: RequestKey, id: Option<RequestId>) {
         if self.shared.steplog.is_on() {
             self.step(Step::of_answer(self.line.bank, &asked, None, id));
         }

@@ -4,7 +4,7 @@
 use super::LinkTable;
 use super::handshake::{Dialling, News, clock_apart, read, replaced};
 use consorcio_core::commit::founding::FoundingId;
-use consorcio_core::commit::message::{Asked, Message};
+use consorcio_core::commit::message::{Message, RequestKey};
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::wire::Fault;
 use consorcio_core::wire::reply::Reply;
@@ -60,7 +60,7 @@ pub(super) struct UnderWay {
 
 /// What its answer is for.
 pub(super) enum AnswerTo {
-    Message(Asked),
+    Message(RequestKey),
     Ping,
     Seen,
 }
@@ -164,7 +164,7 @@ impl OpenLink {
     pub(super) fn send(&mut self, message: &Message, now: Instant) -> Option<RequestId> {
         let _ = Pin::new(&mut self.lines).start_send(message);
         self.leaving.message(message);
-        self.await_answer(AnswerTo::Message(message.asked()), now)
+        self.await_answer(AnswerTo::Message(message.key()), now)
     }
 
     /// Bytes that wait in the out buffer.

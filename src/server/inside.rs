@@ -7,7 +7,7 @@
 use crate::ServerState;
 use crate::session_table::SessionEntry;
 use consorcio_core::bank::io::{Caller, Input};
-use consorcio_core::limits::{COMMIT_HEARD_MS_MAX, READ_WAITS_MS_MAX};
+use consorcio_core::limits::{COMMIT_ACKNOWLEDGED_MS_MAX, READ_WAITS_MS_MAX};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Read, Request};
 use consorcio_node::ask::Ask;
@@ -132,7 +132,8 @@ fn take(shared: &Rc<ServerState>, ask: Ask, n: u64, push: fn(&mut Queue, u64, In
         // Cross-bank read-your-writes for HTTP: COMMITTED is delayed until every peer has
         // acknowledged it, or for a moment.
         if let (Some(watch), Reply::Committed(..)) = (watch, &reply) {
-            let heard = timeout(Duration::from_millis(COMMIT_HEARD_MS_MAX), watch.answered());
+            let heard =
+                timeout(Duration::from_millis(COMMIT_ACKNOWLEDGED_MS_MAX), watch.answered());
             // A bank that is silent now learns it later; what is committed stays so.
             let _ = heard.await;
         }

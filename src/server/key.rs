@@ -5,7 +5,7 @@ use super::args::Options;
 use anyhow::{Context, bail};
 use consorcio_core::bank::record::Record;
 use consorcio_core::wire::token::{KeyId, Seal};
-use consorcio_journal::{FileDisk, JournalError, Scan, Scanned};
+use consorcio_journal::{FileDisk, JournalError, JournalScan, Scanned};
 use consorcio_system::config::{read_key_file, read_or_make_key_file};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -95,7 +95,7 @@ fn refuse_to_replace(data: &Path, file: &Path) -> anyhow::Result<()> {
 fn known_in(folder: &Path) -> Option<KeyId> {
     let disk = FileDisk::read_only(folder);
     let mut known = None;
-    let read = Scan::new(&disk).read::<JournalError>(|scanned| {
+    let read = JournalScan::new(&disk).read::<JournalError>(|scanned| {
         if let Scanned::Record { record: Record::KeyKnown { key }, .. } = scanned {
             known = Some(key);
         }

@@ -197,7 +197,7 @@ impl ServerState {
     /// Carries away what may leave the node.
     pub fn deliver(&self, out: &mut Vec<Leaving>, writer: &Writer) {
         let core = writer.core();
-        self.peers.know(&core.known_votes(), |bank| core.votes_shown_to(bank));
+        self.peers.know(&core.known_votes(), |bank| core.votes_to_send(bank));
         // While somebody waits for a sync, it is under way or comes next, and its end brings us
         // here again.
         let soon = writer.is_waited_for();

@@ -7,7 +7,7 @@
 //! says does not matter.
 
 use consorcio_core::bank::io::Input;
-use consorcio_core::commit::message::{AskedVerb, Message};
+use consorcio_core::commit::message::{Message, PeerVerb};
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::limits::BANKS_MAX;
 use std::cell::{Cell, RefCell};
@@ -65,12 +65,12 @@ impl ReadBarrier {
         for input in inputs {
             let Input::Answer { peer, asked, .. } = input else { continue };
             match asked.verb {
-                AskedVerb::Commit => self.commit_heard(&asked.tx),
-                AskedVerb::Resolve => {
+                PeerVerb::Commit => self.commit_heard(&asked.tx),
+                PeerVerb::Resolve => {
                     step(&self.answered, *peer);
                     self.readers.borrow_mut().drain(..).for_each(Waker::wake);
                 }
-                AskedVerb::Prepare | AskedVerb::Abort | AskedVerb::Registers => {}
+                PeerVerb::Prepare | PeerVerb::Abort | PeerVerb::Registers => {}
             }
         }
     }
@@ -146,7 +146,7 @@ impl Drop for CommitWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use consorcio_core::commit::message::Asked;
+    use consorcio_core::commit::message::RequestKey;
     use consorcio_core::ids::BankId;
     use std::pin::pin;
     use std::task::Context;
@@ -159,10 +159,10 @@ mod tests {
         TxId::new(name).unwrap()
     }
 
-    fn answer(name: &str, verb: AskedVerb) -> Input {
+    fn answer(name: &str, verb: PeerVerb) -> Input {
         Input::Answer {
             peer: bank(1),
-            asked: Asked { tx: tx(name), verb },
+            asked: RequestKey { tx: tx(name), verb },
             reply: None,
             past: None,
         }
@@ -181,11 +181,11 @@ mod tests {
         barrier.sent(bank(1), &Message::Commit(tx("a"), Vec::new()));
         barrier.sent(bank(1), &Message::Commit(tx("b"), Vec::new()));
         barrier.sent(bank(1), &Message::Resolve(tx("a")));
-        barrier.heard(&[answer("a", AskedVerb::Commit), answer("b", AskedVerb::Commit)]);
-        barrier.heard(&[answer("a", AskedVerb::Resolve)]);
+        barrier.heard(&[answer("a", PeerVerb::Commit), answer("b", PeerVerb::Commit)]);
+        barrier.heard(&[answer("a", PeerVerb::Resolve)]);
         assert!(!is_answered(&one) && !is_answered(&same));
         drop(same);
-        barrier.heard(&[answer("a", AskedVerb::Commit)]);
+        barrier.heard(&[answer("a", PeerVerb::Commit)]);
         assert!(is_answered(&one));
         drop(one);
         assert!(barrier.watched.borrow().is_empty());
@@ -204,9 +204,9 @@ mod tests {
                 .is_ready()
         };
         barrier.sent(bank(2), &Message::Resolve(tx("b")));
-        barrier.heard(&[answer("a", AskedVerb::Resolve), answer("a", AskedVerb::Commit)]);
+        barrier.heard(&[answer("a", PeerVerb::Resolve), answer("a", PeerVerb::Commit)]);
         assert!(!is_answered(), "bank 2 has not answered");
-        let asked = Asked { tx: tx("a"), verb: AskedVerb::Resolve };
+        let asked = RequestKey { tx: tx("a"), verb: PeerVerb::Resolve };
         barrier.heard(&[Input::Answer { peer: bank(2), asked, reply: None, past: None }]);
         assert!(is_answered() && barrier.questions().is_some());
     }

@@ -7,7 +7,7 @@ use consorcio_core::bank::record::Record;
 use consorcio_core::bank::{Core, Identity};
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::BankId;
-use consorcio_journal::{self, Appender, BankReplica, FileDisk, Reader, Recovered};
+use consorcio_journal::{self, Appender, BankReplica, FileDisk, JournalReader, Recovered};
 use consorcio_system::config::{Consortium, LEFT, follows};
 use consorcio_system::crash::{self, Step};
 use std::path::Path;
@@ -20,7 +20,7 @@ pub struct Opened {
     /// Appends to the journal's last segment.
     pub appender: Appender,
     /// Reads what the journal holds.
-    pub reader: Reader,
+    pub reader: JournalReader,
     /// What was found, for the operator.
     pub recovered: Recovered,
 }
@@ -63,11 +63,11 @@ pub fn open(
     notice: consorcio_journal::NoticeSink,
 ) -> anyhow::Result<Opened> {
     let disk = Arc::new(FileDisk::open(folder)?);
-    let options = consorcio_journal::Options {
+    let options = consorcio_journal::JournalOptions {
         bank: Some(identity.bank),
         replica: Some(BankReplica::maker(identity.clone())),
         notice,
-        ..consorcio_journal::Options::default()
+        ..consorcio_journal::JournalOptions::default()
     };
     let mut replica = BankReplica::new(identity.clone());
     crash::step(Step::RecoveryBegun);

@@ -4,7 +4,7 @@
 //! The node's loop does that at each of its turns; for steps while the bank has nothing to do there
 //! is a timer of its own.
 
-use consorcio_core::limits::STORY_MS_MAX;
+use consorcio_core::limits::STEP_HANDOVER_MS_MAX;
 use consorcio_steps::steplog::{Entry, Step, StepLog, wall_us};
 use std::cell::RefCell;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl StepLogger {
     pub async fn flush_in_time(&self) {
         loop {
             self.begun.notified().await;
-            sleep(Duration::from_millis(STORY_MS_MAX)).await;
+            sleep(Duration::from_millis(STEP_HANDOVER_MS_MAX)).await;
             self.flush();
         }
     }

@@ -28,7 +28,7 @@ pub use points::{Inquiry, Point};
 
 use consorcio_core::bank::io::Origin;
 use consorcio_core::bank::record::Record;
-use consorcio_core::commit::message::{AskedVerb, Message};
+use consorcio_core::commit::message::{Message, PeerVerb};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 
@@ -134,7 +134,7 @@ pub fn saying(verb: Inquiry) {
 
 /// A link has read the answer to a message of a transaction.
 #[inline]
-pub fn answered(verb: AskedVerb) {
+pub fn answered(verb: PeerVerb) {
     point(|| Point::Answered(Inquiry::of_asked(verb)));
 }
 
@@ -158,7 +158,7 @@ pub fn client_sent(message: &Message) {
 
 /// `cliente` has read the answer to one.
 #[inline]
-pub fn client_answered(verb: AskedVerb) {
+pub fn client_answered(verb: PeerVerb) {
     point(|| Point::ClientAnswered(Asking::of_asked(verb)));
 }
 

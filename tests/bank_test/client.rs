@@ -4,7 +4,7 @@
 use super::BANKS;
 use super::history::{Told, now_us};
 use consorcio::commit::coordinator::{Answer, Coordinator, Do, Event, Strategy, Verdict};
-use consorcio::commit::message::AskedVerb;
+use consorcio::commit::message::PeerVerb;
 use consorcio::ids::{BankId, BankSet, TxId};
 use consorcio::limits::VOTE_TIMEOUT_MS;
 use consorcio::wire::reply::Reply;
@@ -34,7 +34,7 @@ pub struct TestClient {
     sender: UnboundedSender<ReceivedLine>,
     arrivals: UnboundedReceiver<ReceivedLine>,
     /// Answers that will never come, not told yet.
-    lost: VecDeque<(usize, AskedVerb)>,
+    lost: VecDeque<(usize, PeerVerb)>,
     /// When the verdict of what it drove last was known.
     told_us: Option<u64>,
 }
@@ -50,7 +50,7 @@ struct BankLine {
     number: u64,
     output: OwnedWriteHalf,
     reader: AbortHandle,
-    owed: VecDeque<AskedVerb>,
+    owed: VecDeque<PeerVerb>,
 }
 
 impl Drop for BankLine {
@@ -103,7 +103,7 @@ impl TestClient {
                 for one in coordinator.on(event) {
                     match one {
                         Do::Send(bank, message) => {
-                            let verb = message.asked().verb;
+                            let verb = message.key().verb;
                             let mut line = Vec::new();
                             message.write_to(&mut line);
                             if !self.send(bank.index(), &line, verb).await {
@@ -113,7 +113,7 @@ impl TestClient {
                         Do::StartTimer => {
                             timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS)
                         }
-                        Do::Tell(verdict) => {
+                        Do::Report(verdict) => {
                             self.told_us = Some(now_us());
                             timer = Instant::now() + LEAVE_WITHIN;
                             told = Some(verdict);
@@ -163,14 +163,14 @@ impl TestClient {
         let end = Instant::now() + within;
         // Whatever is asked here is answered by one line; the verb tells only drivers apart.
         let sent = self.connect(bank).await
-            && self.send(bank, format!("{line}\n").as_bytes(), AskedVerb::Resolve).await;
+            && self.send(bank, format!("{line}\n").as_bytes(), PeerVerb::Resolve).await;
         let reply = if sent { self.next(end).await.and_then(|(_, _, reply)| reply) } else { None };
         self.leave_what_is_owed();
         reply
     }
 
     /// The next answer, or that one will never come; none at `deadline`.
-    async fn next(&mut self, deadline: Instant) -> Option<(usize, AskedVerb, Option<Reply>)> {
+    async fn next(&mut self, deadline: Instant) -> Option<(usize, PeerVerb, Option<Reply>)> {
         loop {
             if let Some((bank, verb)) = self.lost.pop_front() {
                 return Some((bank, verb, None));
@@ -229,7 +229,7 @@ impl TestClient {
     }
 
     /// Sends a line; where it fails, what the bank owes will be lost too.
-    async fn send(&mut self, bank: usize, bytes: &[u8], verb: AskedVerb) -> bool {
+    async fn send(&mut self, bank: usize, bytes: &[u8], verb: PeerVerb) -> bool {
         if !self.connect(bank).await {
             return false;
         }

@@ -6,9 +6,11 @@ use consorcio::bank::Identity;
 use consorcio::bank::io::{Outcome, OwnVote};
 use consorcio::bank::record::Record;
 use consorcio::ids::{BankId, Time, TxId};
-use consorcio::journal::{self, BankReplica, FileDisk, JournalError, Options, Scan, Scanned};
+use consorcio::journal::{
+    self, BankReplica, FileDisk, JournalError, JournalOptions, JournalScan, Scanned,
+};
 use consorcio::wire::Reason;
-use consorcio::wire::token::{Seal, Verdict};
+use consorcio::wire::token::{Seal, Vote};
 use consorcio::wire::transaction::Transaction;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -267,8 +269,7 @@ fn committed_here_and_aborted_there_is_named() {
     let cluster = half_told();
     forge(&cluster, 2, |records| {
         let (tx, own) = vote_on("t", records);
-        let token =
-            Seal::keyed([7; 32]).token(bank(0), Verdict::No, &tx, None, Time(own.time.0 + 1));
+        let token = Seal::keyed([7; 32]).token(bank(0), Vote::No, &tx, None, Time(own.time.0 + 1));
         let outcome = Outcome::Aborted(token, Reason::Refused);
         Record::Decided { tx, own, outcome, votes: vec![] }
     });
@@ -334,7 +335,7 @@ fn forge(cluster: &Cluster, position: usize, make: impl FnOnce(&[Record]) -> Rec
     let path = folder(cluster, position);
     let mut records = Vec::new();
     let disk = FileDisk::read_only(&path);
-    let torn = Scan::new(&disk).read::<JournalError>(|scanned| {
+    let torn = JournalScan::new(&disk).read::<JournalError>(|scanned| {
         if let Scanned::Record { record, .. } = scanned {
             records.push(record);
         }
@@ -344,7 +345,7 @@ fn forge(cluster: &Cluster, position: usize, make: impl FnOnce(&[Record]) -> Rec
     let Record::Consortium { places, .. } = &records[0] else { panic!("{:?}", records[0]) };
     let identity =
         Identity { bank: bank(position), places: places.clone(), seal: Seal::keyed([7; 32]) };
-    let options = Options { threads: false, ..Options::default() };
+    let options = JournalOptions { threads: false, ..JournalOptions::default() };
     let disk = Arc::new(FileDisk::open(&path).unwrap());
     let (mut appender, ..) = journal::open(disk, options, &mut BankReplica::new(identity)).unwrap();
     let mut batch = appender.batch();
@@ -358,7 +359,7 @@ fn vote_on(id: &str, records: &[Record]) -> (TxId, OwnVote) {
     let vote = records.iter().find_map(|record| match record {
         Record::Voted { tx, time, transaction, refusal: None } if tx.as_str() == id => {
             let digest = Some(*transaction.digest());
-            Some((tx.clone(), OwnVote { verdict: Verdict::Ok, time: *time, digest }))
+            Some((tx.clone(), OwnVote { vote: Vote::Ok, time: *time, digest }))
         }
         _ => None,
     });

@@ -16,12 +16,12 @@ use consorcio::bank::Core;
 use consorcio::bank::io::{Caller, Input, Origin, Outcome, Past, SessionId};
 use consorcio::bank::record::Record;
 use consorcio::commit::coordinator::Verdict;
-use consorcio::commit::message::AskedVerb;
+use consorcio::commit::message::PeerVerb;
 use consorcio::ids::{BankId, RegisterKey, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{Read, Request};
-use consorcio::wire::token::{Digest, Token, Verdict as Vote};
+use consorcio::wire::token::{Digest, Token, Vote};
 use consorcio::wire::transaction::{Action, Flow, Transaction};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -152,8 +152,7 @@ impl ModelState {
         if self.lost.is_some() {
             return;
         }
-        let asked =
-            matches!(cause, Input::Answer { asked, .. } if asked.verb == AskedVerb::Resolve);
+        let asked = matches!(cause, Input::Answer { asked, .. } if asked.verb == PeerVerb::Resolve);
         match record {
             Record::Voted { tx, .. } | Record::Refused { tx, .. } | Record::Executed { tx, .. } => {
                 let before = self.nodes[at].journal.iter().find_map(|record| vote_in(record, tx));

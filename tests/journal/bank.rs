@@ -6,12 +6,13 @@ use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId, TxId};
 use consorcio::journal::{
-    Appender, BankReplica, Disk, MemDisk, Options, Reader, Recovered, Sizes, open,
+    Appender, BankReplica, Disk, JournalOptions, JournalReader, MemDisk, Recovered, SegmentSizes,
+    open,
 };
 use consorcio::money::Money;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{NewAccount, NewClient, Request};
-use consorcio::wire::token::{Seal, Verdict};
+use consorcio::wire::token::{Seal, Vote};
 use consorcio::wire::transaction::Transaction;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use std::sync::Arc;
 pub struct Live {
     pub core: Core,
     pub appender: Appender,
-    reader: Reader,
+    reader: JournalReader,
     slot: u64,
 }
 
@@ -27,7 +28,7 @@ impl Live {
     /// Opens the journal on `disk`, or creates it.
     pub fn open(
         disk: impl Disk + 'static,
-        options: Options,
+        options: JournalOptions,
         identity: Identity,
     ) -> (Live, Recovered) {
         let mut replica = BankReplica::new(identity);
@@ -88,9 +89,9 @@ fn identity() -> Identity {
     }
 }
 
-fn options() -> Options {
-    Options {
-        sizes: Sizes::all(4096),
+fn options() -> JournalOptions {
+    JournalOptions {
+        sizes: SegmentSizes::all(4096),
         snapshot_after_segments: 2,
         replica: Some(BankReplica::maker(identity())),
         ..small()
@@ -128,8 +129,7 @@ fn live(disk: &MemDisk) -> Live {
             Some(Reply::Ok(_, own)) if n < 200 - 1 => {
                 let seal = identity().seal;
                 let peer = BankId::new(1).unwrap();
-                let theirs =
-                    seal.token(peer, Verdict::Ok, &tx, Some(*transaction.digest()), own.time);
+                let theirs = seal.token(peer, Vote::Ok, &tx, Some(*transaction.digest()), own.time);
                 let reply = live.ask(Request::Commit(tx, vec![own, theirs]));
                 assert!(matches!(reply, Some(Reply::Committed(..))), "{reply:?}");
                 committed += 1;
@@ -148,7 +148,7 @@ fn a_bank_is_the_same_live_replayed_and_from_a_snapshot() {
     let disk = MemDisk::new();
     let live = live(&disk);
     live.core.check_invariants();
-    let open_again = |options: Options| {
+    let open_again = |options: JournalOptions| {
         let (Live { core, reader, .. }, recovered) = Live::open(disk.copy(), options, identity());
         (core, reader, recovered)
     };

@@ -1,7 +1,7 @@
 //! Append, read back and continue; the reports of faults; the refusals of the appender.
 
 use crate::journal::support::*;
-use consorcio::journal::{Faults, JournalError, MemDisk, Options, Room, Sizes, dump};
+use consorcio::journal::{Faults, JournalError, JournalOptions, MemDisk, Room, SegmentSizes, dump};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ fn appended_records_are_read_back() {
 fn one_sync_for_a_batch() {
     let disk = MemDisk::new();
     let (mut appender, ..) =
-        must_open(disk.clone(), Options { sizes: Sizes::all(1 << 20), ..small() });
+        must_open(disk.clone(), JournalOptions { sizes: SegmentSizes::all(1 << 20), ..small() });
     for count in [1, 10, 1000] {
         let (syncs, writes) = (disk.syncs(), disk.writes());
         append(&mut appender, count).unwrap();
@@ -42,7 +42,7 @@ fn one_sync_for_a_batch() {
 #[test]
 fn appended_records_are_read_back_with_threads() {
     let disk = MemDisk::new();
-    let options = || Options { threads: true, ..with_snapshots(2) };
+    let options = || JournalOptions { threads: true, ..with_snapshots(2) };
     let (mut appender, ..) = must_open(disk.clone(), options());
     append_up_to(&mut appender, 2000);
     appender.close().unwrap();
@@ -185,8 +185,9 @@ fn a_full_disk_and_its_end_are_reported_at_once() {
         notices.lock().unwrap().iter().any(|line| words.iter().all(|word| line.contains(word)))
     };
     let disk = MemDisk::new();
-    let sizes = Sizes { first: 4096, full: 64 * 1024 };
-    let options = || Options { threads: true, sizes, notice: Arc::clone(&notice), ..small() };
+    let sizes = SegmentSizes { first: 4096, full: 64 * 1024 };
+    let options =
+        || JournalOptions { threads: true, sizes, notice: Arc::clone(&notice), ..small() };
     let (mut appender, reader, ..) = must_open(disk.clone(), options());
     wait_until(|| !disk.get("segment-0000000002").is_empty());
     disk.set_faults(Faults { room: Some(0), ..Faults::default() });

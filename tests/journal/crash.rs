@@ -2,10 +2,10 @@
 //! prefix.
 
 use crate::journal::support::*;
-use consorcio::journal::{Faults, MemDisk, Options};
+use consorcio::journal::{Faults, JournalOptions, MemDisk};
 
 /// Appends until power fails; returns the last acknowledged record.
-fn run(disk: &MemDisk, options: Options, from: u64, to: u64) -> u64 {
+fn run(disk: &MemDisk, options: JournalOptions, from: u64, to: u64) -> u64 {
     let Ok((mut appender, _, recovered, log)) = try_open(disk.clone(), options) else {
         return from;
     };
@@ -25,13 +25,13 @@ fn run(disk: &MemDisk, options: Options, from: u64, to: u64) -> u64 {
 }
 
 /// The number of syncs of a run without a fault.
-fn syncs(options: &Options) -> u64 {
+fn syncs(options: &JournalOptions) -> u64 {
     let disk = MemDisk::new();
     run(&disk, options.clone(), 0, 120);
     disk.syncs()
 }
 
-fn crash_at_every_sync(options: &Options, seeds: u64) {
+fn crash_at_every_sync(options: &JournalOptions, seeds: u64) {
     let (mut torn, mut unacknowledged) = (0, 0);
     let syncs = syncs(options);
     assert!(syncs > 60);
@@ -103,7 +103,7 @@ fn a_failed_sync_loses_no_acknowledged_record() {
 /// With threads the order of background work varies; the guarantees do not.
 #[test]
 fn a_power_failure_with_threads_loses_no_acknowledged_record() {
-    let options = Options { threads: true, ..with_snapshots(1) };
+    let options = JournalOptions { threads: true, ..with_snapshots(1) };
     let syncs = syncs(&with_snapshots(1));
     for at in (1..=syncs).step_by(3) {
         let disk = MemDisk::new();

@@ -3,7 +3,7 @@
 use crate::journal::support::*;
 use consorcio::ids::BankId;
 use consorcio::journal::format::{BatchHeader, FileHeader, FileKind, Salt};
-use consorcio::journal::{JournalError, MemDisk, Options, dump};
+use consorcio::journal::{JournalError, JournalOptions, MemDisk, dump};
 
 fn used(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
@@ -165,7 +165,7 @@ fn an_oversized_batch_gets_a_segment_that_states_its_size() {
 #[test]
 fn a_segment_of_another_bank_is_refused() {
     let disk = MemDisk::new();
-    let bank = |position| Options { bank: BankId::new(position), ..small() };
+    let bank = |position| JournalOptions { bank: BankId::new(position), ..small() };
     append_up_to(&mut must_open(disk.clone(), bank(1)).0, 90);
     assert_records(&must_open(disk.clone(), bank(1)).3, 90);
     let Err(error) = try_open(disk, bank(2)) else { panic!("bank 2 opened the journal of bank 1") };

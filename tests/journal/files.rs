@@ -1,7 +1,9 @@
 //! Real files: the lock, other versions, other journals, and killed processes.
 
 use crate::journal::support::*;
-use consorcio::journal::{FileDisk, FolderError, JournalError, MemDisk, Options, Sizes, dump};
+use consorcio::journal::{
+    FileDisk, FolderError, JournalError, JournalOptions, MemDisk, SegmentSizes, dump,
+};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -11,8 +13,8 @@ const FOLDER: &str = "CONSORCIO_TEST_JOURNAL";
 fn a_journal_on_files_with_threads() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b");
-    let options = || Options {
-        sizes: Sizes { first: 4096, full: 64 * 1024 },
+    let options = || JournalOptions {
+        sizes: SegmentSizes { first: 4096, full: 64 * 1024 },
         threads: true,
         ..with_snapshots(2)
     };
@@ -42,7 +44,8 @@ fn a_journal_on_files_with_threads() {
 #[test]
 fn a_reader_detects_missing_segments_like_a_start() {
     let folder = tempfile::tempdir().unwrap();
-    let options = || Options { sizes: Sizes { first: 4096, full: 4096 }, ..with_snapshots(2) };
+    let options =
+        || JournalOptions { sizes: SegmentSizes { first: 4096, full: 4096 }, ..with_snapshots(2) };
     let path = folder.path().join("whole");
     let (mut appender, ..) = must_open(FileDisk::open(&path).unwrap(), options());
     (0..60).for_each(|_| append(&mut appender, 50).unwrap());
@@ -93,7 +96,8 @@ fn a_reader_detects_missing_segments_like_a_start() {
 #[test]
 fn a_small_journal_needs_little_disk_space() {
     let disk = MemDisk::new();
-    let (appender, ..) = must_open(disk.clone(), Options { threads: true, ..Options::default() });
+    let (appender, ..) =
+        must_open(disk.clone(), JournalOptions { threads: true, ..JournalOptions::default() });
     drop(appender);
     let bytes: usize = consorcio::journal::Disk::list(&disk)
         .unwrap()
@@ -150,8 +154,8 @@ fn a_killed_process_loses_no_acknowledged_record() {
     }
 }
 
-fn child_options() -> Options {
-    Options { sizes: Sizes::all(16 * 1024), threads: true, ..with_snapshots(1) }
+fn child_options() -> JournalOptions {
+    JournalOptions { sizes: SegmentSizes::all(16 * 1024), threads: true, ..with_snapshots(1) }
 }
 
 fn child(test: &str, folder: &std::path::Path) -> Child {
@@ -227,7 +231,8 @@ fn a_newer_version_is_refused() {
 fn a_segment_of_another_journal_is_refused() {
     let make = |id: &[u8; 16]| {
         let disk = MemDisk::new();
-        let (mut appender, ..) = must_open(disk.clone(), Options { new_id: Some(*id), ..small() });
+        let (mut appender, ..) =
+            must_open(disk.clone(), JournalOptions { new_id: Some(*id), ..small() });
         append_up_to(&mut appender, 100);
         appender.close().unwrap();
         disk

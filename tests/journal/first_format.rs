@@ -14,7 +14,7 @@ use consorcio::ids::TxId;
 use consorcio::journal::{FileDisk, dump};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
-use consorcio::wire::token::Verdict;
+use consorcio::wire::token::Vote;
 use maker::{STOPPED, identity, options, options_of_the_stopped, request, set, theirs, transfer};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -96,7 +96,7 @@ fn description(live: &mut Live) -> String {
     let ask = Request::parse("STATUS open-money").unwrap();
     let Some(Reply::Ok(_, own)) = live.ask(ask) else { panic!("not prepared") };
     let mut tokens = vec![own];
-    tokens.extend(theirs(&own, "open-money", Verdict::Ok));
+    tokens.extend(theirs(&own, "open-money", Vote::Ok));
     let mut line = Vec::new();
     Request::Commit(TxId::new("open-money").unwrap(), tokens).write_to(&mut line);
     let commit = String::from_utf8(line).unwrap();

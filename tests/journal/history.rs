@@ -11,8 +11,8 @@ use consorcio::bank::io::Seq;
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};
 use consorcio::journal::{
-    Appender, Disk, DiskFile, Faults, FileDisk, IndexBounds, JournalError, LookupCost, MemDisk,
-    Options, Reader, Sizes, dump,
+    Appender, Disk, DiskFile, Faults, FileDisk, IndexBounds, JournalError, JournalOptions,
+    JournalReader, LookupCost, MemDisk, SegmentSizes, dump,
 };
 use consorcio::limits::{CLOSED_SEGMENTS_IN_MEMORY_MAX, INDEX_FAN_OUT};
 use consorcio::wire::Reason;
@@ -53,7 +53,7 @@ fn indexes_max(segments: u64) -> u64 {
     (INDEX_FAN_OUT - 1) * u64::from(segments.ilog(INDEX_FAN_OUT) + 1)
 }
 
-fn cost_of(reader: &Reader, work: impl FnOnce()) -> LookupCost {
+fn cost_of(reader: &JournalReader, work: impl FnOnce()) -> LookupCost {
     let before = reader.cost();
     work();
     let after = reader.cost();
@@ -66,7 +66,7 @@ fn cost_of(reader: &Reader, work: impl FnOnce()) -> LookupCost {
 
 /// A look-up finds every record up to `indexed_up_to` that decides an id, and no other.
 #[track_caller]
-fn assert_finds_all(reader: &Reader, last: Seq) {
+fn assert_finds_all(reader: &JournalReader, last: Seq) {
     let indexed = reader.indexed_up_to();
     for n in 1..=last + 3 {
         let record = record(n);
@@ -75,8 +75,8 @@ fn assert_finds_all(reader: &Reader, last: Seq) {
     }
 }
 
-fn bounds(filter_bytes_max: u64, merge_step_entries: u64) -> Options {
-    Options { index: IndexBounds { filter_bytes_max, merge_step_entries }, ..small() }
+fn bounds(filter_bytes_max: u64, merge_step_entries: u64) -> JournalOptions {
+    JournalOptions { index: IndexBounds { filter_bytes_max, merge_step_entries }, ..small() }
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_look_up_in_a_thousand_segments_costs_their_logarithm() {
     let (mut appender, reader, ..) = must_open(disk.clone(), small());
     fill(&mut appender, &disk, 1_000);
     let last = appender.last();
-    let check = |reader: &Reader| {
+    let check = |reader: &JournalReader| {
         let most = indexes_max(full(&disk));
         assert_eq!(most, 28);
         let new = cost_of(reader, || {
@@ -158,7 +158,7 @@ fn many_indexes_of_one_segment_are_merged_after_the_start() {
     assert_finds_all(&reader, last);
     appender.close().unwrap();
     drop(reader);
-    for options in [small(), Options { threads: true, ..bounds(500, 20) }] {
+    for options in [small(), JournalOptions { threads: true, ..bounds(500, 20) }] {
         let disk = disk.copy();
         let (_appender, reader, recovered, _) = must_open(disk.clone(), options);
         assert_eq!(recovered.warnings, [""; 0]);
@@ -272,8 +272,10 @@ fn measure() {
     let folder = tempfile::tempdir().unwrap();
     for filter_bytes_max in [IndexBounds::default().filter_bytes_max, 4 * 1024 * 1024] {
         let folder = folder.path().join(filter_bytes_max.to_string());
-        let options =
-            Options { sizes: Sizes::all(640 * 1024), ..bounds(filter_bytes_max, 64 * 1024) };
+        let options = JournalOptions {
+            sizes: SegmentSizes::all(640 * 1024),
+            ..bounds(filter_bytes_max, 64 * 1024)
+        };
         let (mut appender, reader, ..) = must_open(FileDisk::open(folder).unwrap(), options);
         let id = |n: Seq| TxId::new(&format!("{n:016}")).unwrap();
         let mut segments = 0;

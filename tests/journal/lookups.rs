@@ -2,11 +2,11 @@
 
 use crate::journal::support::*;
 use consorcio::ids::TxId;
-use consorcio::journal::{JournalError, MemDisk, Options, Reader, Sizes};
+use consorcio::journal::{JournalError, JournalOptions, JournalReader, MemDisk, SegmentSizes};
 
 /// The index finds every record up to `indexed_up_to` that decides an id, and no other.
 #[track_caller]
-fn assert_finds_all(reader: &Reader, last: u64) {
+fn assert_finds_all(reader: &JournalReader, last: u64) {
     let indexed = reader.indexed_up_to();
     for n in 1..=last + 5 {
         let record = record(n);
@@ -45,7 +45,7 @@ fn outcomes_in_full_segments_are_found() {
 fn a_new_id_costs_no_read_and_one_that_passes_a_filter_is_not_found() {
     let disk = MemDisk::new();
     let (mut appender, reader, ..) =
-        must_open(disk.clone(), Options { sizes: Sizes::all(16 * 1024), ..small() });
+        must_open(disk.clone(), JournalOptions { sizes: SegmentSizes::all(16 * 1024), ..small() });
     append_up_to(&mut appender, 5000);
     let mut passed = 0;
     for n in 0..50_000 {
@@ -150,7 +150,8 @@ fn a_damaged_record_is_reported_with_file_and_offset() {
 
 #[test]
 fn indexed_records_are_found_during_appends() {
-    let options = Options { threads: true, sizes: Sizes::all(8 * 1024), ..with_snapshots(3) };
+    let options =
+        JournalOptions { threads: true, sizes: SegmentSizes::all(8 * 1024), ..with_snapshots(3) };
     let (mut appender, reader, ..) = must_open(MemDisk::new(), options);
     let its = reader.clone();
     let looking = std::thread::spawn(move || {

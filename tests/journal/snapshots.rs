@@ -1,7 +1,7 @@
 //! A bank from a snapshot and later records equals the bank from all records.
 
 use crate::journal::support::*;
-use consorcio::journal::{Disk, JournalError, MemDisk, Options, open};
+use consorcio::journal::{Disk, JournalError, JournalOptions, MemDisk, open};
 use std::sync::Arc;
 
 fn snapshots(disk: &MemDisk) -> Vec<String> {
@@ -147,7 +147,7 @@ fn a_failure_in_the_background_is_reported_and_appends_continue() {
     let disk = MemDisk::new();
     let notice = Arc::new(move |text: &str| here.lock().unwrap().push(text.to_owned()));
     let (mut appender, reader, ..) =
-        must_open(disk.clone(), Options { notice, ..with_snapshots(1) });
+        must_open(disk.clone(), JournalOptions { notice, ..with_snapshots(1) });
     append_up_to(&mut appender, 10);
     let mut bytes = disk.get("segment-0000000001");
     bytes[200] ^= 1;

@@ -4,10 +4,11 @@ use consorcio::bank::io::{Outcome, OwnVote, Seq};
 use consorcio::bank::record::Record;
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::journal::{
-    Appender, Disk, JournalError, Options, Reader, Recovered, Replica, Sizes, open,
+    Appender, Disk, JournalError, JournalOptions, JournalReader, Recovered, Replica, SegmentSizes,
+    open,
 };
 use consorcio::wire::Reason;
-use consorcio::wire::token::{Digest, Verdict};
+use consorcio::wire::token::{Digest, Vote};
 use std::sync::Arc;
 
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -60,7 +61,7 @@ pub fn record(n: u64) -> Record {
         2 => Record::Decided {
             tx: tx(n),
             own: OwnVote {
-                verdict: Verdict::Ok,
+                vote: Vote::Ok,
                 time: Time(7),
                 digest: Some(Digest::of(&n.to_le_bytes())),
             },
@@ -79,35 +80,35 @@ pub fn records(to: u64) -> Vec<Record> {
 }
 
 /// Small segments, with all background work where the seed determines the order.
-pub fn small() -> Options {
-    Options {
-        sizes: Sizes::all(1024),
+pub fn small() -> JournalOptions {
+    JournalOptions {
+        sizes: SegmentSizes::all(1024),
         threads: false,
         new_id: Some(*b"a test's journal"),
-        ..Options::default()
+        ..JournalOptions::default()
     }
 }
 
-pub fn with_snapshots(after: u64) -> Options {
-    Options {
+pub fn with_snapshots(after: u64) -> JournalOptions {
+    JournalOptions {
         snapshot_after_segments: after,
         replica: Some(Arc::new(|| Box::new(AppliedLog::default()))),
         ..small()
     }
 }
 
-pub type OpenedJournal = (Appender, Reader, Recovered, AppliedLog);
+pub type OpenedJournal = (Appender, JournalReader, Recovered, AppliedLog);
 
 pub fn try_open(
     disk: impl Disk + 'static,
-    options: Options,
+    options: JournalOptions,
 ) -> Result<OpenedJournal, JournalError> {
     let mut log = AppliedLog::default();
     let (appender, reader, recovered) = open(Arc::new(disk), options, &mut log)?;
     Ok((appender, reader, recovered, log))
 }
 
-pub fn must_open(disk: impl Disk + 'static, options: Options) -> OpenedJournal {
+pub fn must_open(disk: impl Disk + 'static, options: JournalOptions) -> OpenedJournal {
     try_open(disk, options).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -3,7 +3,7 @@
 
 use crate::kill_matrix::cases::Case;
 use consorcio::crash::{Kind, Point, Stage};
-use consorcio::journal::{FileDisk, JournalError, Scan, Scanned};
+use consorcio::journal::{FileDisk, JournalError, JournalScan, Scanned};
 use std::path::Path;
 
 /// The journal of a bank before it was started to die.
@@ -57,7 +57,7 @@ fn count(folder: &Path, kind: Kind) -> usize {
     }
     let disk = FileDisk::read_only(folder);
     let mut count = 0;
-    let read = Scan::new(&disk).read(|scanned| {
+    let read = JournalScan::new(&disk).read(|scanned| {
         match scanned {
             Scanned::Record { record, .. } => count += usize::from(Kind::of(&record) == kind),
             Scanned::Fault(fault) => panic!("only the end of a journal is torn: {fault}"),

@@ -166,11 +166,11 @@ fn readers_are_woken_by_a_step_with_many_outcomes() {
 }
 
 fn token_of_bank_1(tx: &str) -> String {
-    use consorcio::wire::token::Verdict;
+    use consorcio::wire::token::Vote;
     let bank = consorcio::ids::BankId::new(1).unwrap();
     let token = crate::scale::bank::identity().seal.token(
         bank,
-        Verdict::No,
+        Vote::No,
         &TxId::new(tx).unwrap(),
         None,
         Time(5),

@@ -48,7 +48,7 @@ fn fill(
         places: vec!["127.0.0.1:1".into()],
         seal: Seal::keyed([7; 32]),
     };
-    let options = journal::Options { threads: false, ..journal::Options::default() };
+    let options = journal::JournalOptions { threads: false, ..journal::JournalOptions::default() };
     let mut replica = BankReplica::new(identity.clone());
     let (appender, reader, _) =
         journal::open(Arc::new(MemDisk::new()), options, &mut replica).unwrap();

@@ -5,7 +5,9 @@ use crate::support::{Cluster, wait_until};
 use consorcio::bank::Identity;
 use consorcio::bank::record::Record;
 use consorcio::ids::{BankId, Time, TxId};
-use consorcio::journal::{self, BankReplica, FileDisk, JournalError, Options, Scan, Scanned};
+use consorcio::journal::{
+    self, BankReplica, FileDisk, JournalError, JournalOptions, JournalScan, Scanned,
+};
 use consorcio::wire::registration::{NewAccount, NewClient};
 use consorcio::wire::token::Seal;
 use consorcio::wire::transaction::Transaction;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 /// its time by `time`.
 fn forge(folder: &Path, make: impl FnOnce(&mut dyn FnMut() -> Time) -> Vec<Record>) {
     let mut places = None;
-    let scanned = Scan::new(&FileDisk::read_only(folder)).read::<JournalError>(|scanned| {
+    let scanned = JournalScan::new(&FileDisk::read_only(folder)).read::<JournalError>(|scanned| {
         if let Scanned::Record { record: Record::Consortium { places: told, .. }, .. } = scanned {
             places = Some(told);
         }
@@ -25,7 +27,7 @@ fn forge(folder: &Path, make: impl FnOnce(&mut dyn FnMut() -> Time) -> Vec<Recor
     assert_eq!(scanned.expect("it can be read"), None);
     let bank = BankId::new(0).expect("a bank");
     let identity = Identity { bank, places: places.expect("a list"), seal: Seal::keyed([7; 32]) };
-    let options = Options { threads: false, ..Options::default() };
+    let options = JournalOptions { threads: false, ..JournalOptions::default() };
     let mut replica = BankReplica::new(identity);
     let disk = Arc::new(FileDisk::open(folder).expect("nobody uses it"));
     let (mut appender, ..) = journal::open(disk, options, &mut replica).expect("a journal");

@@ -10,7 +10,7 @@ use consorcio::commit::message::Message;
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
-use consorcio::wire::token::{Digest, Token, Verdict as Vote};
+use consorcio::wire::token::{Digest, Token, Vote};
 use consorcio::wire::transaction::Transaction;
 
 impl Simulation<'_> {
@@ -109,11 +109,11 @@ impl Simulation<'_> {
         match record {
             Record::Voted { tx, time, transaction, refusal } => {
                 let digest = *transaction.digest();
-                let verdict = if refusal.is_none() { Vote::Ok } else { Vote::No };
+                let vote = if refusal.is_none() { Vote::Ok } else { Vote::No };
                 self.votes_once(
                     at,
                     tx,
-                    ObservedVote { verdict, digest: Some(digest), time: *time, seq },
+                    ObservedVote { vote, digest: Some(digest), time: *time, seq },
                 );
                 match refusal {
                     None => {
@@ -127,7 +127,7 @@ impl Simulation<'_> {
                 self.votes_once(
                     at,
                     tx,
-                    ObservedVote { verdict: Vote::No, digest: None, time: *time, seq },
+                    ObservedVote { vote: Vote::No, digest: None, time: *time, seq },
                 );
                 self.coverage.count("tombstone");
                 self.coverage.count(reason.as_str());
@@ -137,7 +137,7 @@ impl Simulation<'_> {
                 self.votes_once(
                     at,
                     tx,
-                    ObservedVote { verdict: Vote::Ok, digest: Some(digest), time: *time, seq },
+                    ObservedVote { vote: Vote::Ok, digest: Some(digest), time: *time, seq },
                 );
                 self.holds_ok(at, tx, &digest);
                 self.commits(at, seq, tx, digest, *committed, "executed");
@@ -187,7 +187,7 @@ impl Simulation<'_> {
                         self.coverage.count("drove an abort for others");
                         let vote = self.facts(tx).vote(by.index());
                         let refuses = vote.is_some_and(|vote| {
-                            vote.verdict == Vote::No || vote.digest != Some(digest)
+                            vote.vote == Vote::No || vote.digest != Some(digest)
                         });
                         assert!(refuses, "bank {at} records that {by} refused {tx}: {vote:?}");
                     }
@@ -266,7 +266,7 @@ impl Simulation<'_> {
                 // later.
                 let own = self.facts(tx).vote(at);
                 let voted =
-                    own.is_some_and(|own| own.verdict == Vote::Ok && own.digest == Some(digest));
+                    own.is_some_and(|own| own.vote == Vote::Ok && own.digest == Some(digest));
                 assert!(voted, "{tx} commits at {at}, which holds no OK on it");
             } else {
                 let holds = self.durable_ok(named, tx, &digest);
@@ -309,7 +309,7 @@ impl Simulation<'_> {
         let time = token.vote_time().unwrap_or(vote.time);
         assert_eq!(
             (verdict, token.digest, time),
-            (vote.verdict, vote.digest, vote.time),
+            (vote.vote, vote.digest, vote.time),
             "bank {at} sends another vote on {tx} than it recorded"
         );
         assert!(

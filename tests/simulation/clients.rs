@@ -8,7 +8,7 @@ use crate::world::links::request_of;
 use crate::world::path::Attacker;
 use consorcio::bank::io::{Origin, SessionId};
 use consorcio::commit::coordinator::{Answer, Coordinator, Do, Event, Strategy, Verdict};
-use consorcio::commit::message::{Asked, Message};
+use consorcio::commit::message::{Message, RequestKey};
 use consorcio::ids::{BankSet, Time};
 use consorcio::limits::VOTE_TIMEOUT_MS;
 use consorcio::wire::reply::Reply;
@@ -47,7 +47,7 @@ pub struct SimConnection {
     driver: Option<u64>,
     bank: usize,
     /// Requests without a reply yet, by slot.
-    asked: Vec<(u64, Asked)>,
+    asked: Vec<(u64, RequestKey)>,
     bank_end: bool,
     up: VecDeque<ToBank>,
     down: VecDeque<ToClient>,
@@ -59,7 +59,7 @@ enum ToBank {
 }
 
 enum ToClient {
-    Reply(Asked, Reply),
+    Reply(RequestKey, Reply),
     End,
 }
 
@@ -119,7 +119,7 @@ impl Clients {
     }
 
     /// The requests that a connection's client still waits for.
-    fn owed(connection: &mut SimConnection) -> Vec<Asked> {
+    fn owed(connection: &mut SimConnection) -> Vec<RequestKey> {
         let down = connection.down.drain(..).filter_map(|line| match line {
             ToClient::Reply(asked, _) => Some(asked),
             ToClient::End => None,
@@ -164,7 +164,7 @@ impl Simulation<'_> {
                         driver.deadline_us = deadline_us;
                     }
                 }
-                Do::Tell(verdict) => self.verdict_received(id, verdict),
+                Do::Report(verdict) => self.verdict_received(id, verdict),
                 Do::VoteSelf | Do::RefuseSelf(_) => panic!("a client has no vote"),
             }
         }
@@ -298,7 +298,7 @@ impl Simulation<'_> {
                 }
             }
             ToBank::Line(message) => {
-                let asked = message.asked();
+                let asked = message.key();
                 if !bank_end {
                     // The other end is gone, silently.
                     self.coverage.count("line lost");

@@ -4,7 +4,7 @@
 use crate::simulation::run::Simulation;
 use consorcio::bank::io::Seq;
 use consorcio::ids::{BankSet, Time, TxId};
-use consorcio::wire::token::{Digest, Token, Verdict as Vote};
+use consorcio::wire::token::{Digest, Token, Vote};
 use consorcio::wire::transaction::Transaction;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub struct Version {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObservedVote {
-    pub verdict: Vote,
+    pub vote: Vote,
     pub digest: Option<Digest>,
     pub time: Time,
     pub seq: Seq,
@@ -73,9 +73,7 @@ impl Simulation<'_> {
 
     pub fn durable_ok(&self, bank: usize, tx: &TxId, digest: &Digest) -> bool {
         self.facts[number(tx)].vote(bank).is_some_and(|vote| {
-            vote.verdict == Vote::Ok
-                && vote.digest == Some(*digest)
-                && self.is_durable(bank, vote.seq)
+            vote.vote == Vote::Ok && vote.digest == Some(*digest) && self.is_durable(bank, vote.seq)
         })
     }
 
@@ -84,8 +82,7 @@ impl Simulation<'_> {
         let Some(version) = self.facts(tx).version(digest) else { return false };
         let named = version.transaction.banks();
         let votes = &self.facts[number(tx)].votes;
-        let refuses =
-            |vote: &ObservedVote| vote.verdict == Vote::No || vote.digest != Some(*digest);
+        let refuses = |vote: &ObservedVote| vote.vote == Vote::No || vote.digest != Some(*digest);
         let named = |of: usize| consorcio::ids::BankId::new(of).is_some_and(|of| named.has(of));
         votes.iter().any(|(of, vote)| named(*of) && refuses(vote) && self.is_durable(*of, vote.seq))
     }

@@ -12,7 +12,7 @@ use consorcio::commit::proof::tokens_of;
 use consorcio::ids::TxId;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
-use consorcio::wire::token::{Said, Token};
+use consorcio::wire::token::{Token, TokenKind};
 use consorcio::wire::transaction::Transaction;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -300,9 +300,9 @@ impl Losing {
     fn replied(&mut self, at: usize, reply: &Reply) {
         for token in tokens_of(reply) {
             let Some(tx) = reply.tx() else { continue };
-            let voted_ok = match token.said {
-                Said::Ok | Said::Committed | Said::Aborted => true,
-                Said::No => false,
+            let voted_ok = match token.kind {
+                TokenKind::Ok | TokenKind::Committed | TokenKind::Aborted => true,
+                TokenKind::No => false,
             };
             let of = token.bank.index();
             let before = *self.votes.entry((of, tx.clone())).or_insert(voted_ok);
@@ -311,7 +311,7 @@ impl Losing {
                 "bank {of} has voted twice on {tx}, as bank {at} reports: {reply:?}"
             );
             let known = self.tokens.entry(tx.clone()).or_default();
-            if token.said == Said::Ok && !known.contains(&token) {
+            if token.kind == TokenKind::Ok && !known.contains(&token) {
                 known.push(token);
             }
         }

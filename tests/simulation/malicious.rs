@@ -5,7 +5,7 @@ use crate::simulation::run::{Simulation, bank};
 use consorcio::bank::io::{Origin, SessionId};
 use consorcio::ids::{Time, TxId};
 use consorcio::wire::request::Request;
-use consorcio::wire::token::{Said, Token};
+use consorcio::wire::token::{Token, TokenKind};
 use std::sync::Arc;
 
 pub const MALICIOUS: u64 = 1;
@@ -69,7 +69,10 @@ impl Simulation<'_> {
     fn forged(&mut self, token: Token) -> Token {
         self.coverage.count("forged token");
         match self.random.below(4) {
-            0 => Token { said: if token.is_refusal() { Said::Ok } else { Said::No }, ..token },
+            0 => Token {
+                kind: if token.is_refusal() { TokenKind::Ok } else { TokenKind::No },
+                ..token
+            },
             1 => Token { bank: bank(self.random.below(self.banks())), ..token },
             2 => Token { time: Time(token.time.0 + 1), ..token },
             _ => Token { mac: None, ..token },

@@ -10,7 +10,7 @@ use consorcio::limits::OUTSIDE_VOTE_MS_MAX;
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
-use consorcio::wire::token::{Digest, Verdict};
+use consorcio::wire::token::{Digest, Vote};
 use consorcio::wire::transaction::{Flow, Op, Transaction};
 use std::sync::Arc;
 
@@ -159,14 +159,14 @@ impl Simulation<'_> {
             return;
         };
         let voted = self.outsider(tx).and_then(|outsider| outsider.voted);
-        match (own.verdict, voted) {
-            (Verdict::No, voted) => {
+        match (own.vote, voted) {
+            (Vote::No, voted) => {
                 assert_eq!((committed, voted), (None, None), "bank {at} refused {tx}")
             }
-            (Verdict::Ok, None) => {
+            (Vote::Ok, None) => {
                 panic!("bank {at} reports an outcome of {tx}, which is undecided")
             }
-            (Verdict::Ok, Some((seq, recorded))) => {
+            (Vote::Ok, Some((seq, recorded))) => {
                 assert_eq!(committed, recorded, "bank {at} reports another outcome of {tx}");
                 assert!(
                     self.is_durable(at, seq),

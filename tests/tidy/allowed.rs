@@ -7,8 +7,7 @@ pub const LONGER: &[(&str, usize)] = &[("src/node/tests.rs", 591), ("src/peers/t
 pub const WIDE: &[&str] = &[];
 
 /// Paths below which a comment may repeat a name.
-pub const SHORT_DOCS: &[&str] =
-    &["src/core/bank/", "src/core/commit/", "src/core/wire/", "src/http/"];
+pub const SHORT_DOCS: &[&str] = &["src/http/"];
 
 /// Paths below which bounds may stand.
 pub const BOUNDS: &[&str] = &["src/http/", "src/node/"];
@@ -20,33 +19,22 @@ pub const TWICE: &[(&str, usize)] = &[
     ("Bounds", 2),
     ("Counts", 2),
     ("Disk", 2),
-    ("Event", 2),
     ("Fault", 2),
-    ("Field", 2),
-    ("Fields", 2),
     ("Inner", 2),
     ("Inquiry", 2),
     ("Key", 2),
-    ("Kind", 2),
-    ("Known", 2),
     ("Leaving", 2),
     ("Line", 2),
     ("Op", 2),
-    ("Options", 3),
+    ("Options", 2),
     ("Outcome", 3),
     ("Page", 2),
     ("Participant", 2),
-    ("Peer", 3),
+    ("Peer", 2),
     ("Phase", 2),
-    ("Place", 3),
     ("Proof", 2),
-    ("Reader", 3),
     ("Running", 2),
-    ("Said", 2),
     ("Session", 2),
     ("Told", 3),
-    ("Verdict", 2),
     ("What", 2),
-    ("Word", 2),
-    ("Words", 2),
 ];

@@ -6,8 +6,8 @@ use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::ids::TxId;
 use consorcio::journal::{
-    Appender, BankReplica, Batch, Disk as _, Faults, JournalError, MemDisk, Options, Reader,
-    Recovered, Sizes, open,
+    Appender, BankReplica, Batch, Disk as _, Faults, JournalError, JournalOptions, JournalReader,
+    MemDisk, Recovered, SegmentSizes, open,
 };
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub enum DiskFault {
 pub struct WorldDisk {
     memory: MemDisk,
     sizes: DiskSizes,
-    open: Option<(Appender, Reader, Batch)>,
+    open: Option<(Appender, JournalReader, Batch)>,
     /// The bank recovered after the last crash, until it starts.
     recovered: Option<Core>,
     full: bool,
@@ -248,14 +248,14 @@ impl WorldDisk {
         Ok((replica.core, recovered))
     }
 
-    fn options(&self, identity: &Identity) -> Options {
-        Options {
-            sizes: Sizes { first: self.sizes.first_segment, full: self.sizes.segment },
+    fn options(&self, identity: &Identity) -> JournalOptions {
+        JournalOptions {
+            sizes: SegmentSizes { first: self.sizes.first_segment, full: self.sizes.segment },
             snapshot_after_segments: 2,
             replica: Some(BankReplica::maker(identity.clone())),
             threads: false,
             new_id: Some([7; 16]),
-            ..Options::default()
+            ..JournalOptions::default()
         }
     }
 

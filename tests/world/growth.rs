@@ -4,8 +4,8 @@
 use super::links::Flight;
 use super::{Node, World};
 use consorcio::bank::{Core, Identity};
-use consorcio::commit::message::{Asked, AskedVerb, Message};
-use consorcio::commit::registers::{PageAsked, RegistersPage, SetRegister};
+use consorcio::commit::message::{Message, PeerVerb, RequestKey};
+use consorcio::commit::registers::{PageQuery, RegistersPage, SetRegister};
 use consorcio::ids::RegisterKey;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{Read, Request};
@@ -51,7 +51,7 @@ pub struct Growth {
     pub mistake: Option<GrowthMistake>,
     /// Applied to the next page that arrives.
     pub tampering: Option<Tampering>,
-    asked: BTreeMap<Asked, PageRequest>,
+    asked: BTreeMap<RequestKey, PageRequest>,
     /// The first page of the run, kept for a replay by the attacker.
     first: Option<RegistersPage>,
 }
@@ -92,7 +92,7 @@ impl World {
     pub fn is_behind_page(&self, at: usize) -> bool {
         let lane = self.flights[at].lane();
         let first = self.flights.iter().find(|flight| flight.lane() == lane);
-        matches!(first, Some(Flight::Answer { asked, .. }) if asked.verb == AskedVerb::Registers)
+        matches!(first, Some(Flight::Answer { asked, .. }) if asked.verb == PeerVerb::Registers)
     }
 
     /// The bank without any record.
@@ -109,7 +109,7 @@ impl World {
     ) {
         if let Message::Registers { after, .. } = message {
             let request = PageRequest { asker, sender, after: after.clone() };
-            self.growth.asked.insert(message.asked(), request);
+            self.growth.asked.insert(message.key(), request);
         }
     }
 
@@ -134,8 +134,7 @@ impl World {
             )
             | None => false,
         };
-        let Some(page_request) =
-            self.growth.asked.get(&message.asked()).filter(|_| replies).cloned()
+        let Some(page_request) = self.growth.asked.get(&message.key()).filter(|_| replies).cloned()
         else {
             return false;
         };
@@ -145,7 +144,7 @@ impl World {
         self.flights.push_back(Flight::Answer {
             to: page_request.asker,
             link,
-            asked: message.asked(),
+            asked: message.key(),
             reply,
         });
         true
@@ -160,17 +159,18 @@ impl World {
     ) -> RegistersPage {
         let Identity { bank: sender, seal, .. } = self.identity(page_request.sender);
         let asker = self.identity(page_request.asker).bank;
-        let asked = PageAsked { teller: sender, asker, nonce, after: page_request.after.as_ref() };
+        let asked =
+            PageQuery { responder: sender, asker, nonce, after: page_request.after.as_ref() };
         RegistersPage::sealed(&seal, asked, registers, next)
     }
 
     /// A page arrives. An attacker may change it, and a bank with a mistake may accept it.
     pub(super) fn registers_arrive(
         &mut self,
-        asked: &Asked,
+        asked: &RequestKey,
         reply: Option<Reply>,
     ) -> Option<Reply> {
-        if asked.verb != AskedVerb::Registers {
+        if asked.verb != PeerVerb::Registers {
             return reply;
         }
         let page_request = self.growth.asked.remove(asked);

@@ -7,7 +7,7 @@
 use super::{Around as _, FIRST_LINK, ProofMistake, World};
 use consorcio::bank::io::{Input, Origin, SessionId};
 use consorcio::commit::founding::Meeting;
-use consorcio::commit::message::{Asked, Message};
+use consorcio::commit::message::{Message, RequestKey};
 use consorcio::ids::BankId;
 use consorcio::limits::PEER_SILENCE_MS_MAX;
 use consorcio::wire::reply::Reply;
@@ -27,7 +27,7 @@ pub enum Flight {
     Answer {
         to: usize,
         link: u64,
-        asked: Asked,
+        asked: RequestKey,
         reply: Reply,
     },
     /// A bank's statement that it has met the other one.
@@ -40,7 +40,7 @@ pub enum Flight {
     NoLink {
         to: usize,
         peer: usize,
-        asked: Asked,
+        asked: RequestKey,
     },
 }
 
@@ -73,9 +73,9 @@ pub struct Link {
     pub dialled: usize,
     pub ends: Ends,
     /// Requests without a reply yet, with the time they were sent.
-    pub(super) owed: VecDeque<(Asked, u64)>,
+    pub(super) owed: VecDeque<(RequestKey, u64)>,
     /// The request in each slot.
-    pub(super) slots: BTreeMap<u64, Asked>,
+    pub(super) slots: BTreeMap<u64, RequestKey>,
     /// When the dialled end was lost.
     quiet_since_us: u64,
 }
@@ -122,7 +122,7 @@ impl World {
         // Each sends the other the votes of that other bank that it knows.
         for (from, to) in [(dialled, dialler), (dialler, dialled)] {
             let Some(core) = &self.nodes[from].core else { continue };
-            for (tx, token) in core.votes_shown_to(peer(to)) {
+            for (tx, token) in core.votes_to_send(peer(to)) {
                 self.show(to, from, tx, token);
             }
         }
@@ -190,7 +190,7 @@ impl World {
         }
     }
 
-    fn dialler_lost(&mut self, dialler: usize, dialled: usize, owed: VecDeque<(Asked, u64)>) {
+    fn dialler_lost(&mut self, dialler: usize, dialled: usize, owed: VecDeque<(RequestKey, u64)>) {
         for (asked, _) in owed {
             let reply = self.mistaken_answer(dialler, dialled, &asked, None);
             let past = self.past(dialler, &asked.tx);
@@ -262,7 +262,7 @@ impl World {
                 let is_there =
                     self.links.get(&link).is_some_and(|open| open.ends != Ends::DialledGone);
                 if is_there && !self.mistaken_registers_reply(to, link, &message) {
-                    let asked = message.asked();
+                    let asked = message.key();
                     self.arrive_request(to, link, asked, request_of(message));
                 }
             }
@@ -294,7 +294,13 @@ impl World {
     }
 
     /// A line arrives over a link; its reply is for `asked`.
-    pub(super) fn arrive_request(&mut self, to: usize, link: u64, asked: Asked, request: Request) {
+    pub(super) fn arrive_request(
+        &mut self,
+        to: usize,
+        link: u64,
+        asked: RequestKey,
+        request: Request,
+    ) {
         let slot = self.next_slot(SessionId(link));
         if let Some(open) = self.links.get_mut(&link)
             && open.ends != Ends::DialledGone
@@ -304,7 +310,7 @@ impl World {
         }
     }
 
-    fn answered(&mut self, to: usize, from: usize, asked: Asked, reply: Option<Reply>) {
+    fn answered(&mut self, to: usize, from: usize, asked: RequestKey, reply: Option<Reply>) {
         let reply = self.mistaken_answer(to, from, &asked, reply);
         let reply = self.mistaken_proof(to, from, &asked, reply);
         let reply = self.registers_arrive(&asked, reply);

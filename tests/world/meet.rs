@@ -4,7 +4,7 @@
 use super::World;
 use super::links::Flight;
 use consorcio::bank::Identity;
-use consorcio::bank::io::{After, Input, Met, Output, Start};
+use consorcio::bank::io::{After, Input, MeetingNotice, Output, Start};
 use consorcio::bank::record::Record;
 use consorcio::commit::founding::{FoundingId, Meeting};
 use consorcio::ids::{BankId, BankSet};
@@ -186,9 +186,9 @@ impl World {
     /// Notifies peers of meetings whose records are durable, where there is a link.
     pub(super) fn report_meetings(&mut self, bank: usize) {
         let durable = u64::try_from(self.nodes[bank].synced).expect("a short journal");
-        let due: Vec<Met> =
+        let due: Vec<MeetingNotice> =
             self.nodes[bank].met.extract_if(.., |met| met.after.is_met(durable)).collect();
-        for Met { peer, founding, .. } in due {
+        for MeetingNotice { peer, founding, .. } in due {
             let to = peer.index();
             if let Some(link) = self.link(bank, to) {
                 let meeting = self.identity(bank).seal.meeting(id(bank), peer, founding);

@@ -6,12 +6,12 @@ use super::World;
 use consorcio::bank::io::{After, Input, Now, Outcome, Output, OwnVote, Start};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
-use consorcio::commit::message::{Asked, AskedVerb};
+use consorcio::commit::message::{PeerVerb, RequestKey};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
-use consorcio::wire::token::{Said, Token, Verdict};
+use consorcio::wire::token::{Token, TokenKind, Vote};
 use consorcio::wire::transaction::Transaction;
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -111,7 +111,7 @@ pub trait Around {
     fn first_core(&self, bank: usize) -> Core;
     fn core_mut(&mut self, bank: usize) -> Option<&mut Core>;
 
-    fn token(&self, bank: usize, said: impl Into<Said>, tx: &TxId, like: &Token) -> Token {
+    fn token(&self, bank: usize, said: impl Into<TokenKind>, tx: &TxId, like: &Token) -> Token {
         let id = self.identity_of(bank);
         id.seal.token(id.bank, said, tx, like.digest, like.time)
     }
@@ -131,13 +131,13 @@ pub trait Around {
         let (transaction, time) = self.voted(bank, tx)?;
         let other = transaction.banks().iter().map(BankId::index).find(|other| *other != bank)?;
         let like = Token {
-            said: Said::No,
+            kind: TokenKind::No,
             bank: transaction.banks().iter().next()?,
             time,
             digest: None,
             mac: None,
         };
-        Some(self.token(other, Verdict::No, tx, &like))
+        Some(self.token(other, Vote::No, tx, &like))
     }
 
     fn mistaken_request(&self, bank: usize, request: Request) -> Request {
@@ -171,40 +171,37 @@ pub trait Around {
         &self,
         to: usize,
         peer: usize,
-        asked: &Asked,
+        asked: &RequestKey,
         reply: Option<Reply>,
     ) -> Option<Reply> {
         match (self.mistake(), asked.verb, reply) {
-            (Some(Mistake::SilenceTakenForAborted), AskedVerb::Resolve, None)
-            | (
-                Some(Mistake::UnknownTakenForAborted),
-                AskedVerb::Resolve,
-                Some(Reply::Unknown(_)),
-            ) => {
+            (Some(Mistake::SilenceTakenForAborted), PeerVerb::Resolve, None)
+            | (Some(Mistake::UnknownTakenForAborted), PeerVerb::Resolve, Some(Reply::Unknown(_))) =>
+            {
                 let like = Token {
-                    said: Said::No,
+                    kind: TokenKind::No,
                     bank: self.identity_of(peer).bank,
                     time: Time(1),
                     digest: None,
                     mac: None,
                 };
-                let token = self.token(peer, Verdict::No, &asked.tx, &like);
+                let token = self.token(peer, Vote::No, &asked.tx, &like);
                 Some(Reply::Aborted(asked.tx.clone(), token, Reason::Unreachable, None))
             }
             (
                 Some(Mistake::CommittedAccepted),
-                AskedVerb::Resolve,
+                PeerVerb::Resolve,
                 Some(Reply::Committed(tx, time, token, _)),
             ) => {
                 let own = self.voted(to, &tx);
                 let digest = own.map(|(transaction, _)| *transaction.digest());
                 let like = Token { digest: digest.or(token.digest), ..token };
-                let token = self.token(peer, Verdict::Ok, &tx, &like);
+                let token = self.token(peer, Vote::Ok, &tx, &like);
                 let like = Token { time, ..like };
-                let said = Some(self.token(peer, Said::Committed, &tx, &like));
+                let said = Some(self.token(peer, TokenKind::Committed, &tx, &like));
                 Some(Reply::Committed(tx, time, token, said))
             }
-            (Some(Mistake::CommitRefusedForTime), AskedVerb::Resolve, Some(reply)) => {
+            (Some(Mistake::CommitRefusedForTime), PeerVerb::Resolve, Some(reply)) => {
                 let time = match &reply {
                     Reply::Ok(_, token) => token.time,
                     Reply::Committed(_, time, _, _) => *time,
@@ -256,7 +253,7 @@ pub trait Around {
             Some(Mistake::DuplicateIdToken) => {
                 for reply in &mut output.replies {
                     if let Reply::Nok(tx, token, Reason::DuplicateId, _) = &mut reply.reply {
-                        *token = self.token(bank, Verdict::No, tx, token);
+                        *token = self.token(bank, Vote::No, tx, token);
                     }
                 }
             }
@@ -310,9 +307,9 @@ pub trait Around {
         let mut outputs = Vec::new();
         for (tx, time, transaction) in undecided.into_iter().filter(|(_, time, _)| time.0 <= old) {
             let digest = Some(*transaction.digest());
-            let own = OwnVote { verdict: Verdict::Ok, time, digest };
+            let own = OwnVote { vote: Vote::Ok, time, digest };
             let Identity { bank: me, seal, .. } = self.identity_of(bank);
-            let token = seal.token(me, Verdict::No, &tx, digest, time);
+            let token = seal.token(me, Vote::No, &tx, digest, time);
             let outcome = Outcome::Aborted(token, Reason::Expired);
             let record = Record::Decided { tx, own, outcome, votes: Vec::new() };
             if let Some(core) = self.core_mut(bank) {

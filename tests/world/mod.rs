@@ -30,12 +30,12 @@ pub use proofs::ProofMistake;
 pub use seen::Seen;
 
 use consorcio::bank::io::{
-    After, Caller, CoreStep, Input, Met, Now, Origin, Outgoing, Output, Past, Sending, Seq,
-    SessionId,
+    After, Caller, CoreStep, Input, MeetingNotice, Now, Origin, Outgoing, Output, Past, Sending,
+    Seq, SessionId,
 };
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
-use consorcio::commit::message::{Asked, Message};
+use consorcio::commit::message::{Message, RequestKey};
 use consorcio::ids::{BankId, BankSet, TxId};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
@@ -71,7 +71,7 @@ pub struct Node {
     replies: Vec<Outgoing>,
     sends: Vec<Sending>,
     /// Peers to notify of a meeting, once the record of it is durable.
-    met: Vec<Met>,
+    met: Vec<MeetingNotice>,
     /// The journal on a simulated disk. Without one, exactly the synced records survive.
     pub disk: Option<WorldDisk>,
     /// The position of each decided transaction's record.

@@ -11,13 +11,13 @@ use super::links::Flight;
 use super::proofs::{ProofMistake, another_time};
 use consorcio::bank::io::{Caller, Input, Origin, Outcome, Output, SessionId};
 use consorcio::bank::record::Record;
-use consorcio::commit::message::{Asked, Message};
+use consorcio::commit::message::{Message, RequestKey};
 use consorcio::commit::proof::tokens_of;
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
-use consorcio::wire::token::{Digest, Said, Token};
+use consorcio::wire::token::{Digest, Token, TokenKind};
 use consorcio::wire::transaction::Transaction;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -73,15 +73,19 @@ impl Attacker<'_> {
     pub fn forged(&mut self, token: Token) -> Token {
         let bank = BankId::new((self.below)(self.banks)).expect("few banks");
         match (self.below)(7) {
-            0 => Token { said: Said::Ok, digest: token.digest.or(Some(Digest([0; 32]))), ..token },
-            1 => Token { said: Said::No, ..token },
+            0 => Token {
+                kind: TokenKind::Ok,
+                digest: token.digest.or(Some(Digest([0; 32]))),
+                ..token
+            },
+            1 => Token { kind: TokenKind::No, ..token },
             2 => Token {
-                said: Said::Committed,
+                kind: TokenKind::Committed,
                 digest: token.digest.or(Some(Digest([0; 32]))),
                 ..token
             },
             3 => Token {
-                said: Said::Aborted,
+                kind: TokenKind::Aborted,
                 digest: token.digest.or(Some(Digest([0; 32]))),
                 ..token
             },
@@ -159,7 +163,7 @@ impl Path {
     pub fn changed(
         &self,
         attacker: &mut Attacker<'_>,
-        asked: &Asked,
+        asked: &RequestKey,
         reply: &Reply,
     ) -> (&'static str, Option<Reply>) {
         let number = |reply: &Reply| matches!(reply, Reply::Committed(..));
@@ -196,11 +200,11 @@ impl Path {
     }
 
     /// A reply made from nothing; its bytes may be the right ones.
-    fn invented(&self, attacker: &mut Attacker<'_>, asked: &Asked) -> Reply {
+    fn invented(&self, attacker: &mut Attacker<'_>, asked: &RequestKey) -> Reply {
         let like = match attacker.of(&self.stored_for(&asked.tx, true)) {
             Some(reply) => tokens_of(reply)[0],
             None => Token {
-                said: Said::Ok,
+                kind: TokenKind::Ok,
                 bank: BankId::new((attacker.below)(attacker.banks)).expect("few banks"),
                 time: Time(1),
                 digest: Some(Digest([9; 32])),
@@ -324,7 +328,7 @@ impl World {
     /// Delivers `forged` as the reply; `None` closes the link.
     fn deliver_forged(
         &mut self,
-        (to, link, asked): (usize, u64, &Asked),
+        (to, link, asked): (usize, u64, &RequestKey),
         honest: Option<&Reply>,
         forged: Option<Reply>,
         is_new: bool,
@@ -345,11 +349,11 @@ impl World {
 /// A reply with this token and no other.
 fn reply_with(tx: &TxId, token: Token) -> Reply {
     let tx = tx.clone();
-    match token.said {
-        Said::Ok => Reply::Ok(tx, token),
-        Said::No => Reply::Nok(tx, token, Reason::Refused, String::new()),
-        Said::Committed => Reply::Committed(tx, token.time, token, None),
-        Said::Aborted => Reply::Aborted(tx, token, Reason::Refused, None),
+    match token.kind {
+        TokenKind::Ok => Reply::Ok(tx, token),
+        TokenKind::No => Reply::Nok(tx, token, Reason::Refused, String::new()),
+        TokenKind::Committed => Reply::Committed(tx, token.time, token, None),
+        TokenKind::Aborted => Reply::Aborted(tx, token, Reason::Refused, None),
     }
 }
 

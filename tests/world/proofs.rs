@@ -3,13 +3,13 @@
 
 use super::{Around as _, World};
 use consorcio::bank::io::{After, Input, Outgoing, SessionId};
-use consorcio::commit::message::{Asked, Message};
+use consorcio::commit::message::{Message, RequestKey};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::detail::Detail;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
-use consorcio::wire::token::{Said, Seal, Token, Verdict};
+use consorcio::wire::token::{Seal, Token, TokenKind, Vote};
 use consorcio::wire::transaction::Transaction;
 use std::sync::Arc;
 
@@ -83,13 +83,13 @@ struct TokenCheck<'a> {
 }
 
 impl TokenCheck<'_> {
-    fn sealed(&self, bank: BankId, said: impl Into<Said>, token: &Token) -> Token {
+    fn sealed(&self, bank: BankId, said: impl Into<TokenKind>, token: &Token) -> Token {
         self.seal.token(bank, said, self.tx, token.digest, token.time)
     }
 
     fn is_on_other_bytes(&self, token: &Token) -> bool {
         let other = |bytes: &Arc<Transaction>| token.digest != Some(*bytes.digest());
-        token.said != Said::No && self.bytes.as_ref().is_some_and(other)
+        token.kind != TokenKind::No && self.bytes.as_ref().is_some_and(other)
     }
 
     /// The token as which a bank with the mistake treats this one; `None` if it ignores it.
@@ -103,20 +103,23 @@ impl TokenCheck<'_> {
             _ => false,
         };
         if reseal {
-            return Some(self.sealed(token.bank, token.said, &token));
+            return Some(self.sealed(token.bank, token.kind, &token));
         }
         match (self.mistake, &self.bytes) {
             (ProofMistake::OtherBytesCounted, Some(bytes))
-                if proves && others && token.said == Said::Ok && self.is_on_other_bytes(&token) =>
+                if proves
+                    && others
+                    && token.kind == TokenKind::Ok
+                    && self.is_on_other_bytes(&token) =>
             {
                 let like = Token { digest: Some(*bytes.digest()), ..token };
-                Some(self.sealed(token.bank, Verdict::Ok, &like))
+                Some(self.sealed(token.bank, Vote::Ok, &like))
             }
             (ProofMistake::OtherBytesIgnored, _) if others && self.is_on_other_bytes(&token) => {
                 None
             }
             (ProofMistake::ForeignAbortIgnored, _)
-                if token.said == Said::Aborted && self.is_on_other_bytes(&token) =>
+                if token.kind == TokenKind::Aborted && self.is_on_other_bytes(&token) =>
             {
                 None
             }
@@ -125,12 +128,12 @@ impl TokenCheck<'_> {
             {
                 let named = self.from.filter(|from| bytes.banks().has(*from));
                 let named = named.or(bytes.banks().without(self.me).iter().next())?;
-                Some(self.sealed(named, token.said, &token))
+                Some(self.sealed(named, token.kind, &token))
             }
-            (ProofMistake::FirstTokenAlone, _) if token.said == Said::Aborted => None,
+            (ProofMistake::FirstTokenAlone, _) if token.kind == TokenKind::Aborted => None,
             (ProofMistake::NamedRefuserAlone, _)
                 if self.from.is_some_and(|from| from != token.bank)
-                    && token.said != Said::Committed =>
+                    && token.kind != TokenKind::Committed =>
             {
                 None
             }
@@ -139,9 +142,9 @@ impl TokenCheck<'_> {
                 if !others
                     && proves
                     && self.in_doubt
-                    && matches!(token.said, Said::Committed | Said::Aborted) =>
+                    && matches!(token.kind, TokenKind::Committed | TokenKind::Aborted) =>
             {
-                Some(self.sealed(self.me, Verdict::No, &token))
+                Some(self.sealed(self.me, Vote::No, &token))
             }
             _ => Some(token),
         }
@@ -154,7 +157,8 @@ impl TokenCheck<'_> {
             (ProofMistake::NumberAccepted, Reply::Committed(tx, number, _, Some(said)))
                 if self.seal.proves(&tx, &said) && !self.is_on_other_bytes(&said) =>
             {
-                let said = self.sealed(said.bank, Said::Committed, &Token { time: number, ..said });
+                let said =
+                    self.sealed(said.bank, TokenKind::Committed, &Token { time: number, ..said });
                 Reply::Committed(tx, number, said, Some(said))
             }
             (ProofMistake::WordAccepted, reply) => self.accept_word(reply),
@@ -196,15 +200,17 @@ impl TokenCheck<'_> {
             |token: &Token| self.seal.proves(self.tx, token) && !self.is_on_other_bytes(token);
         match reply {
             Reply::Nok(tx, token, reason, text) if counts(&token) => {
-                let token = self.sealed(from, Verdict::No, &token);
+                let token = self.sealed(from, Vote::No, &token);
                 Reply::Nok(tx, token, reason, text)
             }
             Reply::Aborted(tx, token, reason, said) if counts(&token) => {
-                let token = self.sealed(from, Verdict::No, &token);
+                let token = self.sealed(from, Vote::No, &token);
                 Reply::Aborted(tx, token, reason, said)
             }
-            Reply::Committed(tx, time, token, _) if counts(&token) && token.said == Said::Ok => {
-                let said = self.sealed(from, Said::Committed, &token);
+            Reply::Committed(tx, time, token, _)
+                if counts(&token) && token.kind == TokenKind::Ok =>
+            {
+                let said = self.sealed(from, TokenKind::Committed, &token);
                 Reply::Committed(tx, time, token, Some(said))
             }
             reply => reply,
@@ -215,7 +221,7 @@ impl TokenCheck<'_> {
         let Some(id) = reply.tx().filter(|id| *id != self.tx).cloned() else { return reply };
         let taken = |token: Token| {
             let proves = self.seal.proves(&id, &token);
-            if proves { self.sealed(token.bank, token.said, &token) } else { token }
+            if proves { self.sealed(token.bank, token.kind, &token) } else { token }
         };
         let tx = self.tx.clone();
         match reply {
@@ -265,7 +271,7 @@ impl World {
         &self,
         to: usize,
         peer: usize,
-        asked: &Asked,
+        asked: &RequestKey,
         reply: Option<Reply>,
     ) -> Option<Reply> {
         match self.token_check(to, Some(peer), &asked.tx, true) {

@@ -3,13 +3,13 @@
 use crate::world::{Seen, World};
 use consorcio::bank::io::{CoreStep, Input, Origin, Outcome, SessionId};
 use consorcio::bank::record::Record;
-use consorcio::commit::message::{Asked, AskedVerb, Message};
+use consorcio::commit::message::{Message, PeerVerb, RequestKey};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::limits::QUESTIONS_UNDER_WAY_MAX;
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
-use consorcio::wire::token::{Digest, Said, Token};
+use consorcio::wire::token::{Digest, Token, TokenKind};
 
 /// Banks 0 and 1 with an account each, and `transfers` transfers that both hold an OK on.
 fn in_doubt(transfers: usize) -> World {
@@ -175,12 +175,12 @@ impl BankInDoubt {
     }
 
     fn receive(&mut self, reply: Reply) {
-        let asked = Asked { tx: self.tx.clone(), verb: AskedVerb::Resolve };
+        let asked = RequestKey { tx: self.tx.clone(), verb: PeerVerb::Resolve };
         let input = Input::Answer { peer: self.theirs.bank, asked, reply: Some(reply), past: None };
         self.world.input(0, &input);
     }
 
-    fn token(&self, said: Said, digest: Option<Digest>, time: i64) -> Token {
+    fn token(&self, said: TokenKind, digest: Option<Digest>, time: i64) -> Token {
         self.world.identity(1).seal.token(self.theirs.bank, said, &self.tx, digest, Time(time))
     }
 
@@ -217,7 +217,7 @@ fn a_reply_without_a_proof_changes_nothing() {
         ("an OK changed to NOK", &|one| {
             Reply::Nok(
                 one.tx.clone(),
-                Token { said: Said::No, ..one.theirs },
+                Token { kind: TokenKind::No, ..one.theirs },
                 Reason::Refused,
                 String::new(),
             )
@@ -226,11 +226,12 @@ fn a_reply_without_a_proof_changes_nothing() {
             Reply::Committed(one.tx.clone(), one.theirs.time, later(one), None)
         }),
         ("COMMITTED before this bank's own vote", &|one| {
-            let said = one.token(Said::Committed, digest(SETS), 1);
+            let said = one.token(TokenKind::Committed, digest(SETS), 1);
             Reply::Committed(one.tx.clone(), Time(1), later(one), Some(said))
         }),
         ("ABORTED with a token that names another bank", &|one| {
-            let token = Token { bank: BankId::new(7).unwrap(), ..one.token(Said::No, None, 9) };
+            let token =
+                Token { bank: BankId::new(7).unwrap(), ..one.token(TokenKind::No, None, 9) };
             Reply::Aborted(one.tx.clone(), token, Reason::Expired, None)
         }),
         ("ABORTED with this bank's own OK", &|one| {
@@ -240,11 +241,12 @@ fn a_reply_without_a_proof_changes_nothing() {
         ("ABORTED for another id", &|one| {
             let other = TxId::new("other").unwrap();
             let seal = one.world.identity(1).seal;
-            let token = seal.token(one.theirs.bank, Said::No, &other, None, Time(9));
+            let token = seal.token(one.theirs.bank, TokenKind::No, &other, None, Time(9));
             Reply::Aborted(one.tx.clone(), token, Reason::Refused, None)
         }),
         ("ABORTED with a statement under another token's MAC", &|one| {
-            let said = Token { mac: one.theirs.mac, ..one.token(Said::Aborted, digest(SETS), 9) };
+            let said =
+                Token { mac: one.theirs.mac, ..one.token(TokenKind::Aborted, digest(SETS), 9) };
             Reply::Aborted(one.tx.clone(), later(one), Reason::Refused, Some(said))
         }),
     ];
@@ -287,20 +289,20 @@ fn words_without_a_mac_have_no_effect() {
         ),
         (
             "NOK relabelled as OK",
-            &|one| Reply::Ok(one.tx.clone(), one.token(Said::No, None, 9)),
+            &|one| Reply::Ok(one.tx.clone(), one.token(TokenKind::No, None, 9)),
             false,
         ),
         (
             "A in COMMITTED",
             &|one| {
-                let said = one.token(Said::Aborted, digest(SETS), one.theirs.time.0);
+                let said = one.token(TokenKind::Aborted, digest(SETS), one.theirs.time.0);
                 Reply::Committed(one.tx.clone(), far, one.theirs, Some(said))
             },
             false,
         ),
         (
             "an OK on other bytes",
-            &|one| Reply::Ok(one.tx.clone(), one.token(Said::Ok, digest(OTHER), 9)),
+            &|one| Reply::Ok(one.tx.clone(), one.token(TokenKind::Ok, digest(OTHER), 9)),
             false,
         ),
     ];
@@ -330,14 +332,14 @@ fn a_driving_bank_accepts_only_proofs() {
         let seal = one.world.identity(1).seal;
         let forged = Token {
             mac: one.theirs.mac,
-            ..seal.token(one.theirs.bank, Said::Ok, &tx, digest(SETS), Time::MAX)
+            ..seal.token(one.theirs.bank, TokenKind::Ok, &tx, digest(SETS), Time::MAX)
         };
         let reply = if commit {
             Reply::Ok(tx.clone(), forged)
         } else {
             Reply::Aborted(tx.clone(), forged, Reason::Refused, None)
         };
-        let asked = Asked { tx: tx.clone(), verb: AskedVerb::Prepare };
+        let asked = RequestKey { tx: tx.clone(), verb: PeerVerb::Prepare };
         one.world.input(
             0,
             &Input::Answer { peer: one.theirs.bank, asked, reply: Some(reply), past: None },
@@ -378,9 +380,9 @@ fn a_statement_of_an_abort_does_not_name_the_refusing_bank() {
     };
     let digest = Some(*transaction.digest());
     let peer = BankId::new(1).unwrap();
-    let own = seal.token(peer, Said::Ok, &tx, digest, Time(9));
-    let said = seal.token(peer, Said::Aborted, &tx, digest, Time(9));
-    let asked = Asked { tx: tx.clone(), verb: AskedVerb::Prepare };
+    let own = seal.token(peer, TokenKind::Ok, &tx, digest, Time(9));
+    let said = seal.token(peer, TokenKind::Aborted, &tx, digest, Time(9));
+    let asked = RequestKey { tx: tx.clone(), verb: PeerVerb::Prepare };
     let reply = Some(Reply::Aborted(tx.clone(), own, Reason::DuplicateId, Some(said)));
     world.seen.clear();
     world.input(2, &Input::Answer { peer, asked, reply, past: None });

@@ -78,7 +78,7 @@ impl World {
 
     /// Sends a message from one bank to another, over the link if there is one.
     pub fn send(&mut self, from: usize, to: usize, message: Message) {
-        let asked = message.asked();
+        let asked = message.key();
         self.note_registers_request(from, to, &message);
         self.note_prepare(from, &message);
         self.seen.push(Seen::Sent { from, to, message: message.clone() });

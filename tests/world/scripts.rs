@@ -34,7 +34,7 @@ use consorcio::commit::proof::tokens_of;
 use consorcio::wire::reading::Reading;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
-use consorcio::wire::token::Said;
+use consorcio::wire::token::TokenKind;
 use consorcio::wire::transaction::Transaction;
 use goldenscript::{Command, Context, Runner};
 use std::collections::BTreeMap;
@@ -116,11 +116,11 @@ impl ScriptRunner {
 
     fn learn(&mut self, reply: &Reply) {
         for token in tokens_of(reply) {
-            let kind = match token.said {
-                Said::Ok => "ok",
-                Said::No => "nok",
-                Said::Committed => "committed",
-                Said::Aborted => "aborted",
+            let kind = match token.kind {
+                TokenKind::Ok => "ok",
+                TokenKind::No => "nok",
+                TokenKind::Committed => "committed",
+                TokenKind::Aborted => "aborted",
             };
             self.names.insert(format!("{kind}{}", token.bank), token.to_string());
         }

@@ -19,7 +19,7 @@ pub enum Seen {
     Answered {
         from: usize,
         to: usize,
-        asked: Asked,
+        asked: RequestKey,
         reply: Option<Reply>,
     },
     /// A record was written.

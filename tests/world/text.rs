@@ -8,7 +8,7 @@ use consorcio::ids::{BankId, Time};
 use consorcio::wire::detail::Detail;
 use consorcio::wire::reading::Reading;
 use consorcio::wire::reply::Reply;
-use consorcio::wire::token::{Said, Token};
+use consorcio::wire::token::{Token, TokenKind};
 use std::fmt::Write as _;
 
 /// Times are printed relative to this one.
@@ -78,11 +78,11 @@ pub fn at(time: Time) -> String {
 }
 
 pub fn short_token(token: &Token) -> String {
-    let verdict = match token.said {
-        Said::Ok => "ok",
-        Said::No => "nok",
-        Said::Committed => "committed",
-        Said::Aborted => "aborted",
+    let verdict = match token.kind {
+        TokenKind::Ok => "ok",
+        TokenKind::No => "nok",
+        TokenKind::Committed => "committed",
+        TokenKind::Aborted => "aborted",
     };
     let mut text = format!("<{verdict}{} {}", token.bank, at(token.time));
     match token.digest {

@@ -72,7 +72,7 @@ impl FuzzedBank {
             .into_iter()
             .partition(|sending| sending.after.is_met(durable));
         self.sends = keep;
-        self.asked.extend(go.into_iter().map(|sending| (sending.peer, sending.message.asked())));
+        self.asked.extend(go.into_iter().map(|sending| (sending.peer, sending.message.key())));
     }
 
     /// A reply left. Votes in it must be on disk, and outcomes stay what they are.
@@ -92,7 +92,7 @@ impl FuzzedBank {
                 self.told(tx, Some(*time));
             }
             Reply::Aborted(tx, token, _, _)
-                if token.said == Said::Ok && token.bank == self.identity.bank =>
+                if token.kind == TokenKind::Ok && token.bank == self.identity.bank =>
             {
                 assert!(
                     self.holds_vote(tx, token),
@@ -139,7 +139,7 @@ impl FuzzedBank {
                 tx == of && *time == token.time && token.is_refusal()
             }
             Record::Executed { tx, time, .. } => {
-                tx == of && *time == token.time && token.said == Said::Ok
+                tx == of && *time == token.time && token.kind == TokenKind::Ok
             }
             Record::Consortium { .. }
             | Record::Decided { .. }

@@ -88,7 +88,7 @@ impl FuzzedBank {
             let digest = Some(*transaction(bytes).digest());
             return self.identity.seal.token(
                 self.identity.bank,
-                Verdict::Ok,
+                Vote::Ok,
                 tx,
                 digest,
                 self.core.clock(),
@@ -99,7 +99,7 @@ impl FuzzedBank {
             return *token;
         }
         let peer = bank(self.identity.bank.index() + 1 + usize::from(kind & 1));
-        let verdict = if kind & 0x0e == 0x0e { Verdict::No } else { Verdict::Ok };
+        let verdict = if kind & 0x0e == 0x0e { Vote::No } else { Vote::Ok };
         let token = self.peer_token(peer, verdict, tx, bytes);
         if kind & 0x30 == 0x30 { Token { mac: Some([kind; 16]), ..token } } else { token }
     }

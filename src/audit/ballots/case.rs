@@ -79,22 +79,22 @@ impl BallotCase<'_> {
                 continue;
             };
             let text = match (cast.vote, cast.end) {
-                (Vote::No, _) => {
+                (BallotVote::No, _) => {
                     format!("it is committed at bank {at}, but bank {bank} refused it")
                 }
-                (Vote::Ok { digest, .. }, _) if digest != self.group.digest => {
+                (BallotVote::Ok { digest, .. }, _) if digest != self.group.digest => {
                     format!("it is committed at bank {at}, but bank {bank} voted OK on other bytes")
                 }
-                (Vote::Ok { .. }, Some(BallotEnd::Aborted)) => {
+                (BallotVote::Ok { .. }, Some(BallotEnd::Aborted)) => {
                     format!("it is committed at bank {at} and aborted at bank {bank}")
                 }
-                (Vote::Ok { .. }, Some(BallotEnd::Committed(other))) if other != time => {
+                (BallotVote::Ok { .. }, Some(BallotEnd::Committed(other))) if other != time => {
                     format!(
                         "it is committed as of {time} at bank {at} and as of {other} at bank {bank}"
                     )
                 }
-                (Vote::Ok { .. }, Some(BallotEnd::Committed(_))) => continue,
-                (Vote::Ok { .. }, None) => {
+                (BallotVote::Ok { .. }, Some(BallotEnd::Committed(_))) => continue,
+                (BallotVote::Ok { .. }, None) => {
                     counts.pending.push((bank, self.tx.clone(), time));
                     continue;
                 }
@@ -103,8 +103,8 @@ impl BallotCase<'_> {
         }
         let latest =
             self.casts.iter().filter(|cast| self.grants(cast)).filter_map(|cast| match cast.vote {
-                Vote::Ok { time, .. } => Some(time),
-                Vote::No => None,
+                BallotVote::Ok { time, .. } => Some(time),
+                BallotVote::No => None,
             });
         let latest = latest.max().unwrap_or_default();
         let by_others = self.group.outside || !unknown.is_empty();
@@ -115,7 +115,7 @@ impl BallotCase<'_> {
     }
 
     pub(super) fn grants(&self, cast: &Cast) -> bool {
-        matches!(cast.vote, Vote::Ok { digest, .. } if digest == self.group.digest)
+        matches!(cast.vote, BallotVote::Ok { digest, .. } if digest == self.group.digest)
     }
 
     pub(super) fn cast(&self, bank: BankId) -> Option<&Cast> {

@@ -3,7 +3,7 @@
 use super::*;
 use consorcio_core::bank::io::OwnVote;
 use consorcio_core::wire::Reason;
-use consorcio_core::wire::token::{Seal, Verdict};
+use consorcio_core::wire::token::{Seal, Vote};
 
 const T1: &str = concat!(
     r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},"#,
@@ -33,7 +33,7 @@ fn refused(time: i64) -> Record {
 }
 
 fn decided(outcome: Outcome) -> Record {
-    let own = OwnVote { verdict: Verdict::Ok, time: Time(1), digest: None };
+    let own = OwnVote { vote: Vote::Ok, time: Time(1), digest: None };
     Record::Decided { tx: tx(), own, outcome, votes: vec![] }
 }
 
@@ -42,7 +42,7 @@ fn committed(time: i64) -> Record {
 }
 
 fn aborted() -> Record {
-    let token = Seal::keyed([9; 32]).token(bank(1), Verdict::No, &tx(), None, Time(9));
+    let token = Seal::keyed([9; 32]).token(bank(1), Vote::No, &tx(), None, Time(9));
     decided(Outcome::Aborted(token, Reason::Expired))
 }
 

@@ -299,7 +299,7 @@ impl Verification {
 mod tests {
     use super::*;
     use consorcio_core::wire::Reason;
-    use consorcio_core::wire::token::{Digest, Seal, Verdict};
+    use consorcio_core::wire::token::{Digest, Seal, Vote};
 
     fn bank(n: usize) -> BankId {
         BankId::new(n).unwrap()
@@ -311,12 +311,12 @@ mod tests {
         let token = |at: usize, verdict| {
             Seal::keyed([9; 32]).token(bank(at), verdict, &tx, Some(Digest::of(b"x")), Time(3))
         };
-        let ok = |at: usize| (bank(at), Reply::Ok(tx.clone(), token(at, Verdict::Ok)));
+        let ok = |at: usize| (bank(at), Reply::Ok(tx.clone(), token(at, Vote::Ok)));
         let committed = |at: usize, time: i64| {
-            (bank(at), Reply::Committed(tx.clone(), Time(time), token(at, Verdict::Ok), None))
+            (bank(at), Reply::Committed(tx.clone(), Time(time), token(at, Vote::Ok), None))
         };
         let aborted = |at: usize| {
-            (bank(at), Reply::Aborted(tx.clone(), token(at, Verdict::No), Reason::Expired, None))
+            (bank(at), Reply::Aborted(tx.clone(), token(at, Vote::No), Reason::Expired, None))
         };
         let unknown = |at: usize| (bank(at), Reply::Unknown(tx.clone()));
         assert_eq!(joint_outcome(&[committed(0, 5), committed(1, 5)]), JointOutcome::Committed);

@@ -77,7 +77,7 @@ impl<T: Copy> Driver<T> {
         let Some(coordinator) = &mut flight.coordinator else { return };
         let todo = coordinator.on(event);
         if flight.mode != DriveMode::Verdict {
-            let commits = |one: &Do| matches!(one, Do::Tell(Verdict::Committed(_)));
+            let commits = |one: &Do| matches!(one, Do::Report(Verdict::Committed(_)));
             let commits = todo.iter().any(commits);
             if commits {
                 crash::step(Step::ClientAllOk);
@@ -104,7 +104,7 @@ impl<T: Copy> Driver<T> {
         for one in todo {
             match one {
                 Do::Send(bank, message) => {
-                    let verb = message.asked().verb;
+                    let verb = message.key().verb;
                     if let Some(vote) = flight.vote(bank) {
                         vote.sent(verb);
                     }
@@ -117,14 +117,14 @@ impl<T: Copy> Driver<T> {
                     }
                 }
                 Do::StartTimer => {
-                    if flight.coordinator.as_ref().is_none_or(Coordinator::has_told) {
+                    if flight.coordinator.as_ref().is_none_or(Coordinator::has_reported) {
                         continue;
                     }
                     let due = now + self.dialer.options.vote_within;
                     flight.timer = Some(due);
                     self.timers.push_back((due, slot));
                 }
-                Do::Tell(verdict) => {
+                Do::Report(verdict) => {
                     self.open -= 1;
                     flight.timer = None;
                     let (tag, unreachable) = (flight.tag, flight.unreachable);
@@ -154,7 +154,7 @@ impl<T: Copy> Driver<T> {
             && let Some(coordinator) = &flight.coordinator
         {
             let (oks, banks) = oks(coordinator);
-            let (tx, verdict) = (coordinator.tx(), coordinator.told());
+            let (tx, verdict) = (coordinator.tx(), coordinator.verdict());
             self.dialer.observe(&ClientEvent::Standing { tx, oks, banks, verdict });
         }
     }

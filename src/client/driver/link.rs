@@ -7,7 +7,7 @@ use crate::error::ClientError;
 use crate::observe::{ClientEvent, RequestNumber};
 use crate::options::Dialer;
 use crate::reading::{silence, words};
-use consorcio_core::commit::message::{AskedVerb, Message};
+use consorcio_core::commit::message::{Message, PeerVerb};
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
@@ -67,7 +67,7 @@ enum LinkState {
 pub(super) struct OwedReply {
     pub(super) slot: usize,
     /// The verb of a driver's message; `None` for another request.
-    pub(super) verb: Option<AskedVerb>,
+    pub(super) verb: Option<PeerVerb>,
     /// When the message was sent.
     pub(super) since: Instant,
     /// The number on the connection, once it was sent.
@@ -138,7 +138,7 @@ impl BankLink {
     ) -> Result<(), String> {
         self.dial(now, dialer)?;
         let verb = match &sending {
-            QueuedRequest::Message(message) => Some(message.asked().verb),
+            QueuedRequest::Message(message) => Some(message.key().verb),
             QueuedRequest::Request(_) => None,
         };
         let number = match &self.state {

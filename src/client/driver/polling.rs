@@ -6,7 +6,7 @@ use super::{Driver, DriverEvent};
 use crate::error::ClientError;
 use crate::observe::ClientEvent;
 use consorcio_core::commit::coordinator::{Answer, Coordinator, Event, Standing};
-use consorcio_core::commit::message::{Asked, AskedVerb};
+use consorcio_core::commit::message::{PeerVerb, RequestKey};
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::wire::reply::Reply;
 use consorcio_system::crash;
@@ -112,7 +112,7 @@ impl<T: Copy> Driver<T> {
         if self.dialer.is_observed()
             && let Some(number) = owed.number
         {
-            let asked = Asked { tx: tx.clone(), verb };
+            let asked = RequestKey { tx: tx.clone(), verb };
             self.dialer.observe(&ClientEvent::Answered(bank, &asked, &reply, number));
         }
         crash::client_answered(verb);
@@ -156,14 +156,7 @@ impl<T: Copy> Driver<T> {
         }
     }
 
-    fn lost(
-        &mut self,
-        slot: usize,
-        bank: BankId,
-        verb: AskedVerb,
-        cause: &LossCause,
-        now: Instant,
-    ) {
+    fn lost(&mut self, slot: usize, bank: BankId, verb: PeerVerb, cause: &LossCause, now: Instant) {
         if let Some(flight) = &mut self.under_way[slot] {
             flight.lost(bank, cause);
             self.event(slot, Event::Lost(bank, verb), now);

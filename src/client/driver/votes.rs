@@ -2,7 +2,7 @@
 
 use crate::error::ClientError;
 use consorcio_core::commit::coordinator::{Coordinator, Standing, Verdict};
-use consorcio_core::commit::message::AskedVerb;
+use consorcio_core::commit::message::PeerVerb;
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::wire::reply::Reply;
 use std::time::Duration;
@@ -100,9 +100,9 @@ impl BankVote {
     }
 
     /// Records that a message with this verb is sent.
-    pub(super) fn sent(&mut self, verb: AskedVerb) {
+    pub(super) fn sent(&mut self, verb: PeerVerb) {
         self.contacted = true;
-        self.asked_to_vote |= verb == AskedVerb::Prepare;
+        self.asked_to_vote |= verb == PeerVerb::Prepare;
     }
 
     /// Records that a message will not be answered.
@@ -114,22 +114,21 @@ impl BankVote {
     }
 
     /// Records a reply of the bank.
-    pub(super) fn answered(&mut self, verb: AskedVerb, reply: &Reply, took: Duration) {
+    pub(super) fn answered(&mut self, verb: PeerVerb, reply: &Reply, took: Duration) {
         match verb {
-            AskedVerb::Prepare => self.took = Some(took),
-            AskedVerb::Abort | AskedVerb::Resolve | AskedVerb::Registers => {
+            PeerVerb::Prepare => self.took = Some(took),
+            PeerVerb::Abort | PeerVerb::Resolve | PeerVerb::Registers => {
                 self.took.get_or_insert(took);
                 self.confirmed = matches!(reply, Reply::Aborted(..));
             }
-            AskedVerb::Commit => self.confirmed = matches!(reply, Reply::Committed(..)),
+            PeerVerb::Commit => self.confirmed = matches!(reply, Reply::Committed(..)),
         }
         match reply {
             Reply::Err(reason, text) | Reply::Refused(reason, text) => {
                 self.problem = Some(format!("{reason}: {text}"));
                 // A bank replies so if it holds no vote on the id. But an ABORT may have arrived
                 // before a PREPARE that was sent on another, lost connection.
-                if reason.nothing_recorded() && (verb == AskedVerb::Prepare || !self.asked_to_vote)
-                {
+                if reason.nothing_recorded() && (verb == PeerVerb::Prepare || !self.asked_to_vote) {
                     self.nothing_done = Some(ClientError::Refused {
                         bank: self.bank,
                         reason: *reason,

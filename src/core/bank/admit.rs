@@ -1,21 +1,21 @@
-//! Would a record keep what must always hold? A bank applies only what it decided itself; whoever
-//! replays a journal that it does not trust asks here first.
+//! Checks whether a record keeps the invariants, for journals that are not trusted: the offline
+//! audit checks each record before `apply`. A bank itself applies only its own decisions.
 //!
-//! Only what holds of every version's records is asked here: sums, holds, locks, one vote an id,
-//! order of times. Rules for texts, which may become stricter, are for what is new: the reading of
-//! requests applies them, and not the types that records are made of.
+//! Only rules that hold for every version's records are checked: sums, holds, locks, one vote for
+//! an id, the order of times. Rules for texts may become stricter; they apply to new requests when
+//! those are parsed, and not to records.
 
 use super::io::{Outcome, OwnVote};
 use super::known::Prepared;
 use super::record::Record;
 use super::state::Bank;
 use crate::ids::{BankId, BankSet, Time, TxId};
-use crate::ledger::Known;
-use crate::wire::token::Verdict;
+use crate::ledger::RegistrationState;
+use crate::wire::token::Vote;
 use crate::wire::transaction::Transaction;
 
 impl Bank {
-    /// May `record` be applied now?
+    /// Checks that `record` may be applied now.
     pub(super) fn admits(&self, record: &Record) -> Result<(), String> {
         match record {
             Record::Consortium { bank, .. } if *bank != self.me() => {
@@ -48,20 +48,22 @@ impl Bank {
                 self.admits_hold(transaction)
             }
             Record::ClientAdded { client, .. } => match self.ledger.check_client(client) {
-                Ok(Known::New) => Ok(()),
-                Ok(Known::Same) => Err(format!("client {} is added twice", client.cpf)),
+                Ok(RegistrationState::New) => Ok(()),
+                Ok(RegistrationState::Same) => Err(format!("client {} is added twice", client.cpf)),
                 Err(fault) => Err(fault.text),
             },
             Record::AccountOpened { account, .. } => match self.ledger.check_account(account) {
-                Ok(Known::New) => Ok(()),
-                Ok(Known::Same) => Err(format!("account {} is opened twice", account.number)),
+                Ok(RegistrationState::New) => Ok(()),
+                Ok(RegistrationState::Same) => {
+                    Err(format!("account {} is opened twice", account.number))
+                }
                 Err(fault) => Err(fault.text),
             },
             Record::Drove { tx, transaction, .. } if transaction.banks().has(self.me()) => {
-                Err(format!("{tx} is told as driven for others, and names this bank"))
+                Err(format!("{tx} is recorded as driven for others, and names this bank"))
             }
             Record::Drove { tx, .. } if self.remembers(tx) => {
-                Err(format!("{tx} is told as driven for others a second time"))
+                Err(format!("{tx} is recorded as driven for others a second time"))
             }
             Record::RegistersLearned { .. } if self.ledger.knows_registers() => {
                 Err("it learns its registers, which it knew".to_owned())
@@ -100,7 +102,7 @@ impl Bank {
         Ok(())
     }
 
-    /// The same look that the bank took before it voted OK.
+    /// The same check as before an OK vote.
     fn admits_hold(&self, transaction: &Transaction) -> Result<(), String> {
         let checked = self.ledger.check(self.me(), self.listed(), transaction);
         checked.map_err(|fault| format!("it voted OK on what its ledger does not grant: {fault}"))
@@ -147,23 +149,30 @@ impl Bank {
         Ok(())
     }
 
-    /// The undecided OK that a decision is about.
-    fn admits_decision(&self, tx: &TxId, own: &OwnVote, word: &str) -> Result<&Prepared, String> {
+    /// The undecided transaction that a decision is about.
+    fn admits_decision(
+        &self,
+        tx: &TxId,
+        own: &OwnVote,
+        outcome: &str,
+    ) -> Result<&Prepared, String> {
         let Some(prepared) = self.undecided.get(tx) else {
             return Err(if self.outcomes.contains_key(tx) {
-                format!("{tx} is decided a second time, as {word}")
+                format!("{tx} is decided a second time, as {outcome}")
             } else {
-                format!("{tx} is decided, as {word}, though this bank holds no undecided OK on it")
+                format!(
+                    "{tx} is decided, as {outcome}, though this bank holds no undecided OK on it"
+                )
             });
         };
         let digest = Some(*prepared.transaction.digest());
-        if *own != (OwnVote { verdict: Verdict::Ok, time: prepared.time, digest }) {
+        if *own != (OwnVote { vote: Vote::Ok, time: prepared.time, digest }) {
             return Err(format!("{tx} is decided with another vote of this bank than it gave"));
         }
         Ok(prepared)
     }
 
-    /// The banks of the list that the journal holds by now.
+    /// The banks in the list that the journal holds at this point.
     fn listed(&self) -> BankSet {
         let Some((_, places)) = &self.consortium else { return self.members };
         let present = places.iter().enumerate().filter(|(_, place)| *place != "-");

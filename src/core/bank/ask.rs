@@ -1,9 +1,8 @@
-//! Termination: a bank in doubt asks the other named banks, and any bank can finish the
-//! transaction.
+//! Termination: a bank in doubt asks the other named banks, so any bank can finish the transaction.
 //!
-//! Each bank that has not voted refuses for ever when it is asked, so an answer always helps
+//! A bank that has not voted refuses permanently when it is asked, so every answer helps
 //! (Bernstein, Hadzilacos & Goodman, ch. 7, with the votes as the decision). Only a bank that is
-//! down, and may have voted OK, keeps a doubt.
+//! down and may have voted OK leaves the transaction in doubt.
 
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
@@ -18,8 +17,8 @@ use crate::wire::reply::Reply;
 use crate::wire::token::Token;
 
 impl Deciding<'_> {
-    /// Begins to ask about an undecided transaction, unless that goes on already. A transaction of
-    /// this bank alone has every OK it needs.
+    /// Starts to ask the other banks about an undecided transaction, unless that has already
+    /// started. A transaction of this bank alone needs no other OK.
     pub(super) fn ask(&mut self, tx: &TxId, prepared: &Prepared, cause: DoubtCause) {
         let others = self.others(&prepared.transaction);
         let in_doubt = self.volatile.in_doubt.get(tx);
@@ -30,7 +29,7 @@ impl Deciding<'_> {
             self.change(Change::InDoubt(tx.clone(), self.restored_in_doubt(prepared)));
         }
         if prepared.transaction.has_outside() {
-            // Nobody knows what its coordinator will say, and this bank's OK alone decides nothing.
+            // This bank can't ask the outside coordinator, and its own OK alone decides nothing.
             return;
         }
         self.out.steps.push(CoreStep::Doubt(tx.clone(), cause));
@@ -41,8 +40,8 @@ impl Deciding<'_> {
         }
     }
 
-    /// Sends questions to every peer whose link is open: the oldest first, a bounded number under
-    /// way.
+    /// Sends questions to every peer whose link is open: the oldest first, a bounded number at a
+    /// time.
     pub(super) fn put_questions(&mut self) {
         for (position, peer) in self.volatile.peers.iter().enumerate() {
             let Some(bank) = BankId::new(position) else { continue };
@@ -57,13 +56,13 @@ impl Deciding<'_> {
         }
     }
 
-    /// A peer answered RESOLVE with these tokens, or can't.
+    /// Processes a peer's answer to RESOLVE; `reply` is `None` if it can't answer.
     pub(super) fn resolved(
         &mut self,
         peer: BankId,
         tx: &TxId,
         reply: Option<&Reply>,
-        shown: &[Token],
+        tokens: &[Token],
     ) {
         let again = Some(self.now.mono_us + BACKOFF_MS_MAX * 1_000);
         let asked_about = |prepared: &&Prepared| !prepared.transaction.has_outside();
@@ -73,8 +72,8 @@ impl Deciding<'_> {
         };
         let before = self.volatile.in_doubt.get(tx).map_or(&[][..], |in_doubt| &in_doubt.granted);
         let inquiry = self.inquiry(tx, prepared);
-        let answer = inquiry.proof(shown.iter().copied());
-        let (outcome, votes, known) = match inquiry.proof(before.iter().chain(shown).copied()) {
+        let answer = inquiry.proof(tokens.iter().copied());
+        let (outcome, votes, known) = match inquiry.proof(before.iter().chain(tokens).copied()) {
             Proof::Committed { time, votes, statement } => {
                 let times = votes.iter().map(|vote| (vote.bank, vote.time)).collect();
                 (Outcome::Committed(time), times, (votes, statement))
@@ -84,16 +83,16 @@ impl Deciding<'_> {
                 (outcome, votes, (Vec::new(), None))
             }
             Proof::Granted(granted) => {
-                let says_it = granted.iter().any(|vote| vote.bank == peer);
+                let has_own = granted.iter().any(|vote| vote.bank == peer);
                 for vote in granted.into_iter().filter(|vote| !before.contains(vote)) {
                     self.change(Change::Granted(tx.clone(), vote));
                 }
-                self.change(Change::Answered(peer, tx.clone(), again.filter(|_| !says_it)));
-                return self.fault_of(answer, peer, tx, shown);
+                self.change(Change::Answered(peer, tx.clone(), again.filter(|_| !has_own)));
+                return self.fault_of(answer, peer, tx, tokens);
             }
             Proof::Nothing => {
                 self.change(Change::Answered(peer, tx.clone(), again));
-                return self.fault_of(answer, peer, tx, shown);
+                return self.fault_of(answer, peer, tx, tokens);
             }
         };
         self.change(Change::Answered(peer, tx.clone(), None));
@@ -101,16 +100,16 @@ impl Deciding<'_> {
         self.pass_on(tx, prepared, outcome, known, peer);
     }
 
-    /// An answer that has tokens, none of which proves anything, is a fault; one without tokens
-    /// says nothing.
-    fn fault_of(&mut self, answer: Proof, peer: BankId, tx: &TxId, shown: &[Token]) {
-        if answer == Proof::Nothing && !shown.is_empty() {
+    /// Closes the link if the answer has tokens and none of them proves anything. An answer without
+    /// tokens is no fault.
+    fn fault_of(&mut self, answer: Proof, peer: BankId, tx: &TxId, tokens: &[Token]) {
+        if answer == Proof::Nothing && !tokens.is_empty() {
             self.unproved(peer, tx);
         }
     }
 
-    /// An outcome learned by asking is sent on to the others with what convinces them: all votes,
-    /// the vote that refused, or this bank's own statement.
+    /// Sends an outcome that was learned by asking on to the other banks, with its proof: all
+    /// votes, the vote that refused, or this bank's own statement.
     fn pass_on(
         &mut self,
         tx: &TxId,
@@ -120,19 +119,19 @@ impl Deciding<'_> {
         from: BankId,
     ) {
         let own = prepared.own();
-        let said = self.bank.own_statement(tx, &own, &outcome);
+        let own_statement = self.bank.own_statement(tx, &own, &outcome);
         known.push(self.bank.own_token(tx, &own));
-        known.extend(said.filter(|_| statement.is_some()));
+        known.extend(own_statement.filter(|_| statement.is_some()));
         let after = self.decision();
         for bank in self.others(&prepared.transaction).iter() {
             let message = match outcome {
                 Outcome::Committed(_) => Message::Commit(tx.clone(), known.clone()),
-                // Its own vote tells a bank nothing; one that holds OK on other bytes may be in
-                // doubt about them.
+                // To the bank whose token it is, that token proves nothing new; and if it holds OK
+                // on other bytes, it may be in doubt about those.
                 Outcome::Aborted(token, _) if bank == token.bank && !token.is_refusal() => {
-                    Message::Abort(tx.clone(), said)
+                    Message::Abort(tx.clone(), own_statement)
                 }
-                // Who told it knows it, and so does who refused.
+                // The bank that sent the outcome knows it, and so does the one that refused.
                 Outcome::Aborted(token, _) if bank == from || bank == token.bank => continue,
                 Outcome::Aborted(token, _) => Message::Abort(tx.clone(), Some(token)),
             };
@@ -140,14 +139,14 @@ impl Deciding<'_> {
         }
     }
 
-    /// The banks that keep a transaction undecided here: no OK of theirs is known.
+    /// The banks that keep a transaction undecided here: those without a known OK.
     pub(super) fn waiting_for(&self, tx: &TxId, prepared: &Prepared) -> BankSet {
         let granted = self.volatile.in_doubt.get(tx).map_or(&[][..], |in_doubt| &in_doubt.granted);
         let granted: BankSet = granted.iter().map(|token| token.bank).collect();
         self.others(&prepared.transaction).minus(granted)
     }
 
-    /// Why a transaction is not known yet, for people.
+    /// The text of DOUBT: which banks did not answer.
     pub(super) fn doubt_text(&self, tx: &TxId) -> String {
         let silent = match self.bank.undecided.get(tx) {
             Some(prepared) => self.waiting_for(tx, prepared),

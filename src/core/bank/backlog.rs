@@ -1,8 +1,7 @@
-//! Work that grows with what others left behind: the undecided transactions of a session that
-//! ended, those of a restart, and what is due at a tick. One decision takes on a bounded share of
-//! it and notes how far it came; ticks take on the rest. So no client's end, and no restart,
-//! keeps
-//! the others waiting, and a batch keeps its bounds.
+//! Work whose amount others determine: the undecided transactions of a session that ended, those of
+//! a restart, and timers that are due. One decision processes a bounded amount and saves its
+//! position; ticks process the rest. So neither a session's end nor a restart delays other
+//! requests, and a batch stays within its bounds.
 
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
@@ -16,18 +15,18 @@ use crate::limits::{
 use crate::wire::Reason;
 use std::ops::Bound;
 
-/// What a decision may still take on.
-struct Share {
+/// How much one decision may still process.
+struct WorkBudget {
     items: usize,
     bytes: usize,
 }
 
-impl Share {
-    fn whole() -> Share {
-        Share { items: STEP_ITEMS_MAX, bytes: STEP_BYTES_MAX }
+impl WorkBudget {
+    fn full() -> WorkBudget {
+        WorkBudget { items: STEP_ITEMS_MAX, bytes: STEP_BYTES_MAX }
     }
 
-    /// Takes on one thing whose records have at most so many bytes; the first one always fits.
+    /// Takes one item whose records have at most `bytes` bytes; the first item always fits.
     fn take(&mut self, bytes: usize) -> bool {
         let fits = self.items > 0 && (bytes <= self.bytes || self.bytes == STEP_BYTES_MAX);
         if fits {
@@ -45,32 +44,32 @@ impl Share {
 impl Deciding<'_> {
     pub(super) fn closed(&mut self, session: SessionId) {
         self.change(Change::SessionEnded(session));
-        self.orphans(session, &mut Share::whole());
+        self.orphans(session, &mut WorkBudget::full());
     }
 
     pub(super) fn started(&mut self, start: &Start) {
         self.change(Change::Started(self.now.mono_us, *start));
         self.bank.members.without(self.bank.me()).iter().for_each(|peer| self.known_at_end(peer));
         self.change(Change::CutMark(self.now.mono_us, self.bank.clock, None));
-        self.restored(&Untimed::All, &mut Share::whole());
+        self.restored(&Untimed::All, &mut WorkBudget::full());
     }
 
     pub(super) fn tick(&mut self) {
-        let mut share = Share::whole();
-        self.timers(&mut share);
+        let mut budget = WorkBudget::full();
+        self.timers(&mut budget);
         let (volatile, now) = (self.volatile, self.now.mono_us);
         let over = volatile.waiters.iter().take_while(|(_, waiter)| waiter.deadline_us <= now);
-        let over: Vec<u64> = over.take_while(|_| share.take(0)).map(|(id, _)| *id).collect();
+        let over: Vec<u64> = over.take_while(|_| budget.take(0)).map(|(id, _)| *id).collect();
         for waiter in over {
-            self.gave_up(waiter);
+            self.wait_timed_out(waiter);
         }
         for session in &volatile.gone {
-            if share.is_spent() {
+            if budget.is_spent() {
                 break;
             }
-            self.orphans(*session, &mut share);
+            self.orphans(*session, &mut budget);
         }
-        self.restored(&volatile.untimed, &mut share);
+        self.restored(&volatile.untimed, &mut budget);
         self.mark_cut();
         self.learn();
         if volatile.peers.iter().any(|peer| peer.up && !peer.questions.is_empty()) {
@@ -78,29 +77,32 @@ impl Deciding<'_> {
         }
     }
 
-    /// Timers that are due, the first ones.
-    fn timers(&mut self, share: &mut Share) {
+    /// Processes timers that are due, the earliest first.
+    fn timers(&mut self, budget: &mut WorkBudget) {
         let (volatile, now) = (self.volatile, self.now.mono_us);
         let is_due = |timer: &&(u64, TxId)| timer.0 <= now;
-        let mut outcome = |_: &&(u64, TxId)| share.take(OUTCOME_RECORD_BYTES_MAX);
+        let mut outcome = |_: &&(u64, TxId)| budget.take(OUTCOME_RECORD_BYTES_MAX);
         let timers = volatile.timers.iter().take_while(is_due).take_while(&mut outcome).count();
-        let patient =
-            volatile.patient_timers.iter().take_while(is_due).take_while(&mut outcome).count();
-        // A driver that gives up may refuse, with the transaction's bytes.
+        let with_patience =
+            volatile.patience_timers.iter().take_while(is_due).take_while(&mut outcome).count();
+        // A driver that times out may record a refusal, with the transaction's bytes.
         let refusal = |(_, tx): &&(u64, TxId)| {
             let text = volatile
                 .drives
                 .get(tx)
                 .map_or(0, |drive| drive.coordinator.transaction().text().len());
-            share.take(OUTCOME_RECORD_BYTES_MAX + text)
+            budget.take(OUTCOME_RECORD_BYTES_MAX + text)
         };
         let drives = volatile.drive_timers.iter().take_while(is_due).take_while(refusal).count();
-        if timers + patient + drives == 0 {
+        if timers + with_patience + drives == 0 {
             return;
         }
-        self.change(Change::TimersSeen(timers, patient, drives));
-        for (_, tx) in
-            volatile.timers.iter().take(timers).chain(volatile.patient_timers.iter().take(patient))
+        self.change(Change::TimersSeen(timers, with_patience, drives));
+        for (_, tx) in volatile
+            .timers
+            .iter()
+            .take(timers)
+            .chain(volatile.patience_timers.iter().take(with_patience))
         {
             match self.bank.undecided.get(tx) {
                 Some(prepared) if prepared.transaction.has_outside() => {
@@ -115,11 +117,11 @@ impl Deciding<'_> {
         }
     }
 
-    /// The first transactions of a session that ended are asked about: their driver is gone.
-    fn orphans(&mut self, session: SessionId, share: &mut Share) {
+    /// Asks about the first transactions of a session that ended, since their driver is gone.
+    fn orphans(&mut self, session: SessionId, budget: &mut WorkBudget) {
         let mut seen = 0;
         for tx in self.volatile.of_session(session) {
-            if !share.take(OUTCOME_RECORD_BYTES_MAX) {
+            if !budget.take(OUTCOME_RECORD_BYTES_MAX) {
                 break;
             }
             seen += 1;
@@ -130,8 +132,8 @@ impl Deciding<'_> {
         self.change(Change::Orphaned(session, seen));
     }
 
-    /// Undecided transactions of before the restart are watched and asked about.
-    fn restored(&mut self, from: &Untimed, share: &mut Share) {
+    /// Asks about transactions that were undecided before the restart.
+    fn restored(&mut self, from: &Untimed, budget: &mut WorkBudget) {
         let begin = match from {
             Untimed::None => return,
             Untimed::All => Bound::Unbounded,
@@ -140,10 +142,10 @@ impl Deciding<'_> {
         let (bank, volatile) = (self.bank, self.volatile);
         let mut left = from.clone();
         for (tx, prepared) in bank.undecided.range::<TxId, _>((begin, Bound::Unbounded)) {
-            if !share.take(OUTCOME_RECORD_BYTES_MAX) {
+            if !budget.take(OUTCOME_RECORD_BYTES_MAX) {
                 return self.change(Change::Untimed(left));
             }
-            // One that is watched was voted on, or asked about, since.
+            // If it is in this map, it was voted on or asked about since the restart.
             if !volatile.in_doubt.contains_key(tx) {
                 self.ask(tx, prepared, DoubtCause::Restart);
             }
@@ -154,11 +156,11 @@ impl Deciding<'_> {
         }
     }
 
-    /// How an undecided transaction of before the restart is watched: it is asked about at once,
-    /// but for one whose outside coordinator has its time anew.
+    /// The state of a transaction from before the restart: it is asked about at once, but an
+    /// outside coordinator gets its full time again.
     pub(super) fn restored_in_doubt(&self, prepared: &Prepared) -> InDoubt {
         let wait_ms = if prepared.transaction.has_outside() { OUTSIDE_VOTE_MS_MAX } else { 0 };
-        InDoubt::patient(prepared.time, self.now.mono_us + wait_ms * 1_000)
+        InDoubt::with_deadline(prepared.time, self.now.mono_us + wait_ms * 1_000)
     }
 }
 
@@ -167,22 +169,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_ends_with_its_items_or_its_bytes_and_holds_any_first_one() {
+    fn a_budget_ends_with_its_items_or_its_bytes_but_any_first_item_fits() {
         let taken = |each: usize| {
-            let mut share = Share::whole();
-            (0..2 * STEP_ITEMS_MAX).take_while(|_| share.take(each)).count()
+            let mut budget = WorkBudget::full();
+            (0..2 * STEP_ITEMS_MAX).take_while(|_| budget.take(each)).count()
         };
         assert_eq!(taken(0), STEP_ITEMS_MAX);
         assert_eq!(taken(STEP_BYTES_MAX / 4), 4);
         assert_eq!(taken(STEP_BYTES_MAX / 4 + 1), 3);
         assert_eq!(taken(STEP_BYTES_MAX), 1);
-        assert_eq!(taken(STEP_BYTES_MAX + 1), 1, "the first one always fits");
+        assert_eq!(taken(STEP_BYTES_MAX + 1), 1, "the first item always fits");
     }
 
     #[test]
-    fn a_share_is_spent_when_no_outcome_fits() {
-        let spent = |items, bytes| Share { items, bytes }.is_spent();
-        assert!(!Share::whole().is_spent());
+    fn a_budget_is_spent_when_no_outcome_fits() {
+        let spent = |items, bytes| WorkBudget { items, bytes }.is_spent();
+        assert!(!WorkBudget::full().is_spent());
         assert!(!spent(1, OUTCOME_RECORD_BYTES_MAX));
         assert!(spent(1, OUTCOME_RECORD_BYTES_MAX - 1));
         assert!(spent(0, STEP_BYTES_MAX));

@@ -1,4 +1,4 @@
-//! Tests of the bounds on what is undecided, which no story reaches.
+//! Tests of the bounds on undecided transactions, which no golden script reaches.
 
 use super::io::{Caller, Input, Now, Origin, SessionId};
 use super::{Core, Identity};
@@ -20,7 +20,7 @@ fn bank() -> Core {
     core
 }
 
-/// What a client is answered at once, if anything.
+/// The immediate reply to a client's line; empty if there is none.
 fn ask(core: &mut Core, line: &str) -> String {
     let caller = Caller { session: SessionId(1), slot: 0 };
     let request = Request::parse(line).unwrap();
@@ -43,7 +43,7 @@ fn starts(reply: &str, with: &str) {
 }
 
 #[test]
-fn so_many_transactions_are_undecided_and_no_more() {
+fn the_number_of_undecided_transactions_is_bounded() {
     let mut core = bank();
     assert_eq!(core.bank.undecided_bounds, (UNDECIDED_MAX, UNDECIDED_BYTES_MAX));
     core.bank.undecided_bounds.0 = 3;
@@ -56,7 +56,7 @@ fn so_many_transactions_are_undecided_and_no_more() {
     starts(&ask(&mut core, &deposit("t3", "PREPARE", &[0, 1])), "OK t3 ");
     let refused = ask(&mut core, &deposit("t5", "EXECUTE", &[0]));
     assert!(refused.starts_with("ABORTED t5 ") && refused.ends_with(" limit"), "{refused}");
-    // One of this bank alone commits when it is asked to: there is room again.
+    // A transaction of this bank alone commits at once, so there is room again.
     core.bank.undecided_bounds.0 = 4;
     starts(&ask(&mut core, &deposit("t6", "PREPARE", &[0])), "OK t6 ");
     starts(&ask(&mut core, "COMMIT t6"), "COMMITTED t6 ");
@@ -66,7 +66,7 @@ fn so_many_transactions_are_undecided_and_no_more() {
 }
 
 #[test]
-fn undecided_transactions_take_so_much_memory_and_no_more() {
+fn the_memory_of_undecided_transactions_is_bounded() {
     let mut core = bank();
     starts(&ask(&mut core, &deposit("t1", "PREPARE", &[0, 1])), "OK t1 ");
     let each = core.bank.undecided_bytes;
@@ -76,7 +76,7 @@ fn undecided_transactions_take_so_much_memory_and_no_more() {
     starts(&ask(&mut core, &deposit("t3", "PREPARE", &[0, 1])), "OK t3 ");
     assert_eq!(core.bank.undecided_bytes, 3 * each);
     starts(&ask(&mut core, &deposit("t4", "PREPARE", &[0, 1])), "NOK t4 ");
-    // What is decided gives its memory back, all of it.
+    // A decided transaction frees all its memory.
     core.bank.undecided_bounds.1 = 4 * each;
     starts(&ask(&mut core, &deposit("t5", "PREPARE", &[0])), "OK t5 ");
     starts(&ask(&mut core, "COMMIT t5"), "COMMITTED t5 ");

@@ -3,7 +3,7 @@
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{After, Caller};
-use crate::bank::volatile::{CutAsked, Waiter, Waits};
+use crate::bank::volatile::{CutRequest, Waiter, Waits};
 use crate::ids::Time;
 use crate::limits::{
     ANSWER_WITHIN_MS, CUT_KEPT_MS, CUT_MARK_EVERY_US, CUT_PAGE_ITEMS_MAX, LIST_BYTES_MAX,
@@ -17,12 +17,13 @@ use crate::wire::{Fault, Reason};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// A page of a cut, whose lists are JSON already.
+/// A page of a cut; its lists are already serialized.
 type CutPage = CutAnswer<Box<RawValue>, Box<RawValue>>;
 
 impl Deciding<'_> {
-    /// A cut: the clock moves past its time first, so that no later vote falls under it; then those
-    /// of this bank's undecided votes that are not later are waited for. Nobody is stopped for it.
+    /// Takes a cut. First the clock moves past the cut's time, so that no later vote gets an
+    /// earlier time; then the reply waits for this bank's undecided votes up to that time. No other
+    /// request waits for it.
     pub(super) fn snapshot(
         &mut self,
         caller: Caller,
@@ -37,23 +38,22 @@ impl Deciding<'_> {
         if time > self.bank.clock {
             self.move_clock(time);
         }
-        let asked = CutAsked { time, accounts, after: after.cloned() };
+        let request = CutRequest { time, accounts, after: after.cloned() };
         if self.cut_must_wait(time) {
             let deadline_us = self.now.mono_us + ANSWER_WITHIN_MS * 1_000;
             self.change(Change::Wait(Waiter {
                 caller,
                 deadline_us,
                 waits: Waits::Cut(time),
-                cut: Some(asked),
+                cut: Some(request),
             }));
         } else {
-            self.tell_cut(caller, &asked, self.decision());
+            self.reply_cut(caller, &request, self.decision());
         }
     }
 
-    /// A cut moves the clock, so nobody may ask for one of any time: it is at most a second ahead
-    /// of this bank's own clocks, or no further than the clock of a bank of the consortium has
-    /// been.
+    /// Checks that a cut's time is allowed. A cut moves the clock, so its time is at most a second
+    /// ahead of this bank's own clocks, or as far as the reading of another bank proves.
     pub(super) fn cut_possible(&self, time: Time, reading: Option<&Reading>) -> Result<(), Fault> {
         let ahead = i64::try_from(SNAPSHOT_AHEAD_MS_MAX * 1_000).unwrap_or(0);
         let own = self.bank.clock.max(Time(self.now.wall_us.saturating_add(ahead)));
@@ -67,21 +67,21 @@ impl Deciding<'_> {
         Ok(())
     }
 
-    /// Could an undecided vote of this bank still commit at or before `time`? Not what an outside
-    /// coordinator decides: its vote is later than the clock, which has been moved past `time`.
+    /// Can an undecided vote of this bank still commit at or before `time`? One with an outside
+    /// coordinator can't: that vote will be later than the clock, which has moved past `time`.
     pub(super) fn cut_must_wait(&self, time: Time) -> bool {
         self.bank.undecided_by_time.first().is_some_and(|(vote, _)| *vote <= time)
     }
 
-    pub(super) fn tell_cut(&mut self, caller: Caller, asked: &CutAsked, after: After) {
+    pub(super) fn reply_cut(&mut self, caller: Caller, request: &CutRequest, after: After) {
         let ledger = &self.bank.ledger;
-        let totals = match ledger.cut(asked.time) {
+        let totals = match ledger.cut(request.time) {
             Ok(totals) => totals,
             Err(expired) => return self.refused(caller, cut_too_old(expired.horizon)),
         };
         let mut cut = CutAnswer {
             bank: self.bank.me(),
-            time: asked.time,
+            time: request.time,
             balance_total: totals.balance_total,
             cash_in_total: totals.cash_in_total,
             cash_out_total: totals.cash_out_total,
@@ -93,23 +93,23 @@ impl Deciding<'_> {
             registers_known: true,
             next: None,
         };
-        if asked.accounts {
-            self.fill_cut(&mut cut, asked);
+        if request.accounts {
+            self.fill_cut(&mut cut, request);
         }
         self.done(caller, &cut, after);
     }
 
-    /// One page of a cut: accounts, and behind the last of them registers. It looks at a bounded
-    /// number of each, of which some may be later than the cut; so a page may be short, and another
-    /// one follow.
-    pub(super) fn fill_cut(&self, cut: &mut CutPage, asked: &CutAsked) {
+    /// Fills one page of a cut: first accounts, and after the last of them registers. It scans a
+    /// bounded number of each, some of which may be newer than the cut. So a page may be short and
+    /// yet not be the last.
+    pub(super) fn fill_cut(&self, cut: &mut CutPage, request: &CutRequest) {
         let (ledger, most) = (&self.bank.ledger, CUT_PAGE_ITEMS_MAX);
-        let after = asked.after.as_ref().map(SnapshotKey::to_text);
+        let after = request.after.as_ref().map(SnapshotKey::to_text);
         let mut page = PageWriter::new(LIST_BYTES_MAX, after.as_deref());
         let mut last = after.clone();
-        if !matches!(asked.after, Some(SnapshotKey::Register(_))) {
-            let then = ledger.cut_accounts_after(asked.time, asked.after_account(), most);
-            let looked_at = then.len();
+        if !matches!(request.after, Some(SnapshotKey::Register(_))) {
+            let then = ledger.cut_accounts_after(request.time, request.after_account(), most);
+            let scanned = then.len();
             for (number, balance) in then {
                 let key = format!("a:{number}");
                 match balance {
@@ -123,7 +123,7 @@ impl Deciding<'_> {
                 }
                 last = Some(key);
             }
-            if looked_at == most {
+            if scanned == most {
                 page.end();
             }
         }
@@ -133,18 +133,18 @@ impl Deciding<'_> {
         if cut.next.is_some() {
             return;
         }
-        let from = match &asked.after {
+        let from = match &request.after {
             Some(SnapshotKey::Register(key)) => Some(key),
             Some(SnapshotKey::Account(_)) | None => None,
         };
-        if !ledger.knows_registers_at(asked.time) {
+        if !ledger.knows_registers_at(request.time) {
             cut.registers_known = false;
             return;
         }
-        // Where no register fits beside the accounts, the next page begins behind the last account.
+        // If no register fits beside the accounts, the next page begins after the last account.
         let mut page = PageWriter::new(room, last.as_deref());
-        let then = ledger.cut_registers_after(asked.time, from, most);
-        let looked_at = then.len();
+        let then = ledger.cut_registers_after(request.time, from, most);
+        let scanned = then.len();
         for (key, value) in then {
             let Some(value) = value else {
                 page.pass(&format!("r:{key}"));
@@ -156,28 +156,28 @@ impl Deciding<'_> {
                 break;
             }
         }
-        if looked_at == most {
+        if scanned == most {
             page.end();
         }
         let (registers, next) = page.into_parts();
         (cut.registers, cut.next) = (raw(registers), next);
     }
 
-    /// Transactions are decided: cuts that waited for them may be told.
+    /// Replies to cuts that waited for transactions which are now decided.
     pub(super) fn wake_cuts(&mut self) {
         let oldest_vote = self.bank.undecided_by_time.first().map(|(time, _)| *time);
         for waiter in self.volatile.cut_waiters_before(oldest_vote).collect::<Vec<_>>() {
-            let Waiter { caller, cut: Some(asked), .. } = &self.volatile.waiters[&waiter] else {
+            let Waiter { caller, cut: Some(request), .. } = &self.volatile.waiters[&waiter] else {
                 continue;
             };
             if self.serve(waiter) {
-                self.tell_cut(*caller, asked, self.newest());
+                self.reply_cut(*caller, request, self.newest());
             }
         }
     }
 
-    /// Now and then a moment of the clock is kept; the past of cuts before the kept time is
-    /// forgotten, but not back beyond the oldest undecided vote.
+    /// Periodically records the clock, and drops the past of cuts that are too old; but keeps all
+    /// from the oldest undecided vote on.
     pub(super) fn mark_cut(&mut self) {
         let now = self.now.mono_us;
         let marks = &self.volatile.cut_marks;

@@ -1,10 +1,10 @@
-//! Every branch of a bank: what follows from an input. Looks, changes nothing.
+//! Decides what follows from an input, and changes nothing.
 //!
-//! Here: inputs, the protocol's verbs. Beside it: `ask` (termination), `backlog` (ends of sessions,
-//! restarts, ticks), `drive` (EXECUTE), `read`.
+//! Here: the inputs and the protocol's verbs. Beside it: `ask` (termination), `backlog` (ends of
+//! sessions, restarts, ticks), `drive` (EXECUTE), `read`.
 
 use crate::bank::Change;
-use crate::bank::end::Wanted;
+use crate::bank::end::Requested;
 use crate::bank::io::{
     After, Caller, CoreStep, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq,
 };
@@ -14,30 +14,32 @@ use crate::bank::state::Bank;
 use crate::bank::volatile::{Volatile, Waiter, Waits};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::limits::{ANSWER_WITHIN_MS, QUEUE_WAIT_MS_MAX};
-use crate::wire::detail::{Detail, Word};
+use crate::wire::detail::{Detail, SingleWord};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
-use crate::wire::token::Verdict;
+use crate::wire::token::Vote;
 use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
 use std::collections::BTreeSet;
 
-/// One decision under way: what it looks at, and what has come of it so far.
+/// One decision: the state that it reads, and its results so far.
 pub(crate) struct Deciding<'a> {
     pub bank: &'a Bank,
     pub volatile: &'a Volatile,
     pub now: Now,
     pub out: Output,
-    /// The clock, with the records decided so far.
+    /// The clock, after the records decided so far.
     pub clock: Time,
-    /// Waiters that have got their reply in this decision: several things may end one wait at once.
+    /// Waiters that already got their reply in this decision, since several events may end one
+    /// wait.
     served: BTreeSet<u64>,
-    /// Undecided transactions that this decision has begun to ask about, or decided for want of
-    /// anybody to ask.
+    /// Undecided transactions that this decision has started to ask about, or has decided because
+    /// no other bank needs to be asked.
     pub asked: BTreeSet<TxId>,
-    /// Who began to wait in this decision, and for what; a decision is about one request at most.
+    /// The caller that began to wait in this decision, and for what; a decision is about one
+    /// request at most.
     pub waits: Option<(Caller, Waits)>,
-    /// The first record that the transaction at hand may have made.
+    /// The index of the first record that the current transaction may have made.
     pub own_from: usize,
 }
 
@@ -58,7 +60,7 @@ impl<'a> Deciding<'a> {
 
     pub(super) fn input(&mut self, input: &Input) {
         if self.bank.stopped.is_some() || self.volatile.forgot.is_some() {
-            return; // Whatever it said now could break a promise that it forgot.
+            return; // Any reply could contradict a vote that it forgot.
         }
         match input {
             Input::Request { caller, origin, request, waited_us, past } => {
@@ -81,8 +83,8 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    /// What follows from what just became true: waiters of decided transactions wake, and questions
-    /// go out.
+    /// Derives what follows from applied records and changes: wakes waiters of decided
+    /// transactions, and sends questions.
     pub(super) fn follow(&mut self, records: &[Record], changes: &[Change]) {
         for tx in records.iter().filter_map(Record::decides) {
             self.wake(tx);
@@ -100,7 +102,7 @@ impl<'a> Deciding<'a> {
             self.put_questions();
         }
         let learns =
-            |change: &Change| matches!(change, Change::Link(_, true) | Change::LearnTold(_));
+            |change: &Change| matches!(change, Change::Link(_, true) | Change::LearnedPage(_));
         let introduced = |record: &Record| matches!(record, Record::Introduced { .. });
         if changes.iter().any(learns) || records.iter().any(introduced) {
             self.learn();
@@ -126,10 +128,10 @@ impl<'a> Deciding<'a> {
             }
             Request::Prepare(tx, transaction) => self.prepare(caller, tx, transaction, late, past),
             Request::Commit(tx, tokens) => {
-                self.end(caller, origin, tx, tokens, past, Wanted::Commit)
+                self.end(caller, origin, tx, tokens, past, Requested::Commit)
             }
             Request::Abort(tx, token) => {
-                self.end(caller, origin, tx, token.as_slice(), past, Wanted::Abort);
+                self.end(caller, origin, tx, token.as_slice(), past, Requested::Abort);
             }
             Request::Resolve(tx) => self.resolve(caller, origin, tx, past),
             Request::Status(tx) => self.status(caller, tx, past),
@@ -151,8 +153,8 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    /// A transaction is decided: whoever waited for its outcome, for its locks, or with a cut, is
-    /// served.
+    /// Wakes all that waited for a transaction which is now decided: for its outcome, for its
+    /// locks, or with a cut.
     fn wake(&mut self, tx: &TxId) {
         if self.volatile.in_doubt.contains_key(tx) {
             self.change(Change::Ended(tx.clone()));
@@ -170,15 +172,15 @@ impl<'a> Deciding<'a> {
         self.wake_readers(tx);
     }
 
-    /// What is known of a peer's votes stays known, whatever it votes after its next start.
+    /// Keeps the newest known vote of a peer, even if the peer votes again after its next start.
     pub(super) fn known_at_end(&mut self, peer: BankId) {
         if let Some(vote) = &self.bank.peers_votes[peer.index()] {
             self.change(Change::KnownAtEnd(peer, vote.clone()));
         }
     }
 
-    /// A wait is over without what it waited for.
-    pub(super) fn gave_up(&mut self, id: u64) {
+    /// Replies to a waiter whose time is up.
+    pub(super) fn wait_timed_out(&mut self, id: u64) {
         let waiter = &self.volatile.waiters[&id];
         if !self.serve(id) {
             return;
@@ -205,7 +207,8 @@ impl<'a> Deciding<'a> {
         self.reply(waiter.caller, reply, self.newest());
     }
 
-    /// Ends a wait: its reply is due, unless this very decision has given it one.
+    /// Ends a wait; returns whether its reply is due, that is unless this decision already gave
+    /// one.
     pub(super) fn serve(&mut self, waiter: u64) -> bool {
         let first = self.served.insert(waiter);
         if first {
@@ -220,8 +223,8 @@ impl<'a> Deciding<'a> {
         self.change(Change::Wait(Waiter { caller, deadline_us, waits, cut: None }));
     }
 
-    /// The next time of this bank's clock: its wall clock, or one more than the last time it gave
-    /// or met. At the end of time it stands still, and only refusals are given.
+    /// Advances this bank's clock: to its wall clock, or one past the last time that it gave or
+    /// received. At the end of time it stands still, and only refusals are given.
     pub(super) fn tick_clock(&mut self) -> Time {
         self.clock = self.next_time();
         self.clock
@@ -231,17 +234,17 @@ impl<'a> Deciding<'a> {
         Time(self.now.wall_us).max(Time(self.clock.0.saturating_add(1))).min(Time::MAX)
     }
 
-    /// Has this bank given or met the last time there is?
+    /// Has this bank given or received the last possible time?
     pub(super) fn has_no_later_time(&self) -> bool {
         self.clock >= Time::MAX
     }
 
-    /// Is it too late to promise, or to register, anything?
+    /// Is it too late to vote OK or to register anything?
     pub(super) fn is_at_the_end_of_time(&self) -> bool {
         self.next_time() > Time::LAST_GRANT
     }
 
-    /// The clock's reading, which no record rests on.
+    /// The reading of the clock; no record depends on it.
     pub(super) fn reading(&self) -> Time {
         self.clock.max(Time(self.now.wall_us).min(Time::MAX))
     }
@@ -251,23 +254,23 @@ impl<'a> Deciding<'a> {
         self.record(Record::ClockMoved { time });
     }
 
-    /// Records a change, and says what rests on that.
+    /// Records a change, and returns what a reply about it must wait for.
     pub(super) fn record(&mut self, record: Record) -> After {
         self.out.records.push(record);
         After::Record(self.last_seq())
     }
 
-    /// What rests on all that is decided here.
+    /// What a reply waits for that depends on all records of this decision.
     pub(super) fn decision(&self) -> After {
         After::Decision(self.last_seq())
     }
 
-    /// What rests on all that was applied before this decision.
+    /// What a reply waits for that depends on everything applied before this decision.
     pub(super) fn newest(&self) -> After {
         After::Newest(self.bank.seq)
     }
 
-    /// The number of the newest record, those decided here included.
+    /// The number of the newest record, including those of this decision.
     pub(super) fn last_seq(&self) -> Seq {
         self.bank.seq + u64::try_from(self.out.records.len()).unwrap_or(u64::MAX)
     }
@@ -304,13 +307,13 @@ impl<'a> Deciding<'a> {
     }
 }
 
-pub(super) fn verb_of(request: &Request) -> Word {
-    Word(request.verb().name().to_owned())
+pub(super) fn verb_of(request: &Request) -> SingleWord {
+    SingleWord(request.verb().name().to_owned())
 }
 
 impl Prepared {
-    /// The vote, as tokens bind it.
+    /// This bank's vote, as its token binds it.
     pub(super) fn own(&self) -> OwnVote {
-        OwnVote { verdict: Verdict::Ok, time: self.time, digest: Some(*self.transaction.digest()) }
+        OwnVote { vote: Vote::Ok, time: self.time, digest: Some(*self.transaction.digest()) }
     }
 }

@@ -1,4 +1,4 @@
-//! This bank drives a transaction for a caller, with the same coordinator as `cliente`.
+//! Driving: this bank runs the same coordinator as `cliente`, for a caller.
 
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
@@ -8,19 +8,19 @@ use crate::bank::read::beginning;
 use crate::bank::record::{Cause, Record};
 use crate::bank::volatile::{Drive, Waits};
 use crate::commit::coordinator::{Answer, Coordinator, Do, Event, Standing, Strategy, Verdict};
-use crate::commit::message::{Asked, Message};
+use crate::commit::message::{Message, RequestKey};
 use crate::commit::proof::{self, Inquiry, Proof};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::limits::{REFUSAL_TEXT_BYTES_MAX, VOTE_TIMEOUT_MS};
-use crate::wire::detail::{Banks, Detail, Words};
+use crate::wire::detail::{Banks, Detail, RefusalText};
 use crate::wire::reply::Reply;
-use crate::wire::token::{Token, Verdict as Vote};
+use crate::wire::token::{Token, Vote};
 use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
 use std::sync::Arc;
 
 impl Deciding<'_> {
-    /// Begins to drive; `own` is the OK that this bank has given already.
+    /// Starts to drive; `own` is an OK that this bank has already given.
     pub(super) fn drive(
         &mut self,
         tx: &TxId,
@@ -36,7 +36,7 @@ impl Deciding<'_> {
             todo.extend(drive.coordinator.on(Event::OwnVote(token, None)));
         }
         let unreachable = match strategy {
-            // A last agent is free to refuse, so it may try a peer that it has not reached yet.
+            // A last agent can still refuse, so it may try a peer that is not connected yet.
             Strategy::LastAgent(_) if own.is_none() => BankSet::EMPTY,
             Strategy::LastAgent(_) | Strategy::Parallel => {
                 let down = |bank: &BankId| !self.volatile.peers[bank.index()].up;
@@ -47,17 +47,18 @@ impl Deciding<'_> {
         self.carry_out(tx, drive, todo);
     }
 
-    /// A bank answered, or can't, what it was asked about a transaction that this bank drives.
+    /// Processes a bank's answer about a transaction that this bank drives; `None` if it can't
+    /// answer.
     pub(super) fn drive_answered(
         &mut self,
         peer: BankId,
-        asked: &Asked,
+        asked: &RequestKey,
         reply: Option<&Reply>,
-        shown: &[Token],
+        tokens: &[Token],
     ) {
         let Some(drive) = self.volatile.drives.get(&asked.tx) else { return };
         if !drive.coordinator.transaction().banks().has(peer) {
-            return; // It answers what this bank passed on of other bytes under the same id.
+            return; // The answer is about other bytes of this id, which this bank passed on.
         }
         let Some(reply) = reply else {
             return self.drive_event(&asked.tx, Event::Lost(peer, asked.verb));
@@ -74,7 +75,7 @@ impl Deciding<'_> {
             digest,
             own_vote: own.map(|prepared| prepared.time),
         };
-        let answer = match inquiry.proof(shown.iter().copied()) {
+        let answer = match inquiry.proof(tokens.iter().copied()) {
             Proof::Granted(votes) => Answer::Granted(votes),
             Proof::Committed { time, votes, statement } => {
                 Answer::Committed(time, votes.into_iter().chain(statement).collect())
@@ -85,7 +86,7 @@ impl Deciding<'_> {
                 Answer::Refused { token, reason: proof::reason_of(Some(reply), &token), text }
             }
             Proof::Nothing => {
-                if !shown.is_empty() {
+                if !tokens.is_empty() {
                     self.unproved(peer, &asked.tx);
                 }
                 Answer::Nothing
@@ -94,7 +95,7 @@ impl Deciding<'_> {
         self.drive_event(&asked.tx, Event::Answered(peer, asked.verb, answer));
     }
 
-    /// Something happened to a transaction that this bank drives.
+    /// Passes an event to the coordinator of a transaction that this bank drives.
     pub(super) fn drive_event(&mut self, tx: &TxId, event: Event) {
         let Some(mut drive) = self.volatile.drives.get(tx).cloned() else { return };
         let todo = drive.coordinator.on(event);
@@ -109,7 +110,7 @@ impl Deciding<'_> {
             (*standing == Standing::Asked && bank != self.bank.me()).then_some(bank)
         };
         let silent: BankSet = drive.coordinator.standings().filter_map(asked).collect();
-        if !drive.coordinator.has_told() {
+        if !drive.coordinator.has_reported() {
             self.out.steps.push(CoreStep::Silent(tx.clone(), silent));
         }
         let todo = drive.coordinator.on(Event::TimeOut);
@@ -126,7 +127,7 @@ impl Deciding<'_> {
                         | Message::Abort(_, None)
                         | Message::Resolve(_)
                         | Message::Registers { .. } => After::Now,
-                        // They rest on this bank's own vote, where it has one.
+                        // They depend on this bank's own vote, if it has one.
                         Message::Commit(..) | Message::Abort(_, Some(_)) => self.after_own_vote(tx),
                     };
                     self.send(bank, message, after);
@@ -144,20 +145,20 @@ impl Deciding<'_> {
                 Do::StartTimer => {
                     drive.deadline_us = Some(self.now.mono_us + VOTE_TIMEOUT_MS * 1_000)
                 }
-                Do::Tell(verdict) => self.verdict(tx, &drive.coordinator, verdict),
+                Do::Report(verdict) => self.verdict(tx, &drive.coordinator, verdict),
             }
         }
-        if drive.coordinator.has_told() {
+        if drive.coordinator.has_reported() {
             drive.deadline_us = None;
         }
         let done = drive.coordinator.is_done();
         self.change(Change::Drive(tx.clone(), (!done).then(|| Box::new(drive))));
     }
 
-    /// All others said OK: this bank's vote decides. Vote and commit are one record.
+    /// All other banks voted OK, so this bank's vote decides. Vote and commit are one record.
     fn vote_last(&mut self, tx: &TxId, coordinator: &Coordinator) -> Event {
         let transaction = coordinator.transaction();
-        match self.look(transaction, false) {
+        match self.check_vote(transaction, false) {
             Err(fault) => {
                 let (token, _) = self.refuse(tx, Some(transaction), &fault);
                 Event::OwnVote(token, Some((fault.reason, fault.text)))
@@ -188,15 +189,15 @@ impl Deciding<'_> {
         self.record(Record::Executed { tx: tx.clone(), time, committed, transaction, votes })
     }
 
-    /// The verdict of a transaction that this bank drives: recorded where this bank had voted OK
-    /// before, and told to those who wait where no record of this bank will wake them.
+    /// Processes the verdict of a transaction that this bank drives: records it if this bank had
+    /// voted OK, and replies to waiters that no record of this bank will wake.
     pub(super) fn verdict(&mut self, tx: &TxId, coordinator: &Coordinator, verdict: Verdict) {
         let digest = coordinator.transaction().digest();
         let prepared =
             self.bank.undecided.get(tx).filter(|prepared| prepared.transaction.digest() == digest);
         let named = coordinator.transaction().banks().has(self.bank.me());
         let waits = if named { Waits::Outcome(tx.clone()) } else { Waits::Verdict(tx.clone()) };
-        let told = verdict_reply(coordinator, &verdict);
+        let reply = verdict_reply(coordinator, &verdict);
         match verdict {
             Verdict::Committed(time) => {
                 if let Some(prepared) = prepared {
@@ -207,7 +208,7 @@ impl Deciding<'_> {
                         self.others_votes(coordinator),
                     );
                 } else if !named {
-                    self.tell_waiters(&waits, &told);
+                    self.reply_to_waiters(&waits, &reply);
                     self.drove(tx, coordinator, time, None);
                 }
             }
@@ -218,24 +219,24 @@ impl Deciding<'_> {
                     let votes = vote.into_iter().collect();
                     self.decided(tx, prepared, Outcome::Aborted(token, reason), votes);
                 } else if !named || (is_me && reason == Reason::DuplicateId) {
-                    self.tell_waiters(&waits, &told);
-                    // A statement tells that it is aborted, and not who refused.
+                    self.reply_to_waiters(&waits, &reply);
+                    // A statement proves the abort, but not which bank refused.
                     if !named && token.refuses(digest) {
                         self.drove(tx, coordinator, token.time, Some((by, reason, text)));
                     }
                 } else if !is_me && !self.has_voted(coordinator) {
-                    // So that the id's outcome is known here too, this bank refuses as well.
-                    let its = Words(beginning(&text, REFUSAL_TEXT_BYTES_MAX).to_owned());
+                    // This bank refuses too, so the outcome of the id is known here.
+                    let its = RefusalText(beginning(&text, REFUSAL_TEXT_BYTES_MAX).to_owned());
                     let cause = Cause::follows(by, Detail::Follows { by, its }.to_string());
                     self.refuse_for(tx, Some(coordinator.transaction()), reason, cause);
                 }
             }
-            Verdict::Doubt(_) | Verdict::Unreached => self.tell_waiters(&waits, &told),
+            Verdict::Doubt(_) | Verdict::Unreached => self.reply_to_waiters(&waits, &reply),
         }
     }
 
-    /// So that those who asked this bank for a transaction find it in its history; no reply waits
-    /// for that.
+    /// Records a transaction that this bank drove for others, so that it is in the history. No
+    /// reply waits for that record.
     fn drove(
         &mut self,
         tx: &TxId,
@@ -243,7 +244,7 @@ impl Deciding<'_> {
         time: Time,
         refusal: Option<(BankId, Reason, String)>,
     ) {
-        // It was asked for again, or this bank has refused the id.
+        // It was driven before, or this bank has refused the id.
         if self.bank.remembers(tx) {
             return;
         }
@@ -251,8 +252,8 @@ impl Deciding<'_> {
         self.record(Record::Drove { tx: tx.clone(), time, transaction, refusal });
     }
 
-    /// Has this bank voted on a transaction that it drives? Its coordinator was told; memory may
-    /// have forgotten.
+    /// Has this bank voted on a transaction that it drives? The coordinator knows it, even if
+    /// memory has dropped the vote.
     pub(super) fn has_voted(&self, coordinator: &Coordinator) -> bool {
         let mine = |(bank, standing): (BankId, &Standing)| {
             bank == self.bank.me() && matches!(standing, Standing::Ok(_) | Standing::Refused(..))
@@ -260,7 +261,7 @@ impl Deciding<'_> {
         coordinator.standings().any(mine)
     }
 
-    /// Was this bank's own refusal what ended a transaction that it drives?
+    /// Did this bank's own refusal abort a transaction that it drives?
     pub(super) fn has_refused(&self, coordinator: &Coordinator) -> bool {
         let mine = |(bank, standing): (BankId, &Standing)| {
             bank == self.bank.me() && matches!(standing, Standing::Refused(..))
@@ -268,12 +269,12 @@ impl Deciding<'_> {
         coordinator.standings().any(mine)
     }
 
-    pub(super) fn tell_waiters(&mut self, waits: &Waits, reply: &Reply) {
-        // A waiter of this very decision is not in the volatile state yet, and gets its number
+    pub(super) fn reply_to_waiters(&mut self, waits: &Waits, reply: &Reply) {
+        // A waiter of this decision is not in the volatile state yet; it will get the next number
         // there.
-        let fresh =
+        let of_this_decision =
             self.waits.as_ref().filter(|(_, waited)| waited == waits).map(|(caller, _)| *caller);
-        // It may tell a vote of this very decision, which must be durable before it is spoken.
+        // The reply may reveal a vote of this decision, which must be durable first.
         let after = self.decision();
         let waiting: Vec<u64> = self.volatile.waiters_for(waits).collect();
         for waiter in waiting {
@@ -281,7 +282,7 @@ impl Deciding<'_> {
                 self.reply(self.volatile.waiters[&waiter].caller, reply.clone(), after);
             }
         }
-        if let Some(caller) = fresh
+        if let Some(caller) = of_this_decision
             && self.serve(self.volatile.next_waiter)
         {
             self.reply(caller, reply.clone(), after);
@@ -293,12 +294,13 @@ impl Deciding<'_> {
         votes_of(coordinator).into_iter().filter(|(bank, _)| *bank != me).collect()
     }
 
-    /// What rests on this bank's own vote on a transaction that it drives.
+    /// What a message must wait for that depends on this bank's vote on a transaction that it
+    /// drives.
     pub(super) fn after_own_vote(&self, tx: &TxId) -> After {
         let mine = |record: &Record| match record {
             Record::Voted { tx: other, .. } | Record::Refused { tx: other, .. } => other == tx,
             Record::Executed { tx: other, .. } => other == tx,
-            // A bank drives no transaction that has an outside coordinator.
+            // A bank does not drive transactions with an outside coordinator.
             Record::OutsideVoted { .. }
             | Record::Decided { .. }
             | Record::Consortium { .. }
@@ -319,13 +321,13 @@ impl Deciding<'_> {
         match self.bank.remembered(tx) {
             Remembered::Prepared(prepared) => After::Record(prepared.seq),
             Remembered::Ended(ended) => ended.after,
-            // No vote, or one that is older than memory.
+            // There is no vote, or it is older than what memory holds.
             Remembered::Nothing => After::Durable,
         }
     }
 }
 
-/// A verdict as this bank answers it where no record of its own does.
+/// The reply for a verdict, if no record of this bank gives it.
 pub(super) fn verdict_reply(coordinator: &Coordinator, verdict: &Verdict) -> Reply {
     let tx = coordinator.tx().clone();
     match verdict {

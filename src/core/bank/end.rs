@@ -1,12 +1,12 @@
-//! Ends: COMMIT, ABORT, RESOLVE, STATUS, what tokens prove, and what a bank does that has forgotten
-//! a promise.
+//! COMMIT, ABORT, RESOLVE, STATUS: what tokens prove about a transaction, and what a bank does that
+//! has forgotten a vote.
 
 use crate::bank::decide::Deciding;
 use crate::bank::io::{After, Caller, CoreStep, DoubtCause, Origin, Outcome, Past};
 use crate::bank::known::{Ended, Known, Prepared};
 use crate::bank::record::Record;
 use crate::bank::volatile::Waits;
-use crate::commit::message::{Asked, AskedVerb};
+use crate::commit::message::{PeerVerb, RequestKey};
 use crate::commit::proof::{self, Inquiry, Proof};
 use crate::ids::{BankId, Time, TxId};
 use crate::wire::Reason;
@@ -14,16 +14,16 @@ use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
 use crate::wire::token::Token;
 
-/// What COMMIT and ABORT want.
+/// What a request about a transaction's end asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Requested {
     Commit,
     Abort,
 }
 
 impl Deciding<'_> {
-    /// COMMIT and ABORT: told with tokens that convince, this bank acts at once; told less, it
-    /// asks.
+    /// COMMIT and ABORT: if the tokens prove the outcome, this bank acts at once; else it asks the
+    /// other banks.
     pub(super) fn end(
         &mut self,
         caller: Caller,
@@ -31,20 +31,21 @@ impl Deciding<'_> {
         tx: &TxId,
         tokens: &[Token],
         past: Option<&Past>,
-        wanted: Wanted,
+        requested: Requested,
     ) {
         let known = self.bank.known(tx, past);
         if self.forgot(tx, &known, tokens) {
             return;
         }
         match known {
-            Known::New => match wanted {
-                Wanted::Commit => {
+            Known::New => match requested {
+                Requested::Commit => {
                     let text = Detail::NotVoted.to_string();
                     self.reply(caller, Reply::Doubt(tx.clone(), text), self.newest());
                 }
-                Wanted::Abort if origin == Origin::Client && self.asked_of_driven(caller, tx) => {}
-                Wanted::Abort => self.tombstone(caller, tx, Reason::Refused),
+                Requested::Abort
+                    if origin == Origin::Client && self.answer_for_driven(caller, tx) => {}
+                Requested::Abort => self.tombstone(caller, tx, Reason::Refused),
             },
             Known::Ended(ended) => {
                 let after = ended.after;
@@ -52,7 +53,7 @@ impl Deciding<'_> {
                 self.reply(caller, reply, after);
             }
             Known::Prepared(prepared) if prepared.transaction.has_outside() => {
-                self.end_of_outside(caller, origin, tx, prepared, wanted);
+                self.end_of_outside(caller, origin, tx, prepared, requested);
             }
             Known::Prepared(prepared) => match self.judge(tx, prepared, tokens) {
                 Some((outcome, votes)) => {
@@ -66,8 +67,8 @@ impl Deciding<'_> {
                         outside: false,
                     };
                     let reply = self.outcome_reply(tx, &ended);
-                    // Its proof is durable at the others; here the own vote suffices, the record
-                    // may follow.
+                    // The other banks hold the durable proof, so the record of the own vote is
+                    // enough; that of the outcome may follow.
                     self.reply(caller, reply, After::Record(prepared.seq));
                 }
                 None => {
@@ -83,7 +84,7 @@ impl Deciding<'_> {
         }
     }
 
-    /// What tokens from a driver prove. Any that proves nothing is as if it had not been given.
+    /// The outcome that a driver's tokens prove. A token that proves nothing is ignored.
     pub(super) fn judge(
         &self,
         tx: &TxId,
@@ -102,7 +103,7 @@ impl Deciding<'_> {
         }
     }
 
-    /// What this bank, which voted OK on it, asks about a transaction.
+    /// The transaction as this bank, which voted OK on it, verifies tokens about it.
     pub(super) fn inquiry<'b>(&'b self, tx: &'b TxId, prepared: &'b Prepared) -> Inquiry<'b> {
         Inquiry {
             seal: &self.bank.identity.seal,
@@ -122,7 +123,7 @@ impl Deciding<'_> {
         past: Option<&Past>,
     ) {
         match self.bank.known(tx, past) {
-            Known::New if origin == Origin::Client && self.asked_of_driven(caller, tx) => {}
+            Known::New if origin == Origin::Client && self.answer_for_driven(caller, tx) => {}
             Known::New => self.tombstone(caller, tx, Reason::Expired),
             Known::Prepared(prepared) => {
                 let token = self.bank.own_token(tx, &prepared.own());
@@ -146,7 +147,7 @@ impl Deciding<'_> {
         self.reply(caller, reply, self.newest());
     }
 
-    /// Records an outcome of a transaction that this bank voted OK on.
+    /// Records the outcome of a transaction that this bank voted OK on.
     pub(super) fn decided(
         &mut self,
         tx: &TxId,
@@ -161,8 +162,7 @@ impl Deciding<'_> {
         self.record(Record::Decided { tx: tx.clone(), own: prepared.own(), outcome, votes });
     }
 
-    /// An outcome as it is answered: with the statement that convinces a bank which has not seen
-    /// all votes.
+    /// The reply for an outcome, with a statement for banks that have not seen all votes.
     pub(crate) fn outcome_reply(&self, tx: &TxId, ended: &Ended) -> Reply {
         let statement = self.bank.own_statement(tx, &ended.own, &ended.outcome);
         match ended.outcome {
@@ -173,46 +173,46 @@ impl Deciding<'_> {
         }
     }
 
-    /// What peers' answers say about this bank's own votes is looked at like a driver's tokens.
+    /// Processes a peer's answer. Tokens of this bank in it are checked like those from a driver.
     pub(super) fn answer(
         &mut self,
         peer: BankId,
-        asked: &Asked,
+        asked: &RequestKey,
         reply: Option<&Reply>,
         past: Option<&Past>,
     ) {
-        if asked.verb == AskedVerb::Registers {
-            return self.told_registers(peer, &asked.tx, reply);
+        if asked.verb == PeerVerb::Registers {
+            return self.registers_answered(peer, &asked.tx, reply);
         }
-        let shown = reply.map(proof::tokens_of).unwrap_or_default();
+        let tokens = reply.map(proof::tokens_of).unwrap_or_default();
         let known = self.bank.known(&asked.tx, past);
-        if self.forgot(&asked.tx, &known, &shown) {
+        if self.forgot(&asked.tx, &known, &tokens) {
             return;
         }
         match asked.verb {
-            AskedVerb::Resolve => self.resolved(peer, &asked.tx, reply, &shown),
-            AskedVerb::Prepare | AskedVerb::Commit | AskedVerb::Abort => {
-                self.drive_answered(peer, asked, reply, &shown);
+            PeerVerb::Resolve => self.resolved(peer, &asked.tx, reply, &tokens),
+            PeerVerb::Prepare | PeerVerb::Commit | PeerVerb::Abort => {
+                self.drive_answered(peer, asked, reply, &tokens);
             }
-            AskedVerb::Registers => {}
+            PeerVerb::Registers => {}
         }
     }
 
-    /// An answer with tokens that prove nothing at the id that was asked about: the key or the way
-    /// is not what it should be. It counts as silence, and the link is closed.
+    /// Closes the link to a peer whose answer has tokens that prove nothing about the id: the key
+    /// differs, or the link is tampered with. The answer counts as none.
     pub(super) fn unproved(&mut self, peer: BankId, tx: &TxId) {
         self.out.steps.push(CoreStep::Unproved(tx.clone(), peer));
     }
 
-    /// Shown its own valid token for a vote that it does not hold, a bank has forgotten a promise:
-    /// it stops.
+    /// Checks `tokens` for a valid vote of this bank that its journal does not hold: then it has
+    /// forgotten a vote, and stops.
     pub(super) fn forgot(&mut self, tx: &TxId, known: &Known<'_>, tokens: &[Token]) -> bool {
         let own = match known {
             Known::New => None,
             Known::Prepared(prepared) => Some(prepared.own()),
             Known::Ended(ended) => Some(ended.own),
         };
-        let own = own.map(|own| (own.verdict, own.time, own.digest));
+        let own = own.map(|own| (own.vote, own.time, own.digest));
         let (seal, me) = (&self.bank.identity.seal, self.bank.me());
         let Some(token) = proof::forgotten(seal, me, tx, own, tokens) else { return false };
         self.stop(&format!(
@@ -222,7 +222,7 @@ impl Deciding<'_> {
         true
     }
 
-    /// A peer shows a vote of this bank that it knows. What does not prove itself changes nothing.
+    /// Checks a vote of this bank that a peer sent. An invalid token changes nothing.
     pub(super) fn peer_shows(&mut self, tx: &TxId, token: &Token, past: Option<&Past>) {
         let known = self.bank.known(tx, past);
         self.forgot(tx, &known, std::slice::from_ref(token));

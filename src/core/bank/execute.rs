@@ -1,4 +1,4 @@
-//! EXECUTE: this bank is asked to drive a transaction.
+//! EXECUTE: a caller asks this bank to drive a transaction.
 
 use crate::bank::decide::Deciding;
 use crate::bank::drive::verdict_reply;
@@ -9,7 +9,7 @@ use crate::commit::coordinator::{Coordinator, Strategy};
 use crate::ids::TxId;
 use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
-use crate::wire::token::Verdict as Vote;
+use crate::wire::token::Vote;
 use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Deciding<'_> {
                 let reply = self.other_bytes(tx, &prepared.own());
                 self.reply(caller, reply, After::Record(prepared.seq));
             }
-            // It goes on from the vote that it has given.
+            // The drive continues from the vote that this bank has already given.
             Known::Prepared(prepared) => {
                 self.wait(caller, Waits::Outcome(tx.clone()));
                 if !self.volatile.drives.contains_key(tx) {
@@ -65,9 +65,9 @@ impl Deciding<'_> {
         }
     }
 
-    /// What this bank has voted under an id, a tombstone or a vote on other bytes, says nothing of
-    /// a transaction that does not name it: that may be committed. Asked for again, it is driven
-    /// again, and the votes repeat.
+    /// Drives a transaction that does not name this bank. What this bank has voted under the id, a
+    /// tombstone or a vote on other bytes, proves nothing about it: it may be committed. If it is
+    /// requested again, it is driven again, and all banks repeat their votes.
     pub(super) fn execute_without_part(
         &mut self,
         caller: Caller,
@@ -95,17 +95,17 @@ impl Deciding<'_> {
         self.reply(caller, Reply::Err(Reason::DuplicateId, text), After::Now);
     }
 
-    /// Aborted, as this bank can never vote OK on these bytes.
+    /// The reply that aborts a transaction because this bank can never vote OK on its bytes.
     pub(super) fn other_bytes(&self, tx: &TxId, own: &OwnVote) -> Reply {
         Reply::Aborted(tx.clone(), self.bank.own_token(tx, own), Reason::DuplicateId, None)
     }
 
-    /// ABORT or RESOLVE of an id that this bank has not voted on, while it drives it for others or
-    /// after it did: such a transaction may be committed. Says whether it has answered.
-    pub(super) fn asked_of_driven(&mut self, caller: Caller, tx: &TxId) -> bool {
+    /// Answers ABORT or RESOLVE of an id that this bank has not voted on but drives, or drove, for
+    /// others: such a transaction may be committed. Returns whether it replied.
+    pub(super) fn answer_for_driven(&mut self, caller: Caller, tx: &TxId) -> bool {
         if let Some(drive) = self.volatile.drives.get(tx) {
             if drive.coordinator.transaction().banks().has(self.bank.me()) {
-                return false; // Its own refusal ends it.
+                return false; // This bank can still refuse it.
             }
             self.verdict_or_wait(caller, tx, &drive.coordinator);
             return true;
@@ -118,9 +118,9 @@ impl Deciding<'_> {
         drove
     }
 
-    /// The verdict of a drive without a part in it, at once where it is told already.
+    /// Replies with the verdict of a drive without a part in it, or waits for the verdict.
     pub(super) fn verdict_or_wait(&mut self, caller: Caller, tx: &TxId, coordinator: &Coordinator) {
-        match coordinator.told() {
+        match coordinator.verdict() {
             Some(verdict) => {
                 let reply = verdict_reply(coordinator, verdict);
                 self.reply(caller, reply, self.newest());
@@ -129,7 +129,7 @@ impl Deciding<'_> {
         }
     }
 
-    /// A bank that drives a transaction that names it looks at its own part first, and votes last.
+    /// Drives a transaction that names this bank: it checks its own part first, and votes last.
     pub(super) fn execute_named(
         &mut self,
         caller: Caller,
@@ -137,14 +137,14 @@ impl Deciding<'_> {
         transaction: &Arc<Transaction>,
         late: bool,
     ) {
-        if let Err(fault) = self.look(transaction, late) {
+        if let Err(fault) = self.check_vote(transaction, late) {
             let (token, after) = self.refuse(tx, Some(transaction), &fault);
             self.reply(caller, Reply::Aborted(tx.clone(), token, fault.reason, None), after);
         } else if self.others(transaction).is_empty() {
-            // One bank only: its vote is the decision, one step and one record.
+            // For a single bank the vote is the decision: one step and one record.
             let time = self.tick_clock();
             let after = self.executed(tx, time, time, transaction, Vec::new());
-            let own = OwnVote { verdict: Vote::Ok, time, digest: Some(*transaction.digest()) };
+            let own = OwnVote { vote: Vote::Ok, time, digest: Some(*transaction.digest()) };
             let statement = self.bank.own_statement(tx, &own, &Outcome::Committed(time));
             let token = self.bank.own_token(tx, &own);
             self.reply(caller, Reply::Committed(tx.clone(), time, token, statement), after);
@@ -154,7 +154,7 @@ impl Deciding<'_> {
         }
     }
 
-    /// A bank that takes no part drives like any other driver: all at once.
+    /// Drives a transaction for other banks, like any other driver: all vote at once.
     pub(super) fn execute_for_others(
         &mut self,
         caller: Caller,
@@ -162,12 +162,12 @@ impl Deciding<'_> {
         transaction: &Arc<Transaction>,
         late: bool,
     ) {
-        let strangers = transaction.banks().minus(self.bank.members);
+        let not_members = transaction.banks().minus(self.bank.members);
         if late {
             let text = Detail::Busy.to_string();
             self.reply(caller, Reply::Err(Reason::Limit, text), After::Now);
-        } else if let Some(stranger) = strangers.iter().next() {
-            let text = Detail::NotMember { bank: stranger }.to_string();
+        } else if let Some(bank) = not_members.iter().next() {
+            let text = Detail::NotMember { bank }.to_string();
             self.reply(caller, Reply::Err(Reason::Malformed, text), After::Now);
         } else {
             self.wait(caller, Waits::Verdict(tx.clone()));

@@ -1,23 +1,22 @@
-//! The newest outcomes with their operations, oldest first, and found by id. An id stands there
-//! once.
+//! The newest outcomes with their operations, oldest first and indexed by id. An id occurs once.
 
-use crate::bank::known::Event;
+use crate::bank::known::HistoryEntry;
 use crate::ids::TxId;
 use crate::limits::HISTORY_MAX;
 use std::collections::{BTreeMap, VecDeque};
 
-/// At most `HISTORY_MAX` events.
+/// The newest `HISTORY_MAX` entries.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
-    /// Each with its number; they only grow.
-    events: VecDeque<(u64, Event)>,
+    /// Each entry with its number; numbers only grow.
+    events: VecDeque<(u64, HistoryEntry)>,
     numbers: BTreeMap<TxId, u64>,
     next: u64,
 }
 
 impl History {
-    /// These events, oldest first.
-    pub(super) fn of(events: Vec<Event>) -> History {
+    /// A history of these entries, oldest first.
+    pub(super) fn of(events: Vec<HistoryEntry>) -> History {
         let mut history = History::default();
         for event in events {
             history.push(event);
@@ -25,27 +24,31 @@ impl History {
         history
     }
 
-    /// All of them, oldest first.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Event> {
+    /// All entries, oldest first.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &HistoryEntry> {
         self.events.iter().map(|(_, event)| event)
     }
 
-    /// Those older than `tx`, newest first; all without one. `None` where it does not stand here.
-    pub(crate) fn newest_before(&self, tx: Option<&TxId>) -> Option<impl Iterator<Item = &Event>> {
+    /// The entries older than `tx`, newest first; without `tx` all of them. `None` if `tx` has no
+    /// entry.
+    pub(crate) fn newest_before(
+        &self,
+        tx: Option<&TxId>,
+    ) -> Option<impl Iterator<Item = &HistoryEntry>> {
         let end = match tx {
-            Some(tx) => self.place(tx)?,
+            Some(tx) => self.position(tx)?,
             None => self.events.len(),
         };
         Some(self.events.range(..end).rev().map(|(_, event)| event))
     }
 
-    /// What became of `tx`.
-    pub(super) fn get(&self, tx: &TxId) -> Option<&Event> {
-        self.place(tx).map(|place| &self.events[place].1)
+    /// The entry of `tx`, if it has one.
+    pub(super) fn get(&self, tx: &TxId) -> Option<&HistoryEntry> {
+        self.position(tx).map(|position| &self.events[position].1)
     }
 
-    /// Adds the newest one; gives the oldest one, if it had to go.
-    pub(super) fn push(&mut self, event: Event) -> Option<Event> {
+    /// Adds the newest entry; returns the oldest one if it was evicted.
+    pub(super) fn push(&mut self, event: HistoryEntry) -> Option<HistoryEntry> {
         let oldest = if self.events.len() == HISTORY_MAX { self.events.pop_front() } else { None };
         if let Some((number, oldest)) = &oldest
             && self.numbers.get(&oldest.tx) == Some(number)
@@ -58,15 +61,15 @@ impl History {
         oldest.map(|(_, oldest)| oldest)
     }
 
-    /// Takes `tx` out of it.
+    /// Removes the entry of `tx`.
     pub(super) fn remove(&mut self, tx: &TxId) {
-        if let Some(place) = self.place(tx) {
-            self.events.remove(place);
+        if let Some(position) = self.position(tx) {
+            self.events.remove(position);
             self.numbers.remove(tx);
         }
     }
 
-    fn place(&self, tx: &TxId) -> Option<usize> {
+    fn position(&self, tx: &TxId) -> Option<usize> {
         let number = self.numbers.get(tx)?;
         self.events.binary_search_by_key(number, |(number, _)| *number).ok()
     }
@@ -75,27 +78,33 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bank::known::How;
+    use crate::bank::known::Provenance;
     use crate::ids::Time;
 
-    fn event(tx: &str, time: i64) -> Event {
+    fn event(tx: &str, time: i64) -> HistoryEntry {
         let tx = TxId::new(tx).unwrap();
-        Event { tx, time: Time(time), reason: None, transaction: None, how: How::default() }
+        HistoryEntry {
+            tx,
+            time: Time(time),
+            reason: None,
+            transaction: None,
+            provenance: Provenance::default(),
+        }
     }
 
-    fn told(history: &History) -> Vec<(&str, i64)> {
+    fn entries(history: &History) -> Vec<(&str, i64)> {
         history.iter().map(|event| (event.tx.as_str(), event.time.0)).collect()
     }
 
     #[test]
-    fn what_is_taken_out_is_gone_and_may_come_again() {
+    fn a_removed_entry_is_gone_and_can_be_added_again() {
         let mut history = History::of(vec![event("a", 1), event("b", 2), event("c", 3)]);
         let b = TxId::new("b").unwrap();
         history.remove(&b);
-        assert_eq!((told(&history), history.get(&b)), (vec![("a", 1), ("c", 3)], None));
+        assert_eq!((entries(&history), history.get(&b)), (vec![("a", 1), ("c", 3)], None));
         history.remove(&b);
         history.push(event("b", 4));
-        assert_eq!(told(&history), [("a", 1), ("c", 3), ("b", 4)]);
+        assert_eq!(entries(&history), [("a", 1), ("c", 3), ("b", 4)]);
         assert_eq!(history.get(&b).map(|event| event.time), Some(Time(4)));
         let before: Vec<_> =
             history.newest_before(Some(&b)).unwrap().map(|event| event.time.0).collect();

@@ -1,8 +1,8 @@
-//! What goes into a bank's pure core and what comes out of it.
+//! The inputs and outputs of a bank's pure core.
 
 use crate::bank::record::Record;
 use crate::commit::founding::{FoundingId, Meeting};
-use crate::commit::message::{Asked, Message};
+use crate::commit::message::{Message, RequestKey};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
@@ -12,14 +12,14 @@ use crate::wire::token::{Digest, Token};
 /// The number of a record in a bank's journal, from 1 on. 0 is "no record".
 pub type Seq = u64;
 
-/// The time, given from outside.
+/// The time, as the node passes it in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// The wall clock as far as this bank follows it, in microseconds since 1970. It may go back.
+    /// The wall clock as far as this bank follows it, in microseconds since 1970. It can go back.
     pub wall_us: i64,
-    /// The wall clock as the machine shows it. It may show anything, and is for people alone.
+    /// The wall clock as the machine shows it. It can have any value; only people see it.
     pub shown_us: i64,
-    /// The monotonic clock, in microseconds since any moment. Timers run on it.
+    /// The monotonic clock, in microseconds since an arbitrary moment. Timers use it.
     pub mono_us: u64,
 }
 
@@ -27,103 +27,104 @@ pub struct Now {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
-/// Where a reply goes: the session, and the request's place among its requests.
+/// Where a reply goes: a session, and the request's number in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Caller {
-    /// The session.
+    /// The session that sent the request.
     pub session: SessionId,
     /// The request's number in that session, from 0 on.
     pub slot: u64,
 }
 
-/// Who sits at the other end of a session.
+/// The other end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Anyone.
+    /// A client, which is trusted with nothing.
     Client,
-    /// A bank's link: only what is answered from the bank's own state goes over it.
+    /// A link from another bank: only requests that this bank answers from its own state are valid.
     Link,
-    /// An outside coordinator, which the bank can't see through: its PREPARE is of a transaction
-    /// that names it, its COMMIT and ABORT are its votes. It comes from within the process alone,
-    /// never from a line.
+    /// An outside coordinator, whose state the bank can't see: its PREPARE is of a transaction with
+    /// an outside coordinator, its COMMIT and ABORT are its votes. It exists within the process
+    /// only, never on a line.
     Outside,
 }
 
 /// The outcome of an old transaction, found in the journal because memory no longer holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
-    /// The record that decided it: `Refused`, `Decided`, `Executed`, or a `Voted` with a NOK.
+    /// The record that decided it: `Refused`, `Decided`, `Executed`, `OutsideVoted`, or a `Voted`
+    /// with a NOK.
     pub record: Record,
 }
 
-/// Something that happened.
+/// An event that the core decides on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A request line came.
+    /// A request was received.
     Request {
         /// Where its reply goes.
         caller: Caller,
-        /// What kind of session it came over.
+        /// The kind of session that it was received on.
         origin: Origin,
-        /// The request. Ping, Help, Quit, Banks and Peer are answered before they get here.
+        /// The request. The session itself answers those that need no bank.
         request: Request,
-        /// How long it waited before it got here, in microseconds.
+        /// How long it waited in the queue, in microseconds.
         waited_us: u64,
-        /// What the journal knows of its transaction, where memory does not.
+        /// What the journal knows of its transaction, if memory does not.
         past: Option<Past>,
     },
-    /// A session ended.
+    /// A session has ended.
     Closed(SessionId),
-    /// A peer answered what was asked of it; `None` when it can't any more (link lost, silent, not
-    /// reachable).
+    /// A peer answered a request; `None` if it can't any more (link lost, time-out, unreachable).
     Answer {
-        /// Who.
+        /// The peer that answered.
         peer: BankId,
-        /// What it was asked.
-        asked: Asked,
-        /// Its answer.
+        /// The request that it answers.
+        asked: RequestKey,
+        /// The reply to that request.
         reply: Option<Reply>,
-        /// What the journal knows of the transaction, where memory does not.
+        /// What the journal knows of the transaction, if memory does not.
         past: Option<Past>,
     },
-    /// The link that this bank dialled to a peer is open: questions may go.
+    /// The link that this bank dialled to a peer is open, so requests can be sent.
     PeerUp(BankId),
-    /// That link is gone. Answers that were under way have come as `None` before this.
+    /// That link is closed. Each unanswered request has been passed in as an `Answer` with `None`.
     PeerDown(BankId),
-    /// A peer showed a vote of this bank that it knows.
+    /// A peer sent a vote of this bank that it knows.
     PeerShows {
-        /// Who.
+        /// The peer that sent it.
         peer: BankId,
-        /// The vote's transaction.
+        /// The transaction of the vote.
         tx: TxId,
-        /// The vote.
+        /// The token of the vote.
         token: Token,
-        /// What the journal knows of the transaction, where memory does not.
+        /// What the journal knows of the transaction, if memory does not.
         past: Option<Past>,
     },
-    /// Time passed. Comes soon after the moment that `Core::tick_due_us` tells; at any other it
-    /// changes nothing.
+    /// Time passed. It must follow soon after the moment that `Core::tick_due_us` returns; at any
+    /// other moment it changes nothing.
     Tick,
-    /// A peer has proved itself, and that its journal has this founding id.
+    /// A peer has proved its identity, and that its journal has this founding id.
     PeerFounded {
-        /// Who.
+        /// The peer that proved it.
         peer: BankId,
-        /// Its journal.
+        /// The founding id of its journal.
         founding: FoundingId,
     },
-    /// A peer tells which journal of this bank it, or another one, has met.
+    /// A peer sent a statement about which journal of this bank, or of another bank, it has
+    /// recorded.
     PeerMet {
-        /// Who.
+        /// The peer that sent it.
         peer: BankId,
-        /// Its statement.
+        /// The statement, not verified yet.
         meeting: Meeting,
     },
-    /// The journal was read to its end; the bank begins to work. Comes once, first.
+    /// Recovery is complete and the bank starts to work. The first input, and only once.
     Started(Start),
 }
 
 impl Input {
-    /// The transaction that it is about, and the place for what the journal knows of it.
+    /// The transaction that it is about, and the field for what the journal knows of it.
     pub fn about(&mut self) -> Option<(&TxId, &mut Option<Past>)> {
         match self {
             Input::Request { request, past, .. } => request.tx().map(|tx| (tx, past)),
@@ -140,33 +141,34 @@ impl Input {
     }
 }
 
-/// What a bank begins to work with.
+/// What a bank gets at its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Start {
-    /// Banks that a bank with a new journal does not wait for, as its operator said.
+    /// Banks whose introduction a bank with a new journal does not wait for, by its operator's
+    /// choice.
     pub introduce_without: BankSet,
-    /// Random bytes, other ones at each start.
+    /// Random bytes, different at each start.
     pub run: [u8; 16],
 }
 
-/// What must be durable before a reply or a message may leave. The numbers are of records: that one
-/// and all before it.
+/// What must be durable before a reply or message may leave. A number means that record and all
+/// before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// Nothing: it says nothing of what this bank records.
+    /// Nothing: it depends on no record.
     Now,
-    /// Nothing any more: it rests on what was durable before.
+    /// Nothing more: it depends on records that are already durable.
     Durable,
-    /// This record, of a vote, of an outcome or of a registration, that it tells of.
+    /// This record, of a vote, an outcome or a registration, which it reveals.
     Record(Seq),
-    /// All records of the decision that makes it; this is the last of them.
+    /// All records of its decision; this is the last of them.
     Decision(Seq),
-    /// All that the bank holds: a read shows nothing newer than this record.
+    /// All that the bank holds: a read reflects no newer record than this.
     Newest(Seq),
 }
 
 impl After {
-    /// The number of the record that must be synced; 0 where none must.
+    /// The number of the record that must be synced; 0 for none.
     pub fn seq(self) -> Seq {
         match self {
             After::Now | After::Durable => 0,
@@ -180,82 +182,79 @@ impl After {
     }
 }
 
-/// A reply, and the record that must be durable before it may leave.
+/// A reply, and what must be durable before it may leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
-    /// Where it goes.
+    /// The request that it answers.
     pub to: Caller,
-    /// What it says.
+    /// The reply to that request.
     pub reply: Reply,
-    /// It leaves once this is durable.
+    /// What must be durable before it leaves.
     pub after: After,
 }
 
-/// A message to a peer, and the record that must be durable before it may leave.
+/// A message to a peer, and what must be durable before it may leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sending {
-    /// To whom.
+    /// The peer that receives it.
     pub peer: BankId,
-    /// What.
+    /// The request to that peer.
     pub message: Message,
-    /// It leaves once this is durable.
+    /// What must be durable before it leaves.
     pub after: After,
 }
 
-/// This bank has met a peer with this journal, and the record of it must be durable before the peer
-/// is told.
+/// This bank has recorded a peer's journal; the record must be durable before the peer is notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Met {
-    /// Whom.
+pub struct MeetingNotice {
+    /// The peer to be notified.
     pub peer: BankId,
-    /// Its journal.
+    /// The founding id of its journal.
     pub founding: FoundingId,
-    /// It is told once this is durable.
+    /// What must be durable before it is notified.
     pub after: After,
 }
 
-/// What a decision brings about. All of it is done by others: `apply` the records, journal and sync
-/// them, let replies and messages leave when they may.
+/// The results of a decision. Its caller applies the records, writes and syncs them, and sends
+/// replies and messages once they may leave.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Output {
-    /// Changes of the bank, in order; each is applied and journaled.
+    /// Changes of the durable state, in order; each is applied and journaled.
     pub records: Vec<Record>,
-    /// Changes of what a crash may forget.
+    /// Changes of the volatile state, in order.
     pub changes: Vec<super::Change>,
-    /// Replies.
+    /// Replies to clients and peers.
     pub replies: Vec<Outgoing>,
-    /// Messages to peers.
+    /// Messages to peers, in order.
     pub sends: Vec<Sending>,
-    /// Which peers may be told now that this bank has met them.
-    pub met: Vec<Met>,
-    /// Things for the step log that no record, reply or message tells.
+    /// Peers to be notified that this bank has recorded their journals.
+    pub met: Vec<MeetingNotice>,
+    /// Events for the step log that no record, reply or message shows.
     pub steps: Vec<CoreStep>,
 }
 
 /// A step that happens inside the core.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CoreStep {
-    /// A transaction that this bank voted OK on is asked about: why.
+    /// The bank asks the others about a transaction that it voted OK on.
     Doubt(TxId, DoubtCause),
-    /// This bank drives a transaction.
+    /// The bank starts to drive a transaction.
     Drive(TxId),
-    /// A driver's time-out: these banks were silent.
+    /// A driver's time-out: these banks did not answer.
     Silent(TxId, BankSet),
     /// A session's wait ended without an outcome.
     GaveUp(TxId),
-    /// A peer's answer proves nothing, though it carries tokens: the link to that peer is to be
-    /// closed.
+    /// A peer's answer has tokens, but they prove nothing: the link to it must be closed.
     Unproved(TxId, BankId),
-    /// What a peer states of having met this bank proves nothing: the link to that peer is to be
-    /// closed.
+    /// A peer's statement about this bank's journal proves nothing: the link to it must be closed.
     Untrue(BankId),
-    /// A peer has another journal than when it was met: it has forgotten what it promised, and the
-    /// link to it is to be closed.
+    /// A peer has another journal than the recorded one: it has forgotten its votes, and the link
+    /// to it must be closed.
     Replaced(BankId),
 }
 
 impl CoreStep {
-    /// The peer whose link is to be closed, if this step says so.
+    /// The peer whose link must be closed after this step, if any.
     pub fn closes(&self) -> Option<BankId> {
         match self {
             CoreStep::Unproved(_, peer) | CoreStep::Untrue(peer) | CoreStep::Replaced(peer) => {
@@ -269,21 +268,21 @@ impl CoreStep {
     }
 }
 
-/// Why a bank asks the others.
+/// Why a bank starts to ask the others about a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DoubtCause {
     /// The connection of its driver closed.
     DriverGone,
-    /// `resolve_after`, or the transaction's patience, is over.
+    /// `RESOLVE_AFTER_MS`, or the transaction's patience, is over.
     TimeOut,
     /// This bank was restarted.
     Restart,
-    /// Somebody asked it to COMMIT or ABORT without convincing tokens.
+    /// It received a COMMIT or ABORT whose tokens do not prove the outcome.
     Asked,
 }
 
 impl DoubtCause {
-    /// The words in the step log.
+    /// The word in the step log.
     pub fn as_str(self) -> &'static str {
         match self {
             DoubtCause::DriverGone => "driver-gone",
@@ -294,31 +293,31 @@ impl DoubtCause {
     }
 }
 
-/// The outcome of a transaction at this bank. On disk: variants are only ever added at the end.
+/// The outcome of a transaction at this bank. On disk: new variants are only added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Outcome {
-    /// At this commit time.
+    /// Committed at this commit time.
     Committed(Time),
-    /// For this reason; the token is of the vote that refused.
+    /// Aborted for this reason; the token is of the vote that refused.
     Aborted(Token, Reason),
 }
 
 /// A vote of this bank, as its record holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OwnVote {
-    /// OK or NOK.
-    pub verdict: crate::wire::token::Verdict,
-    /// Its time.
+    /// OK or NOK, permanently.
+    pub vote: crate::wire::token::Vote,
+    /// The time of the vote.
     pub time: Time,
-    /// The bytes voted on; a tombstone has none.
+    /// The bytes voted on; absent for a tombstone.
     pub digest: Option<Digest>,
 }
 
-/// A vote of another bank, as this bank's records tell of it.
+/// A vote of another bank, as far as this bank's records show it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct KnownVote {
-    /// The transaction.
+    /// The id of the transaction.
     pub tx: TxId,
-    /// The vote.
+    /// The vote of that bank.
     pub vote: OwnVote,
 }

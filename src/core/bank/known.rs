@@ -1,4 +1,4 @@
-//! What a bank knows of transactions: those that are undecided, and those that ended.
+//! What a bank knows of transactions: undecided ones, and those with an outcome.
 
 use crate::bank::io::{After, Outcome, OwnVote, Past, Seq};
 use crate::bank::record::{Cause, Record};
@@ -6,17 +6,17 @@ use crate::bank::state::Bank;
 use crate::ids::{BankId, Time, TxId};
 use crate::limits::BANKS_MAX;
 use crate::wire::Reason;
-use crate::wire::token::Verdict;
+use crate::wire::token::Vote;
 use crate::wire::transaction::{Action, Transaction};
 use std::sync::Arc;
 
-/// A transaction that this bank voted OK on and knows no outcome of.
+/// A transaction that this bank voted OK on and whose outcome it does not know.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Prepared {
     pub transaction: Arc<Transaction>,
-    /// The vote's time.
+    /// The time of the vote.
     pub time: Time,
-    /// The vote's record.
+    /// The number of the vote's record.
     pub seq: Seq,
 }
 
@@ -25,72 +25,77 @@ pub(crate) struct Prepared {
 pub(crate) struct Ended {
     pub own: OwnVote,
     pub outcome: Outcome,
-    /// Words beside the reason of an own NOK.
+    /// The text beside the reason, for this bank's own NOK.
     pub text: Box<str>,
-    /// What tells of it rests on this: the deciding record, or one that the journal's index found.
+    /// What a reply about it must wait for: the deciding record, or nothing if the journal's index
+    /// found it.
     pub after: After,
-    /// Had it an outside coordinator? A tombstone says nothing of that.
+    /// Whether it had an outside coordinator; always `false` for a tombstone.
     pub outside: bool,
 }
 
-/// A line of HISTORY.
+/// An entry of HISTORY.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Event {
+pub(crate) struct HistoryEntry {
     pub tx: TxId,
     pub time: Time,
-    /// `None`: committed.
+    /// The reason of an abort; `None` for a commit.
     pub reason: Option<Reason>,
-    /// A tombstone has none.
+    /// Absent for a tombstone.
     pub transaction: Option<Arc<Transaction>>,
-    /// How it came to that; snapshots hold it beside the events.
+    /// Who decided it; snapshots hold this beside the entries.
     #[serde(skip)]
-    pub how: How,
+    pub provenance: Provenance,
 }
 
-/// How a transaction came to its outcome, as far as this bank's journal says. What a snapshot of
-/// the first version held says nothing of it.
+/// Who decided a transaction, as far as this bank's journal shows. Empty if restored from a
+/// snapshot of the first version.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-pub(crate) struct How {
-    /// This bank drove it: vote and outcome are one record, or it takes no part.
+pub(crate) struct Provenance {
+    /// This bank drove it: vote and outcome are one record, or it takes no part in it.
     pub driven: bool,
-    /// The bank that refused.
+    /// The bank that refused it.
     pub by: Option<BankId>,
-    /// Words beside the reason of this bank's NOK.
+    /// The text beside the reason of this bank's NOK.
     pub text: Box<str>,
 }
 
-impl How {
-    pub(super) fn refused(by: BankId) -> How {
-        How { by: Some(by), ..How::default() }
+impl Provenance {
+    pub(super) fn refused(by: BankId) -> Provenance {
+        Provenance { by: Some(by), ..Provenance::default() }
     }
 
-    pub(super) fn refused_here(me: BankId, cause: &Cause) -> How {
-        How { text: cause.as_str().into(), ..How::refused(cause.refuser().unwrap_or(me)) }
+    pub(super) fn refused_here(me: BankId, cause: &Cause) -> Provenance {
+        Provenance {
+            text: cause.as_str().into(),
+            ..Provenance::refused(cause.refuser().unwrap_or(me))
+        }
     }
 }
 
-/// What memory holds of an id.
+/// What memory holds about an id.
 pub(crate) enum Remembered<'a> {
-    /// Voted OK, undecided.
+    /// Voted OK, with no outcome yet.
     Prepared(&'a Prepared),
     /// Decided, and among the newest outcomes.
     Ended(&'a Ended),
-    /// Nothing: the id is new, or older than memory goes back. The journal's index knows which.
+    /// Nothing: the id is new, or its outcome was dropped from memory. The journal's index knows
+    /// which.
     Nothing,
 }
 
-/// What a bank knows of an id, once the journal's index was asked for what memory does not hold.
+/// What a bank knows about an id, including its journal's index.
 pub(crate) enum Known<'a> {
-    /// Nothing: it was never seen.
+    /// Nothing: the id is new.
     New,
-    /// Voted OK, undecided.
+    /// Voted OK, with no outcome yet.
     Prepared(&'a Prepared),
-    /// Decided.
+    /// Decided, in memory or in the journal.
     Ended(Ended),
 }
 
 impl Bank {
-    /// What this bank knows of `tx`, with what its journal knows where memory does not.
+    /// What this bank knows about `tx`; `past` is what its journal holds if memory does not.
     pub(super) fn known(&self, tx: &TxId, past: Option<&Past>) -> Known<'_> {
         match self.remembered(tx) {
             Remembered::Prepared(prepared) => Known::Prepared(prepared),
@@ -104,7 +109,7 @@ impl Bank {
         }
     }
 
-    /// What memory holds of `tx`.
+    /// What memory holds about `tx`.
     pub(super) fn remembered(&self, tx: &TxId) -> Remembered<'_> {
         if let Some(prepared) = self.undecided.get(tx) {
             return Remembered::Prepared(prepared);
@@ -112,7 +117,7 @@ impl Bank {
         self.outcomes.get(tx).map_or(Remembered::Nothing, Remembered::Ended)
     }
 
-    /// What a deciding record says of its transaction.
+    /// The outcome in a deciding record.
     pub(super) fn ended_of(&self, record: &Record, after: After) -> Option<Ended> {
         let ended = |own, outcome, outside| {
             Some(Ended { own, outcome, text: Box::default(), after, outside })
@@ -122,31 +127,25 @@ impl Bank {
         };
         match record {
             Record::Voted { tx, time, transaction, refusal: Some((reason, text)) } => {
-                let own = OwnVote {
-                    verdict: Verdict::No,
-                    time: *time,
-                    digest: Some(*transaction.digest()),
-                };
+                let own =
+                    OwnVote { vote: Vote::No, time: *time, digest: Some(*transaction.digest()) };
                 let ended = ended(own, refused(tx, own, *reason), transaction.has_outside());
                 ended.map(|ended| Ended { text: text.as_str().into(), ..ended })
             }
             Record::Refused { tx, time, reason } => {
-                let own = OwnVote { verdict: Verdict::No, time: *time, digest: None };
+                let own = OwnVote { vote: Vote::No, time: *time, digest: None };
                 ended(own, refused(tx, own, *reason), false)
             }
             Record::Decided { own, outcome, .. } => ended(*own, *outcome, false),
             Record::Executed { time, committed, transaction, .. } => {
-                let own = OwnVote {
-                    verdict: Verdict::Ok,
-                    time: *time,
-                    digest: Some(*transaction.digest()),
-                };
+                let own =
+                    OwnVote { vote: Vote::Ok, time: *time, digest: Some(*transaction.digest()) };
                 ended(own, Outcome::Committed(*committed), false)
             }
             Record::OutsideVoted { own, time, refusal: None, .. } => {
                 ended(*own, Outcome::Committed(*time), true)
             }
-            // The bank makes one token for an id, ever: that of its own OK.
+            // A bank makes only one token of a vote for an id, here the one of its own OK.
             Record::OutsideVoted { tx, own, refusal: Some(reason), .. } => {
                 ended(*own, refused(tx, *own, *reason), true)
             }
@@ -166,8 +165,8 @@ impl Bank {
     }
 }
 
-/// The positions of banks that a transaction which sets a register does not name; none for any
-/// other one.
+/// The banks, by position, that a transaction which sets a register does not name; none for any
+/// other transaction.
 pub(super) fn not_named_by_set(transaction: &Transaction) -> impl Iterator<Item = BankId> {
     let sets = transaction.ops().iter().any(|op| matches!(op.action, Action::Set { .. }));
     let banks = transaction.banks();

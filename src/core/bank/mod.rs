@@ -1,9 +1,8 @@
-//! A bank as a pure value: `decide` looks, `apply` changes, and recovery is `apply`.
+//! A bank as a pure value: `decide` reads, `apply` changes, and recovery is `apply`.
 //!
-//! What the journal holds (`state`) is changed by `apply` of records alone; what a crash may forget
-//! (`volatile`) by `change` alone. `decide` holds every branch. No clock, no socket, no
-//! file, no
-//! randomness, no unordered map: the server, a simulator and a checker run the same code.
+//! The durable state (`state`) changes by `apply` of records only, the volatile state (`volatile`)
+//! by `change` only. `decide` holds every branch. No clock, no socket, no file, no randomness, no
+//! unordered map: the server, a simulator and a checker run the same code.
 
 mod admit;
 mod ask;
@@ -35,7 +34,7 @@ mod vote;
 
 pub use learn::Learning;
 
-pub use volatile::{Change, CutAsked, Drive, InDoubt, Untimed, Waiter, Waits};
+pub use volatile::{Change, CutRequest, Drive, InDoubt, Untimed, Waiter, Waits};
 
 use crate::commit::founding::FoundingId;
 use crate::ids::{BankId, BankSet, Time, TxId};
@@ -48,18 +47,18 @@ use record::Record;
 use state::Bank;
 use volatile::Volatile;
 
-/// What a bank is started with.
+/// What identifies a bank to others.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// Its position in the consortium.
     pub bank: BankId,
-    /// Addresses by position; `-` where a bank left.
+    /// Addresses by position; `-` for a bank that left.
     pub places: Vec<String>,
-    /// Makes and checks the MACs of tokens.
+    /// Makes and verifies the MACs of tokens.
     pub seal: Seal,
 }
 
-/// A bank: what its journal holds, and beside it what a crash may forget.
+/// A bank: its durable state, and its volatile state.
 #[derive(Debug, Clone)]
 pub struct Core {
     bank: Bank,
@@ -67,20 +66,20 @@ pub struct Core {
 }
 
 impl Core {
-    /// A bank without a past.
+    /// A bank with an empty journal.
     pub fn new(identity: Identity) -> Core {
         Core { bank: Bank::new(identity), volatile: Volatile::default() }
     }
 
-    /// A bank from a snapshot of it; the past that only cuts need begins there.
+    /// Restores a bank from a snapshot; cuts before the snapshot are not possible.
     ///
     /// # Errors
-    /// When the bytes are no snapshot of this version.
+    /// If the bytes are no snapshot that this version reads.
     pub fn from_snapshot(identity: Identity, bytes: &[u8]) -> Result<Core, String> {
         Ok(Core { bank: snapshot::read(identity, bytes)?, volatile: Volatile::default() })
     }
 
-    /// All that recovery needs, as bytes.
+    /// The durable state as bytes, for a snapshot.
     pub fn to_snapshot(&self) -> Vec<u8> {
         snapshot::write(&self.bank)
     }
@@ -92,25 +91,25 @@ impl Core {
         deciding.out
     }
 
-    /// Would `record`, applied now, keep what must always hold? What this says no to makes `apply`
-    /// panic, or a bank that could not have come about. For journals that are not trusted; a bank
-    /// applies only what it decided itself.
+    /// Would `record`, applied now, keep the invariants? If not, `apply` would panic, or give a
+    /// state that no bank can reach. For journals that are not trusted; a bank applies only its own
+    /// decisions.
     ///
     /// # Errors
-    /// What would be broken, naming the thing.
+    /// What the record would break, naming the thing.
     pub fn admits(&self, record: &Record) -> Result<(), String> {
         self.bank.admits(record)
     }
 
-    /// Makes `record` true. The only way the durable part of a bank changes, live and at recovery.
+    /// Applies `record`. The only function that changes the durable state, live and at recovery.
     ///
     /// # Panics
-    /// When the record breaks an invariant: a bank with a broken invariant stops.
+    /// If the record breaks an invariant: then the bank must stop.
     pub fn apply(&mut self, record: &Record) {
         self.bank.apply(record);
     }
 
-    /// Makes `change` true. The only way the forgettable part changes.
+    /// Applies `change`. The only function that changes the volatile state.
     pub fn change(&mut self, change: &Change) {
         if let Change::CutMark(_, _, Some(forget)) = change {
             self.bank.ledger.trim_cuts(*forget, CUT_BYTES_MAX);
@@ -118,8 +117,8 @@ impl Core {
         self.volatile.change(change);
     }
 
-    /// Decides `input` and makes all that follows from it true, woken waiters included. What is
-    /// returned has been applied; its records have the numbers up to `self.seq()`.
+    /// Decides on `input`, and applies all records and changes that follow, woken waiters included.
+    /// The output is already applied; its records have the numbers up to `self.seq()`.
     pub fn step(&mut self, now: Now, input: &Input) -> Output {
         let mut output = self.decide(now, input);
         let (mut records, mut changes) = (0, 0);
@@ -140,15 +139,15 @@ impl Core {
     }
 
     /// The moment from which on a tick has something to do, on the monotonic clock in microseconds.
-    /// It moves with what is decided.
+    /// Each decision may change it.
     pub fn tick_due_us(&self) -> u64 {
         let now = Now { wall_us: 0, shown_us: 0, mono_us: 0 };
         let learn = Deciding::new(&self.bank, &self.volatile, now).learn_due_us();
         self.volatile.tick_due_us().min(learn.unwrap_or(u64::MAX))
     }
 
-    /// Is there more to do by `mono_us` than one tick takes on? Then another tick should follow
-    /// soon, between other inputs.
+    /// Is there more to do by `mono_us` than one tick processes? Then another tick should follow
+    /// soon, with other inputs between them.
     pub fn is_behind(&self, mono_us: u64) -> bool {
         self.stopped().is_none() && self.volatile.is_behind(mono_us)
     }
@@ -158,18 +157,18 @@ impl Core {
         self.bank.seq
     }
 
-    /// Does memory hold this id? If not, the journal is asked before `decide`.
+    /// Does memory hold this id? If not, the journal must be searched before `decide`.
     pub fn knows(&self, tx: &TxId) -> bool {
         self.bank.undecided.contains_key(tx) || self.bank.outcomes.contains_key(tx)
     }
 
-    /// Lets memory forget outcomes that records up to `indexed` decided, all but the newest `keep`:
-    /// the journal's index finds them now.
+    /// Drops outcomes of records up to `indexed` from memory, except for the newest `keep`: the
+    /// journal's index finds them.
     pub fn forget_outcomes(&mut self, indexed: Seq, keep: usize) {
         self.bank.forget_outcomes(indexed, keep, usize::MAX);
     }
 
-    /// The same for `most` of them; are there more?
+    /// As `forget_outcomes`, for at most `most` of them; returns whether more are left.
     pub fn forget_some_outcomes(&mut self, indexed: Seq, keep: usize, most: usize) -> bool {
         self.bank.forget_outcomes(indexed, keep, most)
     }
@@ -179,33 +178,33 @@ impl Core {
         self.bank.stopped.as_deref().or(self.volatile.forgot.as_deref())
     }
 
-    /// What tells this bank's journal from every other one of it.
+    /// The founding id of this bank's journal.
     pub fn founding(&self) -> Option<FoundingId> {
         self.bank.founding
     }
 
-    /// Does it take part in transactions with other banks? One with a new journal has to meet them
-    /// first.
+    /// Does it take part in transactions with other banks? A bank with a new journal must be
+    /// introduced first.
     pub fn is_introduced(&self) -> bool {
         self.bank.introduced
     }
 
-    /// Does it know its registers? One that came later has to learn them first.
+    /// Does it know its registers? A bank that joined later must learn them first.
     pub fn knows_registers(&self) -> bool {
         self.bank.ledger.knows_registers()
     }
 
-    /// The banks that this bank has to meet before it takes part.
+    /// The banks whose introduction this bank still waits for.
     pub fn unmet(&self) -> BankSet {
         if self.bank.introduced { BankSet::EMPTY } else { self.volatile.unmet(&self.bank) }
     }
 
-    /// The journals of the other banks, by position, as this bank first met them.
+    /// The founding ids of the other banks' journals, by position, as first recorded.
     pub fn met(&self) -> [Option<FoundingId>; 16] {
         self.bank.met
     }
 
-    /// Has this journal no promise in it, to nobody? Then it may as well be a new one.
+    /// Does the journal hold no vote and no client? Then it may be treated like a new one.
     pub fn is_blank(&self) -> bool {
         let totals = self.bank.ledger.totals();
         self.bank.clock == Time(0) && totals.clients == 0 && totals.accounts == 0
@@ -216,66 +215,68 @@ impl Core {
         self.bank.known_votes
     }
 
-    /// The votes of `bank`, another one, that are shown to it: the newest known, and the newest
-    /// known when the last link to it ended, which a vote that it gave since must not hide.
-    pub fn votes_shown_to(&self, bank: BankId) -> Vec<(TxId, Token)> {
+    /// The votes of the other bank `bank` to be sent to it: the newest known, and the newest known
+    /// when the last link to it ended, because a vote that it has given since must not hide that
+    /// one.
+    pub fn votes_to_send(&self, bank: BankId) -> Vec<(TxId, Token)> {
         let newest = self.bank.peers_votes[bank.index()].as_ref();
         let at_end = self.volatile.peers[bank.index()]
             .known_at_end
             .as_ref()
             .filter(|known| newest != Some(known));
-        let shown = |known: &KnownVote| (known.tx.clone(), self.bank.token_of(bank, known));
-        at_end.into_iter().chain(newest).map(shown).collect()
+        let with_token = |known: &KnownVote| (known.tx.clone(), self.bank.token_of(bank, known));
+        at_end.into_iter().chain(newest).map(with_token).collect()
     }
 
-    /// The key that the journal knows, by its id.
+    /// The public id of the key that the journal holds.
     pub fn key(&self) -> Option<KeyId> {
         self.bank.key
     }
 
-    /// The consortium as the journal holds it: position and places; `None` before the first record.
+    /// The consortium in the journal: this bank's position and the list; `None` before the first
+    /// record.
     pub fn consortium(&self) -> Option<(BankId, &[String])> {
         self.bank.consortium.as_ref().map(|(bank, places)| (*bank, places.as_slice()))
     }
 
-    /// An undecided transaction here that names `bank`. Goes through all that is undecided.
+    /// An undecided transaction that names `bank`. Scans all undecided transactions.
     pub fn undecided_naming(&self, bank: BankId) -> Option<&TxId> {
         let names =
             |(_, prepared): &(&TxId, &known::Prepared)| prepared.transaction.banks().has(bank);
         self.bank.undecided.iter().find(names).map(|(tx, _)| tx)
     }
 
-    /// Transactions that this bank voted OK on and knows no outcome of.
+    /// How many transactions are undecided here.
     pub fn undecided(&self) -> usize {
         self.bank.undecided.len()
     }
 
-    /// The last time that this bank gave or met.
+    /// The last time that this bank gave or received.
     pub fn clock(&self) -> Time {
         self.bank.clock
     }
 
-    /// What this bank holds for its clients.
+    /// The accounts, clients and registers of this bank.
     pub fn ledger(&self) -> &Ledger {
         &self.bank.ledger
     }
 
-    /// Audits the whole ledger.
+    /// Checks all sums of the ledger.
     ///
     /// # Panics
-    /// When a sum does not hold, naming it.
+    /// If a sum is wrong, naming it.
     pub fn check_invariants(&self) {
         self.bank.ledger.check_invariants();
     }
 
-    /// What a crash would forget, as text, for checkers that look for states which they have seen:
-    /// together with the journal it says all that this bank may do from now on. Moments are told as
-    /// what is left until then.
+    /// The volatile state as text, for checkers that detect states which they have visited:
+    /// together with the journal it determines all that this bank can do. Moments are given as the
+    /// time left until then.
     pub fn fingerprint_text(&self, mono_us: u64) -> String {
         self.volatile.fingerprint_text(mono_us)
     }
 
-    /// Is the durable part the same? The outcomes that memory still holds are not compared.
+    /// Is the durable state the same? The outcomes that memory still holds are not compared.
     pub fn same_as(&self, other: &Core) -> bool {
         snapshot::write(&self.bank) == snapshot::write(&other.bank)
     }

@@ -1,14 +1,13 @@
-//! Transactions with an outside coordinator: one that this bank can't ask, and that is one more
-//! voter.
+//! Transactions with an outside coordinator: one more voter, which this bank can't ask.
 //!
-//! Such a transaction names one bank and withdraws there. It is committed exactly when this bank's
-//! OK and the coordinator's are both recorded. The coordinator's vote comes last and is given a
-//! time, as any vote is; that is the commit's time, so no cut waits for it. Its NOK may come from
-//! elsewhere: an ABORT on a line, or the end of the time that it has. Nothing else stands for it:
-//! no token, no question, no closed connection, no restart.
+//! Such a transaction names one bank and withdraws there. It commits exactly when both this bank's
+//! OK and the coordinator's are recorded. The coordinator votes last, and its vote gets a time like
+//! any vote; that is the commit's time, so no cut waits for it. An ABORT on a line, or the end of
+//! the coordinator's time, counts as its NOK. Nothing else does: no token, no question, no closed
+//! connection, no restart.
 
 use crate::bank::decide::{Deciding, verb_of};
-use crate::bank::end::Wanted;
+use crate::bank::end::Requested;
 use crate::bank::io::{After, Caller, Origin, Outcome, Past};
 use crate::bank::known::{Ended, Known, Prepared};
 use crate::bank::record::Record;
@@ -19,7 +18,7 @@ use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 
 impl Deciding<'_> {
-    /// An outside coordinator's request.
+    /// Processes a request of an outside coordinator.
     pub(super) fn outside(
         &mut self,
         caller: Caller,
@@ -31,8 +30,8 @@ impl Deciding<'_> {
             Request::Prepare(tx, transaction) if transaction.has_outside() => {
                 self.prepare(caller, tx, transaction, late, past);
             }
-            Request::Commit(tx, _) => self.outside_ends(caller, tx, past, Wanted::Commit),
-            Request::Abort(tx, _) => self.outside_ends(caller, tx, past, Wanted::Abort),
+            Request::Commit(tx, _) => self.outside_ends(caller, tx, past, Requested::Commit),
+            Request::Abort(tx, _) => self.outside_ends(caller, tx, past, Requested::Abort),
             Request::Prepare(..)
             | Request::Resolve(_)
             | Request::Status(_)
@@ -48,21 +47,27 @@ impl Deciding<'_> {
         }
     }
 
-    /// The coordinator's vote. It has one on its own transactions alone: other people's outcomes
-    /// are not told as its.
-    fn outside_ends(&mut self, caller: Caller, tx: &TxId, past: Option<&Past>, wanted: Wanted) {
+    /// Processes the coordinator's vote. It can vote on its own transactions only, and is not told
+    /// the outcomes of others.
+    fn outside_ends(
+        &mut self,
+        caller: Caller,
+        tx: &TxId,
+        past: Option<&Past>,
+        requested: Requested,
+    ) {
         match self.bank.known(tx, past) {
-            Known::New => match wanted {
-                Wanted::Commit => {
+            Known::New => match requested {
+                Requested::Commit => {
                     let text = Detail::NotVoted.to_string();
                     self.reply(caller, Reply::Doubt(tx.clone(), text), self.newest());
                 }
-                Wanted::Abort => self.tombstone(caller, tx, Reason::Refused),
+                Requested::Abort => self.tombstone(caller, tx, Reason::Refused),
             },
             Known::Prepared(prepared) if prepared.transaction.has_outside() => {
-                let refusal = match wanted {
-                    Wanted::Commit => None,
-                    Wanted::Abort => Some(Reason::Refused),
+                let refusal = match requested {
+                    Requested::Commit => None,
+                    Requested::Abort => Some(Reason::Refused),
                 };
                 let (reply, after) = self.outside_votes(tx, prepared, refusal);
                 self.reply(caller, reply, after);
@@ -81,18 +86,18 @@ impl Deciding<'_> {
         self.reply(caller, Reply::Err(Reason::DuplicateId, text), after);
     }
 
-    /// COMMIT and ABORT of others. Only the latter decides: it refuses for the coordinator. One
-    /// from another bank is about other bytes of this id, and tokens are too: no other bank can
-    /// hold a vote on these.
+    /// COMMIT and ABORT from others. Only an ABORT of a client decides: it refuses for the
+    /// coordinator. An ABORT from another bank is about other bytes of this id, and so are tokens,
+    /// because no other bank can hold a vote on these bytes.
     pub(super) fn end_of_outside(
         &mut self,
         caller: Caller,
         origin: Origin,
         tx: &TxId,
         prepared: &Prepared,
-        wanted: Wanted,
+        requested: Requested,
     ) {
-        if wanted == Wanted::Abort && origin == Origin::Client {
+        if requested == Requested::Abort && origin == Origin::Client {
             let (reply, after) = self.outside_votes(tx, prepared, Some(Reason::Refused));
             self.reply(caller, reply, after);
         } else {
@@ -101,20 +106,20 @@ impl Deciding<'_> {
         }
     }
 
-    /// Records the coordinator's vote, `None` for OK, and with it the decision; tells what may be
-    /// answered once that record is durable.
+    /// Records the coordinator's vote (`None` is OK), which decides; returns the reply, which may
+    /// leave once that record is durable.
     pub(super) fn outside_votes(
         &mut self,
         tx: &TxId,
         prepared: &Prepared,
         refusal: Option<Reason>,
     ) -> (Reply, After) {
-        // A commit's time is later than every cut that was told; at the end of time there is none
-        // left.
+        // A commit must be later than every cut that was taken; at the end of time that is not
+        // possible.
         let refusal = refusal.or(self.has_no_later_time().then_some(Reason::Limit));
         let (own, time) = (prepared.own(), self.tick_clock());
         let after = self.record(Record::OutsideVoted { tx: tx.clone(), own, time, refusal });
-        // There is no other vote's token: a bank makes one for an id, ever.
+        // There is no token of another vote: a bank makes only one for an id.
         let token = self.bank.own_token(tx, &own);
         let outcome = match refusal {
             None => Outcome::Committed(time),

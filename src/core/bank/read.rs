@@ -1,11 +1,11 @@
-//! Reads: clients, accounts, registers, history, what is pending, totals, and cuts.
+//! Reads: clients, accounts, registers, history, undecided transactions, totals, and cuts.
 //!
-//! A reply waits for the records that it rests on: a read shows nothing that a crash could take
-//! back.
+//! A reply waits for the newest record that it reflects, so a read never shows anything that a
+//! crash could undo.
 
 use crate::bank::decide::Deciding;
 use crate::bank::io::Caller;
-use crate::bank::known::Event;
+use crate::bank::known::HistoryEntry;
 use crate::bank::volatile::Waits;
 use crate::ids::{AccountNumber, RegisterKey, TaxId, Time, TxId};
 use crate::limits::{HISTORY_MAX, LIST_BYTES_MAX, REFUSAL_TEXT_BYTES_MAX};
@@ -13,7 +13,7 @@ use crate::wire::answer::{
     AccountAnswer, ClientAnswer, HistoryAnswer, HistoryOutcome, InfoAnswer, OpAnswer, PageWriter,
     PendingAnswer, RegisterAnswer,
 };
-use crate::wire::detail::{Detail, Word};
+use crate::wire::detail::{Detail, SingleWord};
 use crate::wire::reading::Reading;
 use crate::wire::reply::Reply;
 use crate::wire::request::Read;
@@ -38,8 +38,8 @@ impl Deciding<'_> {
             Read::Pending { after: key } => self.pending(caller, key.as_ref()),
             Read::Info => self.info(caller),
             Read::Snapshot { time, reading, accounts, after } => {
-                let asked = (*time, reading.as_ref());
-                self.snapshot(caller, asked, *accounts, after.as_ref());
+                let at = (*time, reading.as_ref());
+                self.snapshot(caller, at, *accounts, after.as_ref());
             }
         }
     }
@@ -78,7 +78,7 @@ impl Deciding<'_> {
         self.list(caller, page);
     }
 
-    /// A locked register's value waits for the decision, so that reads at any bank are
+    /// The value of a locked register waits for the decision, so reads at any bank are
     /// linearizable.
     pub(super) fn value(&mut self, caller: Caller, key: &RegisterKey) {
         if let Some(fault) = self.not_introduced() {
@@ -88,11 +88,11 @@ impl Deciding<'_> {
         } else if self.bank.ledger.locked_by(key).is_some() {
             self.wait(caller, Waits::Value(key.clone()));
         } else {
-            self.tell_value(caller, key);
+            self.reply_value(caller, key);
         }
     }
 
-    pub(super) fn tell_value(&mut self, caller: Caller, key: &RegisterKey) {
+    pub(super) fn reply_value(&mut self, caller: Caller, key: &RegisterKey) {
         let value = self.bank.ledger.value(key);
         let value = RegisterAnswer { key: Cow::Borrowed(key), value: Cow::Borrowed(value) };
         self.done(caller, &value, self.newest());
@@ -100,7 +100,7 @@ impl Deciding<'_> {
 
     pub(super) fn history(&mut self, caller: Caller, count: Option<usize>, after: Option<&TxId>) {
         let Some(events) = self.bank.history.newest_before(after) else {
-            let after = after.cloned().expect("only what follows a key may not be there");
+            let after = after.cloned().expect("only a key may be unknown");
             let detail = Detail::NotNewest { after, most: HISTORY_MAX };
             return self.refused(caller, Fault::of(Reason::Expired, &detail));
         };
@@ -155,10 +155,10 @@ impl Deciding<'_> {
         self.done(caller, &info, self.newest());
     }
 
-    /// A transaction is decided: its registers are free.
+    /// Wakes readers of registers that a decided transaction had locked.
     pub(super) fn wake_readers(&mut self, tx: &TxId) {
         let event = self.bank.history.get(tx);
-        if let Some(Event { transaction: Some(transaction), .. }) = event {
+        if let Some(HistoryEntry { transaction: Some(transaction), .. }) = event {
             for op in transaction.ops_of(self.bank.me()) {
                 if let Action::Set { key, .. } = &op.action
                     && self.bank.ledger.locked_by(key).is_none()
@@ -167,7 +167,7 @@ impl Deciding<'_> {
                         self.volatile.waiters_for(&Waits::Value(key.clone())).collect::<Vec<_>>()
                     {
                         if self.serve(waiter) {
-                            self.tell_value(self.volatile.waiters[&waiter].caller, key);
+                            self.reply_value(self.volatile.waiters[&waiter].caller, key);
                         }
                     }
                 }
@@ -175,7 +175,7 @@ impl Deciding<'_> {
         }
     }
 
-    /// What the clock has reached, so that other banks believe it.
+    /// The clock's reading, with a MAC for other banks.
     pub(super) fn sealed_reading(&self) -> Reading {
         self.bank.identity.seal.reading(self.bank.me(), self.reading())
     }
@@ -185,17 +185,17 @@ impl Deciding<'_> {
     }
 }
 
-/// The beginning of `text`, at most so many bytes.
+/// The beginning of `text`: at most `bytes_max` bytes, whole characters only.
 pub(super) fn beginning(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
-/// What is refused is this name's thing.
+/// A detail that is just this name.
 fn named(name: &str) -> Detail {
-    Detail::Named { name: Word(name.to_owned()) }
+    Detail::Named { name: SingleWord(name.to_owned()) }
 }
 
-fn history_line(event: &Event) -> HistoryAnswer<'_> {
+fn history_line(event: &HistoryEntry) -> HistoryAnswer<'_> {
     let transaction = event.transaction.as_deref();
     HistoryAnswer {
         tx: Cow::Borrowed(&event.tx),
@@ -207,15 +207,15 @@ fn history_line(event: &Event) -> HistoryAnswer<'_> {
         reason: event.reason.map(|reason| reason.as_str().into()),
         ops: transaction.map(OpAnswer::all_of),
         outside: transaction.is_some_and(Transaction::has_outside),
-        driven: event.how.driven,
-        by: event.how.by,
-        text: Cow::Borrowed(&event.how.text),
+        driven: event.provenance.driven,
+        by: event.provenance.by,
+        text: Cow::Borrowed(&event.provenance.text),
     }
 }
 
-/// The same without what may be longer than a page.
-fn shorter_line(event: &Event) -> HistoryAnswer<'_> {
-    let text = Cow::Borrowed(beginning(&event.how.text, REFUSAL_TEXT_BYTES_MAX));
+/// As `history_line`, without what may be longer than a page.
+fn shorter_line(event: &HistoryEntry) -> HistoryAnswer<'_> {
+    let text = Cow::Borrowed(beginning(&event.provenance.text, REFUSAL_TEXT_BYTES_MAX));
     HistoryAnswer { ops: None, text, ..history_line(event) }
 }
 

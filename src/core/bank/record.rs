@@ -1,4 +1,4 @@
-//! Records: the journal's entries, and the only way a bank changes.
+//! Records: the entries of the journal, and the only changes of a bank's durable state.
 
 use crate::bank::io::{Outcome, OwnVote};
 use crate::commit::founding::FoundingId;
@@ -11,8 +11,8 @@ use crate::wire::transaction::Transaction;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Words beside the reason of a refusal, and whose refusal it is where this bank only follows
-/// another one.
+/// The text beside the reason of a refusal, and the bank whose refusal this bank took over, if it
+/// did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     text: String,
@@ -20,20 +20,20 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// This bank takes over the refusal of the bank `by`.
+    /// The cause of a refusal that this bank takes over from the bank `by`.
     pub fn follows(by: BankId, text: String) -> Cause {
         Cause { text, follows: Some(by) }
     }
 
-    /// The words, for people.
+    /// The text, for people.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The bank whose refusal this bank took over; none where it refused by itself.
+    /// The bank whose refusal this bank took over; `None` if it refused by itself.
     pub fn refuser(&self) -> Option<BankId> {
-        // Records of the first format told it in their words alone; no bank's own refusal begins
-        // with these.
+        // Records of the first format have it in their text only; no own refusal of a bank begins
+        // like this.
         self.follows.or_else(|| {
             let words = self.text.strip_prefix("bank ")?;
             let (bank, rest) = words.split_once(" refused")?;
@@ -44,7 +44,7 @@ impl Cause {
 }
 
 impl From<String> for Cause {
-    /// This bank's own refusal.
+    /// The cause of this bank's own refusal.
     fn from(text: String) -> Cause {
         Cause { text, follows: None }
     }
@@ -56,14 +56,14 @@ impl From<&str> for Cause {
     }
 }
 
-/// A refusal on disk. The first two have the bytes of an `Option<(Reason, String)>`, which the
-/// first format wrote.
+/// The format of a refusal on disk. The first two variants have the bytes of the `Option<(Reason,
+/// String)>` in the first format.
 mod refusal {
     use super::{BankId, Cause, Reason};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use std::borrow::Cow;
 
-    /// Variants are only ever added at the end: their position is their code on disk.
+    /// New variants are only added at the end: their position is their code on disk.
     #[derive(Serialize, Deserialize)]
     enum OnDisk<'a> {
         Ok,
@@ -98,153 +98,154 @@ mod refusal {
     }
 }
 
-/// One change of a bank. Variants are only ever added at the end: their position is their code on
-/// disk.
+/// A change of a bank's durable state. New variants are only added at the end: their position is
+/// their code on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
-    /// The consortium as this bank knows it: first in every journal, and again when the list
-    /// changes.
+    /// The consortium as this bank knows it: the first record of every journal, and again when the
+    /// list changes.
     Consortium {
-        /// This bank's position.
+        /// The position of this bank.
         bank: BankId,
-        /// Addresses by position; `-` where a bank left.
+        /// Addresses by position; `-` for a bank that left.
         places: Vec<String>,
     },
-    /// A vote on a transaction's bytes.
+    /// A vote on the bytes of a transaction.
     Voted {
-        /// Its id.
+        /// The id of the transaction.
         tx: TxId,
-        /// The vote's time.
+        /// The time of the vote.
         time: Time,
-        /// The bytes.
+        /// The bytes voted on.
         transaction: Arc<Transaction>,
-        /// `None` is OK.
+        /// `None` for an OK vote.
         #[serde(with = "refusal")]
         refusal: Option<(Reason, Cause)>,
     },
-    /// A tombstone: this bank refuses the id for ever, whatever its bytes.
+    /// A tombstone: this bank refuses the id permanently, whatever its bytes.
     Refused {
-        /// The id.
+        /// The id that is refused.
         tx: TxId,
-        /// The refusal's time.
+        /// The time of the refusal.
         time: Time,
-        /// Why.
+        /// The reason of the refusal.
         reason: Reason,
     },
     /// The outcome of a transaction that this bank voted OK on.
     Decided {
-        /// Its id.
+        /// The id of the transaction.
         tx: TxId,
-        /// This bank's own vote, so that this record alone answers for the transaction later.
+        /// This bank's own vote, so that this record alone is enough to answer later.
         own: OwnVote,
-        /// What became of it.
+        /// Committed or aborted, permanently.
         outcome: Outcome,
-        /// Times of the votes that are known, so that a bank that forgot one can be told.
+        /// Times of the known votes, so that a bank which forgot its vote can be notified.
         votes: Vec<(BankId, Time)>,
     },
-    /// Vote and commit in one: this bank voted last, or alone.
+    /// Vote and commit in one record: this bank voted last, or alone.
     Executed {
-        /// Its id.
+        /// The id of the transaction.
         tx: TxId,
-        /// The vote's time.
+        /// The time of the vote.
         time: Time,
-        /// The commit's time.
+        /// The time of the commit.
         committed: Time,
-        /// The bytes.
+        /// The bytes voted on.
         transaction: Arc<Transaction>,
-        /// Times of the votes of the others.
+        /// The times of the other banks' votes.
         votes: Vec<(BankId, Time)>,
     },
     /// A client was registered.
     ClientAdded {
-        /// When.
+        /// When it was registered.
         time: Time,
-        /// Who.
+        /// The client as registered.
         client: NewClient,
     },
     /// An account was opened.
     AccountOpened {
-        /// When.
+        /// When it was opened.
         time: Time,
-        /// Which.
+        /// The account as opened.
         account: NewAccount,
     },
-    /// The clock was moved to a time that was asked for, so that no later vote falls under it.
+    /// The clock was moved to the time of a cut, so that no later vote gets an earlier time.
     ClockMoved {
-        /// To.
+        /// The time that the clock reached.
         time: Time,
     },
-    /// This bank forgot a promise and must not work any more.
+    /// This bank has forgotten a vote and must not work any more.
     Stopped {
-        /// Why, for the operator.
+        /// The reason, for the operator.
         why: String,
     },
-    /// The outside coordinator of a transaction voted. This bank's OK stands already, so this is
-    /// the decision.
+    /// The outside coordinator of a transaction voted. This bank's OK is already recorded, so this
+    /// is the decision.
     OutsideVoted {
-        /// The transaction's id.
+        /// The id of the transaction.
         tx: TxId,
-        /// This bank's own vote, so that this record alone answers for the transaction later.
+        /// This bank's own vote, so that this record alone is enough to answer later.
         own: OwnVote,
-        /// The outside vote's time, later than the own one's: the commit's, if it is one.
+        /// The time of the outside vote, later than the own one's; for an OK, the commit's time.
         time: Time,
-        /// `None` is OK.
+        /// `None` for an OK vote.
         refusal: Option<Reason>,
     },
-    /// This bank drove a transaction that does not name it, and told its caller what became of it.
-    /// It is no vote and no outcome, nobody's reply rests on it, and no token; it is there for
-    /// those who look for what they asked for.
+    /// This bank drove a transaction that does not name it, and replied with its outcome. It is
+    /// neither a vote nor an outcome, and no reply and no token depends on it; it exists for the
+    /// history.
     Drove {
-        /// The transaction's id.
+        /// The id of the transaction.
         tx: TxId,
-        /// The commit's time, or that of the vote that refused.
+        /// The time of the commit, or of the vote that refused.
         time: Time,
-        /// The bytes.
+        /// The bytes of the transaction.
         transaction: Arc<Transaction>,
-        /// The bank that refused, why, and its words; `None`: committed.
+        /// The bank that refused, its reason and its text; `None` for a commit.
         refusal: Option<(BankId, Reason, String)>,
     },
-    /// The consortium's key from here on, by its public id: a bank works with no other.
+    /// The consortium's key from here on, by its public id: the bank works with no other key.
     KeyKnown {
-        /// The key's id.
+        /// The public id of the key.
         key: KeyId,
     },
-    /// Registers that another bank told this one, which came later; of those that it set itself
-    /// meanwhile the later setting counts.
+    /// Registers that this bank, which joined later, received from another bank. Of a register that
+    /// it has also set itself, the later value counts.
     RegistersLearned {
-        /// A page of them.
+        /// The registers of one page.
         registers: Vec<SetRegister>,
-        /// These are the last: from now on this bank knows its registers.
+        /// Whether this is the last page: from then on the bank knows its registers.
         last: bool,
     },
-    /// What tells this journal from every other one of its bank: one of the first records of a
-    /// journal that was made by this version, and the first of this version in an older one.
+    /// The id of this journal: among the first records of a journal made by this version, and the
+    /// first record of this version in an older one.
     Founded {
-        /// The founding id.
+        /// The founding id of the journal.
         founding: FoundingId,
-        /// Is the journal older than this record? Then other banks know its bank.
+        /// Is the journal older than this record? Then the other banks know this bank.
         introduced: bool,
     },
-    /// This bank has met another one, which has proved itself, with this journal. A bank remembers
-    /// the first one.
+    /// This bank has recorded the journal of another bank, which proved its identity. Only the
+    /// first journal of each bank is recorded.
     Met {
-        /// Whom.
+        /// The bank whose journal it is.
         bank: BankId,
-        /// Its journal.
+        /// The founding id of its journal.
         founding: FoundingId,
     },
-    /// Every other bank has met this one, and none had met it with another journal: it takes part
-    /// from here on.
+    /// Every other bank has recorded this bank, and none has recorded another journal of it: from
+    /// now on it takes part.
     Introduced {
-        /// Banks that are left out, as its operator said.
+        /// Banks that were left out, by its operator's choice.
         without: BankSet,
-        /// Does it know its registers? If not, it learns them from a bank that does.
+        /// Whether it knows its registers; if not, it learns them from a bank that does.
         knows_registers: bool,
     },
 }
 
 impl Record {
-    /// The transaction that this record decides, for the journal's index: its last word on that id.
+    /// The transaction that this record decides, for the journal's index: the last record about
+    /// that id.
     pub fn decides(&self) -> Option<&TxId> {
         match self {
             Record::Voted { tx, refusal: Some(_), .. }
@@ -267,7 +268,7 @@ impl Record {
         }
     }
 
-    /// When this bank voted, if this record is its vote on a transaction.
+    /// The time of this bank's vote, if this record is a vote.
     pub fn vote_time(&self) -> Option<Time> {
         match self {
             Record::Voted { time, .. }

@@ -1,10 +1,10 @@
-//! Registering: clients and accounts, each one record, idempotent by natural key.
+//! Registration of clients and accounts: one record each, idempotent by natural key.
 
 use crate::bank::decide::Deciding;
 use crate::bank::fit::{unfit_account, unfit_client};
 use crate::bank::io::{After, Caller};
 use crate::bank::record::Record;
-use crate::ledger::{AccountView, Known};
+use crate::ledger::{AccountView, RegistrationState};
 use crate::wire::answer::ClientAnswer;
 use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
@@ -18,8 +18,10 @@ impl Deciding<'_> {
 
     pub(super) fn client(&mut self, caller: Caller, client: &NewClient) {
         match self.bank.ledger.check_client(client) {
-            Ok(Known::New) if self.is_at_the_end_of_time() => self.refused_at_the_end(caller),
-            Ok(Known::New) => {
+            Ok(RegistrationState::New) if self.is_at_the_end_of_time() => {
+                self.refused_at_the_end(caller)
+            }
+            Ok(RegistrationState::New) => {
                 if let Some(unfit) = unfit_client(client) {
                     return self.unfit(caller, &unfit);
                 }
@@ -27,7 +29,9 @@ impl Deciding<'_> {
                 let seq = self.record(Record::ClientAdded { time, client: client.clone() });
                 self.done(caller, &ClientAnswer::of(client), seq);
             }
-            Ok(Known::Same) => self.done(caller, &ClientAnswer::of(client), self.newest()),
+            Ok(RegistrationState::Same) => {
+                self.done(caller, &ClientAnswer::of(client), self.newest())
+            }
             Err(fault) => self.refused(caller, fault),
         }
     }
@@ -39,13 +43,15 @@ impl Deciding<'_> {
             return self.unfit(caller, &unfit);
         }
         match self.bank.ledger.check_account(account) {
-            Ok(Known::New) if self.is_at_the_end_of_time() => self.refused_at_the_end(caller),
-            Ok(Known::New) => {
+            Ok(RegistrationState::New) if self.is_at_the_end_of_time() => {
+                self.refused_at_the_end(caller)
+            }
+            Ok(RegistrationState::New) => {
                 let time = self.tick_clock();
                 let seq = self.record(Record::AccountOpened { time, account: account.clone() });
                 self.done(caller, &AccountView::opened(account).answer(), seq);
             }
-            Ok(Known::Same) => match self.bank.ledger.account(&account.number) {
+            Ok(RegistrationState::Same) => match self.bank.ledger.account(&account.number) {
                 Some(view) => self.done(caller, &view.answer(), self.newest()),
                 None => unreachable!("an account that is the same exists"),
             },
@@ -53,7 +59,7 @@ impl Deciding<'_> {
         }
     }
 
-    /// A new text breaks the rule for them: nothing is recorded.
+    /// Rejects a new text that breaks the rules; nothing is recorded.
     pub(super) fn unfit(&mut self, caller: Caller, unfit: &Detail) {
         self.reply(caller, Reply::Err(Reason::Malformed, unfit.to_string()), After::Now);
     }

@@ -1,10 +1,10 @@
 //! A bank as bytes, for the journal's snapshots: all that recovery needs. Outcomes that the
-//! journal's index finds and the past that only cuts need are left out. What a later version added
-//! follows the first version's bytes, so that a snapshot of any version is read.
+//! journal's index finds, and the past that only cuts need, are left out. The data that a later
+//! version added follows the bytes of the first version, so snapshots of all versions can be read.
 
 use crate::bank::Identity;
 use crate::bank::io::{KnownVote, Seq};
-use crate::bank::known::{Event, How, Prepared};
+use crate::bank::known::{HistoryEntry, Prepared, Provenance};
 use crate::bank::state::Bank;
 use crate::commit::founding::FoundingId;
 use crate::ids::{BankId, Time, TxId};
@@ -13,25 +13,25 @@ use crate::wire::token::KeyId;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// The first number of every snapshot.
+/// The version that this program writes, the first number of every snapshot.
 const VERSION: u32 = 4;
-/// The first version that holds how each event of the history came to be.
-const VERSION_WITH_HOW: u32 = 2;
-/// The first version that holds the key's id and the votes that are known of the other banks.
+/// The first version with the provenance of each entry of the history.
+const VERSION_WITH_PROVENANCE: u32 = 2;
+/// The first version with the key's id and the known votes of the other banks.
 const VERSION_WITH_KEY: u32 = 3;
-/// The first version that holds whether the bank knows its registers.
+/// The first version that records whether the bank knows its registers.
 const VERSION_WITH_REGISTERS: u32 = 4;
-/// The first version that holds which journal this is, and whom its bank has met.
+/// The first version with this journal's founding id and those of the other banks.
 const VERSION_WITH_FOUNDING: u32 = 4;
 
-/// What version 3 added.
+/// The data that version 3 added.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct WithKey {
     key: Option<KeyId>,
     peers_votes: [Option<KnownVote>; 16],
 }
 
-/// What version 4 added.
+/// The data that version 4 added.
 #[derive(Debug, Serialize, Deserialize)]
 struct WithFounding {
     founding: Option<FoundingId>,
@@ -48,13 +48,13 @@ struct Snapshot<'a> {
     known_votes: [Time; 16],
     ledger: Cow<'a, Ledger>,
     undecided: Vec<(TxId, Prepared)>,
-    history: Vec<Event>,
+    history: Vec<HistoryEntry>,
     committed: u64,
     aborted: u64,
     stopped: Option<String>,
 }
 
-/// The bytes of `bank`.
+/// Serializes the durable state of `bank`.
 pub(crate) fn write(bank: &Bank) -> Vec<u8> {
     let snapshot = Snapshot {
         version: VERSION,
@@ -73,15 +73,21 @@ pub(crate) fn write(bank: &Bank) -> Vec<u8> {
         aborted: bank.aborted,
         stopped: bank.stopped.clone(),
     };
-    let how: Vec<&How> = bank.history.iter().map(|event| &event.how).collect();
+    let provenance: Vec<&Provenance> = bank.history.iter().map(|event| &event.provenance).collect();
     let with_key = WithKey { key: bank.key, peers_votes: bank.peers_votes.clone() };
     let with_founding =
         WithFounding { founding: bank.founding, introduced: bank.introduced, met: bank.met };
-    postcard::to_stdvec(&(snapshot, how, with_key, bank.ledger.registers_known(), with_founding))
-        .expect("a bank's parts all have a length, so postcard can write them")
+    postcard::to_stdvec(&(
+        snapshot,
+        provenance,
+        with_key,
+        bank.ledger.registers_known(),
+        with_founding,
+    ))
+    .expect("a bank's parts all have a length, so postcard can write them")
 }
 
-/// The bank that `bytes` hold.
+/// Restores a bank from the bytes of a snapshot.
 pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     let (version, _) =
         postcard::take_from_bytes::<u32>(bytes).map_err(|error| error.to_string())?;
@@ -90,12 +96,16 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     }
     let (mut snapshot, mut rest): (Snapshot<'_>, _) =
         postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
-    if version >= VERSION_WITH_HOW {
-        let how: Vec<How> = take(&mut rest)?;
-        if how.len() != snapshot.history.len() {
-            return Err("what it says of its history does not fit it".to_owned());
+    if version >= VERSION_WITH_PROVENANCE {
+        let provenance: Vec<Provenance> = take(&mut rest)?;
+        if provenance.len() != snapshot.history.len() {
+            return Err("its history has another length than the provenance of it".to_owned());
         }
-        snapshot.history.iter_mut().zip(how).for_each(|(event, how)| event.how = how);
+        snapshot
+            .history
+            .iter_mut()
+            .zip(provenance)
+            .for_each(|(event, provenance)| event.provenance = provenance);
     }
     let with_key = if version >= VERSION_WITH_KEY { take(&mut rest)? } else { WithKey::default() };
     let known =
@@ -116,7 +126,7 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     bank.known_votes = snapshot.known_votes;
     bank.ledger = snapshot.ledger.into_owned();
     bank.ledger.set_registers_known(known);
-    // Commits up to here can't be told apart any more.
+    // Cuts before this time are not possible: the snapshot holds only the balances as of now.
     bank.ledger.begin_cuts_at(snapshot.clock);
     for (tx, prepared) in snapshot.undecided {
         bank.insert_undecided(tx, prepared);

@@ -1,73 +1,71 @@
-//! What a bank's journal holds: the ledger, the votes without an outcome, the newest outcomes, the
-//! clock.
+//! The durable state of a bank: the ledger, the undecided votes, the newest outcomes, the clock.
 //!
-//! Changed by `apply` alone, live and at recovery. Outcomes that are in the journal's index may be
-//! forgotten.
+//! It changes by `apply` only, live and at recovery. Outcomes that the journal's index finds may be
+//! dropped from memory.
 
 use crate::bank::Identity;
 use crate::bank::history::History;
 use crate::bank::io::{After, KnownVote, Outcome, OwnVote, Seq};
-use crate::bank::known::{Ended, Event, How, Prepared, not_named_by_set};
+use crate::bank::known::{Ended, HistoryEntry, Prepared, Provenance, not_named_by_set};
 use crate::bank::record::Record;
 use crate::commit::founding::FoundingId;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::{Ledger, RegistersKnown};
 use crate::limits::{BANKS_MAX, UNDECIDED_BYTES_MAX, UNDECIDED_MAX};
 use crate::wire::Reason;
-use crate::wire::token::{Digest, KeyId, Said, Verdict};
+use crate::wire::token::{Digest, KeyId, TokenKind, Vote};
 use crate::wire::transaction::Transaction;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// The durable part of a bank.
+/// The durable state of a bank.
 #[derive(Debug, Clone)]
 pub(crate) struct Bank {
     pub identity: Identity,
     /// The banks that are in the consortium now.
     pub members: BankSet,
-    /// Position and places as the journal has them.
+    /// This bank's position, and the list, as in the journal.
     pub consortium: Option<(BankId, Vec<String>)>,
-    /// The consortium's key as the journal knows it; those of the time without a key know none.
+    /// The public id of the consortium's key as in the journal; older journals have none.
     pub key: Option<KeyId>,
-    /// What tells this journal from every other one of this bank; those of earlier versions have
-    /// none.
+    /// The founding id of this journal; journals of earlier versions have none.
     pub founding: Option<FoundingId>,
-    /// Has every other bank met this one, so that what it says to them can't break a promise of a
-    /// lost journal?
+    /// Has every other bank recorded this journal, so that no vote of this bank can contradict one
+    /// in a lost journal?
     pub introduced: bool,
-    /// The journal of each other bank as this one first met it.
+    /// The journal of each other bank, as this bank first recorded it.
     pub met: [Option<FoundingId>; 16],
-    /// The newest record's number.
+    /// The number of the newest record.
     pub seq: Seq,
-    /// The last time that this bank gave or met.
+    /// The last time that this bank gave or received.
     pub clock: Time,
     /// The time of the last vote known of each bank, this one included.
     pub known_votes: [Time; 16],
-    /// The newest vote known of each other bank, with what its token binds: shown to that bank, it
-    /// tells it what it must hold. What a snapshot of an earlier version held says nothing of it.
+    /// The newest vote known of each other bank, with all that its token binds: sent to that bank,
+    /// it proves what the bank must hold. Empty if restored from a snapshot of an earlier version.
     pub peers_votes: [Option<KnownVote>; 16],
     pub ledger: Ledger,
-    /// Voted OK, outcome unknown.
+    /// Transactions that this bank voted OK on and that have no outcome yet.
     pub undecided: BTreeMap<TxId, Prepared>,
-    /// Those of them that may commit at the time of this bank's vote, by that time: what cuts wait
-    /// for.
+    /// Those that may commit at the time of this bank's vote or later, by that time: cuts wait for
+    /// them.
     pub undecided_by_time: BTreeSet<(Time, TxId)>,
     pub undecided_bytes: usize,
-    /// How many of them set a register and do not name a bank, by its position.
+    /// For each bank, provenance many of them set a register and do not name that bank.
     sets_without: [usize; BANKS_MAX],
-    /// How many may be undecided, and in how much memory.
+    /// The bounds on their number and on their memory.
     pub undecided_bounds: (usize, usize),
-    /// The newest outcomes; older ones are in the journal's index.
+    /// The newest outcomes; the journal's index has older ones.
     pub outcomes: BTreeMap<TxId, Ended>,
-    /// The same, oldest first, with the number of the deciding record.
+    /// The ids in `outcomes`, oldest first, with the number of the deciding record.
     pub outcomes_in_order: VecDeque<(Seq, TxId)>,
     /// The newest outcomes with their operations.
     pub history: History,
-    /// Those of them that this bank drove without a part in them.
+    /// Those in the history that this bank drove without a part in them.
     drove: BTreeSet<TxId>,
     pub committed: u64,
     pub aborted: u64,
-    /// Why this bank must not work any more.
+    /// Why this bank must not work any more, if so.
     pub stopped: Option<String>,
 }
 
@@ -109,7 +107,7 @@ impl Bank {
         self.identity.bank
     }
 
-    /// The one function that changes the durable part.
+    /// The only function that changes the durable state.
     #[expect(clippy::too_many_lines, reason = "a flat table: one arm a record")]
     pub(super) fn apply(&mut self, record: &Record) {
         self.seq += 1;
@@ -121,8 +119,8 @@ impl Bank {
                 self.ledger.learn_registers(registers);
                 registers.iter().for_each(|register| self.met(register.time));
                 if *last {
-                    // No later cut lacks a set: what commits at or before this time was told, or is
-                    // applied here.
+                    // Later cuts lack no set: one that commits at or before this time was in a
+                    // page, or is applied here.
                     self.ledger.set_registers_known(RegistersKnown::From(self.clock));
                 }
             }
@@ -160,15 +158,15 @@ impl Bank {
                     }
                     Some((reason, cause)) => {
                         self.ended(record);
-                        let how = How::refused_here(me, cause);
-                        self.remember(tx, *time, Some(*reason), Some(transaction), how);
+                        let provenance = Provenance::refused_here(me, cause);
+                        self.remember(tx, *time, Some(*reason), Some(transaction), provenance);
                     }
                 }
             }
             Record::Refused { tx, time, reason } => {
                 self.voted(*time, true);
                 self.ended(record);
-                self.remember(tx, *time, Some(*reason), None, How::refused(me));
+                self.remember(tx, *time, Some(*reason), None, Provenance::refused(me));
             }
             Record::Decided { tx, own, outcome, votes } => {
                 let prepared = self.remove_undecided(tx);
@@ -176,18 +174,18 @@ impl Bank {
                 assert!(!transaction.has_outside(), "only its outside coordinator decides {tx}");
                 match outcome {
                     Outcome::Committed(time) => {
-                        self.ledger.settle(me, tx, transaction, *time);
+                        self.ledger.commit(me, tx, transaction, *time);
                         self.met(*time);
-                        self.remember(tx, *time, None, Some(transaction), How::default());
+                        self.remember(tx, *time, None, Some(transaction), Provenance::default());
                     }
                     Outcome::Aborted(token, reason) => {
                         self.ledger.release(me, tx, transaction);
                         let time = prepared.time.max(token.time);
-                        // A statement tells that it is aborted, and not who refused.
+                        // A statement proves the abort, but not which bank refused.
                         let refused = token.refuses(transaction.digest());
                         let by = Some(token.bank).filter(|_| refused);
-                        let how = How { by, ..How::default() };
-                        self.remember(tx, time, Some(*reason), Some(transaction), how);
+                        let provenance = Provenance { by, ..Provenance::default() };
+                        self.remember(tx, time, Some(*reason), Some(transaction), provenance);
                     }
                 }
                 self.learn_votes(tx, own.digest, votes, Some(outcome));
@@ -197,12 +195,12 @@ impl Bank {
                 self.voted(*time, false);
                 assert!(!transaction.has_outside(), "only its outside coordinator decides {tx}");
                 self.ledger.hold(me, tx, transaction);
-                self.ledger.settle(me, tx, transaction, *committed);
+                self.ledger.commit(me, tx, transaction, *committed);
                 self.met(*committed);
                 self.learn_votes(tx, Some(*transaction.digest()), votes, None);
                 self.ended(record);
-                let how = How { driven: true, ..How::default() };
-                self.remember(tx, *committed, None, Some(transaction), how);
+                let provenance = Provenance { driven: true, ..Provenance::default() };
+                self.remember(tx, *committed, None, Some(transaction), provenance);
             }
             Record::ClientAdded { time, client } => {
                 self.met(*time);
@@ -218,52 +216,55 @@ impl Bank {
                 let prepared = self.remove_undecided(tx);
                 let transaction = &prepared.transaction;
                 assert!(transaction.has_outside(), "{tx} has no outside coordinator");
-                // So it falls under no cut that was told.
+                // So it is later than every cut that was taken.
                 self.assert_later(*time, refusal.is_some());
                 match refusal {
-                    None => self.ledger.settle(me, tx, transaction, *time),
+                    None => self.ledger.commit(me, tx, transaction, *time),
                     Some(_) => self.ledger.release(me, tx, transaction),
                 }
                 self.met(*time);
-                self.remember(tx, *time, *refusal, Some(transaction), How::default());
+                self.remember(tx, *time, *refusal, Some(transaction), Provenance::default());
                 self.ended(record);
             }
             Record::Drove { tx, time, transaction, refusal } => {
                 assert!(
                     !transaction.banks().has(me),
-                    "{tx} names this bank, whose own records tell of it"
+                    "{tx} names this bank, whose own records have its outcome"
                 );
-                assert!(!self.remembers(tx), "{tx} stands in the history already");
+                assert!(!self.remembers(tx), "{tx} is in the history already");
                 let by = refusal.as_ref().map(|(bank, ..)| *bank);
                 let text = refusal.as_ref().map_or("", |(.., text)| text).into();
                 let reason = refusal.as_ref().map(|(_, reason, _)| *reason);
-                self.remember(tx, *time, reason, Some(transaction), How { driven: true, by, text });
+                let provenance = Provenance { driven: true, by, text };
+                self.remember(tx, *time, reason, Some(transaction), provenance);
                 self.drove.insert(tx.clone());
             }
         }
     }
 
-    /// Does the history tell that this bank drove `tx` without a part in it?
+    /// Is `tx` in the history as a transaction that this bank drove without a part in it?
     pub(super) fn drove(&self, tx: &TxId) -> bool {
         self.drove.contains(tx)
     }
 
-    /// Does `tx` stand in the history?
+    /// Does the history have an entry for `tx`?
     pub(super) fn remembers(&self, tx: &TxId) -> bool {
         self.history.get(tx).is_some()
     }
 
-    /// Takes the history of a snapshot.
-    pub(super) fn restore_history(&mut self, history: Vec<Event>) {
+    /// Restores the history from a snapshot.
+    pub(super) fn restore_history(&mut self, history: Vec<HistoryEntry>) {
         let me = self.me();
-        let no_part = |event: &&Event| {
-            event.how.driven && event.transaction.as_ref().is_some_and(|of| !of.banks().has(me))
+        let no_part = |event: &&HistoryEntry| {
+            event.provenance.driven
+                && event.transaction.as_ref().is_some_and(|of| !of.banks().has(me))
         };
         self.drove = history.iter().filter(no_part).map(|event| event.tx.clone()).collect();
         self.history = History::of(history);
     }
 
-    /// Lets memory forget outcomes that the journal's index finds, `most` of them; are there more?
+    /// Drops at most `most` outcomes that the journal's index finds from memory; returns whether
+    /// more are left.
     pub(super) fn forget_outcomes(&mut self, indexed: Seq, keep: usize, most: usize) -> bool {
         let mut left = most;
         while self.outcomes_in_order.len() > keep
@@ -282,8 +283,8 @@ impl Bank {
         self.undecided_bytes += prepared.transaction.memory_bytes();
         not_named_by_set(&prepared.transaction)
             .for_each(|bank| self.sets_without[bank.index()] += 1);
-        // What an outside coordinator decides commits at its own vote's time, after every cut that
-        // was told by then.
+        // An outside coordinator's transaction commits at the time of its vote, later than every
+        // cut that was taken before.
         if !prepared.transaction.has_outside() {
             self.undecided_by_time.insert((prepared.time, tx.clone()));
         }
@@ -291,7 +292,7 @@ impl Bank {
         assert!(before.is_none(), "a bank votes once for an id");
     }
 
-    /// How many undecided transactions set a register and do not name `bank`?
+    /// Provenance many undecided transactions set a register and do not name `bank`.
     pub(super) fn sets_without(&self, bank: BankId) -> usize {
         self.sets_without[bank.index()]
     }
@@ -307,13 +308,13 @@ impl Bank {
         prepared
     }
 
-    /// The clock meets a time: it never goes back.
+    /// Advances the clock to a time that it received; it never goes back.
     fn met(&mut self, time: Time) {
         self.clock = self.clock.max(time);
     }
 
-    /// A vote's time is later than all that this bank gave or met; refusals at the end of time
-    /// share the last one.
+    /// Is `time` later than all that this bank gave or received? Refusals at the end of time share
+    /// the last one.
     pub(super) fn is_later(&self, time: Time, refuses: bool) -> bool {
         time > self.clock || (refuses && time == Time::MAX && self.clock == Time::MAX)
     }
@@ -332,8 +333,8 @@ impl Bank {
         self.known_votes[self.identity.bank.index()] = time;
     }
 
-    /// Votes of others on a transaction: OKs on its bytes, but for the one that refused, which the
-    /// outcome tells.
+    /// Records the votes of other banks on a transaction: OKs on its bytes, except for the vote
+    /// that refused, which the outcome contains.
     fn learn_votes(
         &mut self,
         tx: &TxId,
@@ -347,13 +348,13 @@ impl Bank {
                 continue;
             }
             *known = *time;
-            let ok = OwnVote { verdict: Verdict::Ok, time: *time, digest };
+            let ok = OwnVote { vote: Vote::Ok, time: *time, digest };
             let vote = match outcome {
-                Some(Outcome::Aborted(token, _)) if token.bank == *bank => match token.said {
-                    Said::No => OwnVote { verdict: Verdict::No, digest: token.digest, ..ok },
-                    Said::Ok | Said::Aborted => OwnVote { digest: token.digest, ..ok },
-                    // It binds no vote's time.
-                    Said::Committed => continue,
+                Some(Outcome::Aborted(token, _)) if token.bank == *bank => match token.kind {
+                    TokenKind::No => OwnVote { vote: Vote::No, digest: token.digest, ..ok },
+                    TokenKind::Ok | TokenKind::Aborted => OwnVote { digest: token.digest, ..ok },
+                    // It does not contain the time of the vote.
+                    TokenKind::Committed => continue,
                 },
                 Some(_) | None => ok,
             };
@@ -382,13 +383,14 @@ impl Bank {
         time: Time,
         reason: Option<Reason>,
         of: Option<&Arc<Transaction>>,
-        how: How,
+        provenance: Provenance,
     ) {
-        // A vote says more than that this bank once drove other bytes under the same id.
+        // A vote replaces the entry that this bank drove other bytes under this id.
         if self.drove.remove(tx) {
             self.history.remove(tx);
         }
-        let event = Event { tx: tx.clone(), time, reason, transaction: of.cloned(), how };
+        let event =
+            HistoryEntry { tx: tx.clone(), time, reason, transaction: of.cloned(), provenance };
         if let Some(oldest) = self.history.push(event) {
             self.drove.remove(&oldest.tx);
         }

@@ -1,5 +1,5 @@
-//! The end of time, and records of older versions. What banks say to each other is told by
-//! tests/scripts.
+//! The end of time, and records of older versions. The golden scripts in tests/stories cover what
+//! banks send each other.
 
 mod corners;
 mod ends;
@@ -9,7 +9,7 @@ use crate::bank::io::{Caller, Origin, SessionId, Start};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
-use crate::wire::token::Verdict;
+use crate::wire::token::Vote;
 use crate::wire::transaction::{Op, Transaction};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ const BOTH: &str = concat!(
 );
 const ALONE: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1}]}"#;
 
-/// A bank, its wall clock, and its journal.
+/// A bank with its wall clock and its journal.
 struct Network {
     core: Core,
     wall_us: i64,
@@ -35,8 +35,8 @@ impl Network {
     fn new(wall_us: i64) -> Network {
         let mut network = Network { core: Core::new(identity()), wall_us, journal: Vec::new() };
         network.input(&Input::Started(Start::default()));
-        network.say(r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#);
-        network.say(r#"ACCOUNT {"number":"1","holders":["12345678900"],"deposit":1000}"#);
+        network.send(r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#);
+        network.send(r#"ACCOUNT {"number":"1","holders":["12345678900"],"deposit":1000}"#);
         network
     }
 
@@ -56,12 +56,12 @@ impl Network {
         output.replies.pop().unwrap_or_else(|| panic!("{what} is answered")).reply
     }
 
-    fn say(&mut self, line: &str) -> Reply {
+    fn send(&mut self, line: &str) -> Reply {
         self.ask(Origin::Client, Request::parse(line).unwrap())
     }
 
     fn reason(&mut self, line: &str) -> Option<Reason> {
-        match self.say(line) {
+        match self.send(line) {
             Reply::Nok(_, _, reason, _)
             | Reply::Aborted(_, _, reason, _)
             | Reply::Refused(reason, _) => Some(reason),
@@ -70,12 +70,12 @@ impl Network {
     }
 }
 
-/// ▲ A peer's sealed vote may stand at the very end of time. From then on this bank grants nothing
-/// and registers nothing; it refuses, answers and starts again.
+/// A peer's valid vote may have the last possible time. From then on this bank votes OK on nothing
+/// and registers nothing; it still refuses, replies and restarts.
 #[test]
 fn at_the_end_of_time_a_bank_refuses_and_nothing_panics() {
     let mut network = Network::new(1_795_000_000_000_000);
-    let Reply::Ok(tx, own) = network.say(&format!("PREPARE t1 {BOTH}")) else { panic!("an OK") };
+    let Reply::Ok(tx, own) = network.send(&format!("PREPARE t1 {BOTH}")) else { panic!("an OK") };
     let outside =
         Transaction::parse(r#"{"ops":[{"bank":0,"op":"withdraw","account":"1","amount":1}]}"#)
             .unwrap();
@@ -87,7 +87,7 @@ fn at_the_end_of_time_a_bank_refuses_and_nothing_panics() {
         assert!(matches!(vote, Reply::Ok(..)), "{vote:?}");
     }
     let last = Time(Time::MAX.0 - 1);
-    let other = identity().seal.token(BankId::new(1).unwrap(), Verdict::Ok, &tx, own.digest, last);
+    let other = identity().seal.token(BankId::new(1).unwrap(), Vote::Ok, &tx, own.digest, last);
     let committed = network.ask(Origin::Client, Request::Commit(tx, vec![own, other]));
     assert!(matches!(committed, Reply::Committed(_, time, _, _) if time == last), "{committed:?}");
     let limit = Some(Reason::Limit);
@@ -98,10 +98,10 @@ fn at_the_end_of_time_a_bank_refuses_and_nothing_panics() {
         assert_eq!(network.reason(r#"CLIENT {"cpf":"12345678901","name":"Q","kind":"F"}"#), limit);
     }
     let opening = r#"ACCOUNT {"number":"9","holders":["12345678900"],"deposit":1}"#;
-    assert_eq!(network.reason(opening), Some(Reason::Refused), "the rules come first");
-    // The outside coordinator's OK would need a later time than there is.
-    for (id, wanted) in [("o1", "COMMIT o1"), ("o2", "ABORT o2")] {
-        let end = network.ask(Origin::Outside, Request::parse(wanted).unwrap());
+    assert_eq!(network.reason(opening), Some(Reason::Refused), "the rules are checked first");
+    // An OK of the outside coordinator would need a time later than the last one.
+    for (id, line) in [("o1", "COMMIT o1"), ("o2", "ABORT o2")] {
+        let end = network.ask(Origin::Outside, Request::parse(line).unwrap());
         assert!(matches!(&end, Reply::Aborted(tx, ..) if tx.as_str() == id), "{end:?}");
     }
     for line in [
@@ -113,13 +113,13 @@ fn at_the_end_of_time_a_bank_refuses_and_nothing_panics() {
         "VALUE",
         "SNAPSHOT 9007199254740991",
     ] {
-        network.say(line);
+        network.send(line);
     }
     assert_eq!((network.core.clock(), network.core.undecided()), (Time::MAX, 0));
     for wall_us in [i64::MAX, i64::MIN, 0] {
         network.wall_us = wall_us;
         network.input(&Input::Tick);
-        network.say("SNAPSHOT");
+        network.send("SNAPSHOT");
         assert_eq!(network.reason(&format!("PREPARE w{} {BOTH}", network.journal.len())), limit);
     }
     network.core.check_invariants();
@@ -132,28 +132,27 @@ fn at_the_end_of_time_a_bank_refuses_and_nothing_panics() {
 }
 
 #[test]
-fn the_last_day_begins_on_time() {
+fn ok_votes_end_exactly_at_the_last_grant() {
     let mut network = Network::new(Time::LAST_GRANT.0 - 10);
-    let vote = network.say(&format!("PREPARE t1 {BOTH}"));
+    let vote = network.send(&format!("PREPARE t1 {BOTH}"));
     assert!(matches!(vote, Reply::Ok(..)), "{vote:?}");
     network.wall_us = Time::LAST_GRANT.0 + 1;
     assert_eq!(network.reason(&format!("PREPARE t2 {BOTH}")), Some(Reason::Limit));
 }
 
-/// A wall clock past all times moves nothing.
+/// A wall clock beyond the last possible time changes nothing.
 #[test]
-fn a_wall_clock_past_all_times_panics_nobody() {
+fn a_wall_clock_past_all_times_causes_no_panic() {
     let mut network = Network::new(1_795_000_000_000_000);
     network.wall_us = i64::MAX;
     assert_eq!(network.reason(&format!("PREPARE t1 {BOTH}")), Some(Reason::Limit));
     assert_eq!(network.reason(&format!("EXECUTE t2 {BOTH}")), Some(Reason::Limit));
-    network.say("SNAPSHOT");
-    network.say("INFO");
+    network.send("SNAPSHOT");
+    network.send("INFO");
     assert_eq!(network.core.clock(), Time::MAX);
 }
 
-/// Texts that are refused by now, or will be, stand in journals: whoever reads one takes them as
-/// they are.
+/// Journals contain texts that are rejected today or may be later; they are read as they are.
 #[test]
 fn texts_of_older_versions_are_admitted() {
     let text = |text: &str| [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();

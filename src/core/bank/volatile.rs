@@ -1,5 +1,5 @@
-//! What a crash may forget: timers, answers collected, questions under way, transactions that this
-//! bank drives, and those who wait for a reply. Changed by `change` alone; nothing of it is ever
+//! The volatile state, which a crash may lose: timers, answers received, unanswered questions,
+//! transactions that this bank drives, and waiters. It changes by `change` only, and is never
 //! written.
 
 mod change;
@@ -13,83 +13,85 @@ use crate::wire::request::SnapshotKey;
 use crate::wire::token::Token;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// The forgettable part of a bank.
+/// The volatile state of a bank.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Volatile {
-    /// Monotonic time at the start, in microseconds.
+    /// The monotonic clock at the start, in microseconds.
     pub started_us: u64,
-    /// One for each undecided transaction, once the bank works.
+    /// One entry for each undecided transaction, except for those in `untimed`.
     pub in_doubt: BTreeMap<TxId, InDoubt>,
-    /// Undecided transactions by the session that their driver's PREPARE came over.
+    /// Undecided transactions by the session of their driver's PREPARE.
     pub by_session: BTreeSet<(SessionId, TxId)>,
-    /// When undecided transactions are asked about: those without patience in order of time ...
+    /// When to ask about undecided transactions: those without patience, in order of time.
     pub timers: VecDeque<(u64, TxId)>,
-    /// ... and those with it.
-    pub patient_timers: BTreeSet<(u64, TxId)>,
-    pub peers: [Peer; BANKS_MAX],
+    /// The same for transactions with patience, and for those with an outside coordinator.
+    pub patience_timers: BTreeSet<(u64, TxId)>,
+    pub peers: [PeerState; BANKS_MAX],
     /// Transactions that this bank drives.
     pub drives: BTreeMap<TxId, Drive>,
     pub drive_timers: BTreeSet<(u64, TxId)>,
-    /// Who waits, by number; numbers grow with time, and so do deadlines.
+    /// Waiters by number. Numbers grow with time, and so do deadlines.
     pub waiters: BTreeMap<u64, Waiter>,
-    /// The same by what they wait for.
+    /// The numbers of waiters, by what they wait for.
     pub waiting: BTreeSet<(Waits, u64)>,
     pub next_waiter: u64,
-    /// Sessions that ended, and have transactions in `by_session` that were not asked about since.
+    /// Sessions that ended and have transactions in `by_session` which have not been asked about
+    /// yet.
     pub gone: BTreeSet<SessionId>,
-    /// After a restart: the undecided transactions that are not watched yet.
+    /// After a restart: the undecided transactions without a timer.
     pub untimed: Untimed,
-    /// How far this bank is with learning its registers.
+    /// The progress of learning registers.
     pub learning: Learning,
-    /// Banks that are not waited for by a bank with a new journal ...
+    /// Banks whose introduction a bank with a new journal does not wait for.
     pub introduce_without: BankSet,
-    /// ... and those that said they have met it.
+    /// Banks that have stated that they recorded this journal.
     pub met_by: BankSet,
-    /// This bank forgot a promise, as a peer's word says that no record may rest on.
+    /// Why this bank must stop, if a peer's statement shows that it has forgotten a vote. No record
+    /// can be based on that statement.
     pub forgot: Option<String>,
-    /// The clock at moments of the monotonic clock, oldest first: what cuts may forget.
+    /// The clock at moments of the monotonic clock, oldest first: for the age of what cuts keep.
     pub cut_marks: VecDeque<(u64, Time)>,
 }
 
-/// Undecided transactions, by id, that the restarted bank has not looked at yet.
+/// Undecided transactions without a timer, after a restart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Untimed {
-    /// No undecided transaction is without a timer.
+    /// Every undecided transaction has a timer.
     #[default]
     None,
-    /// All of them are, as after a restart.
+    /// None has a timer, as after a restart.
     All,
-    /// Those after this one.
+    /// Those with a greater id than this.
     After(TxId),
 }
 
-/// An undecided transaction, watched.
+/// The timer and the answers for an undecided transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InDoubt {
-    /// The last session over which a PREPARE of these bytes came; none with patience, or after a
+    /// The last session with a PREPARE of these bytes; `None` if it has patience, or after a
     /// restart.
     pub session: Option<SessionId>,
     /// The time of the bank's own vote.
     pub voted: Time,
-    /// When the bank resolves by itself, or refuses for an outside coordinator, on the monotonic
+    /// When the bank starts to resolve it, or refuses for an outside coordinator, on the monotonic
     /// clock in microseconds.
     pub deadline_us: u64,
-    /// Has this transaction patience, or an outside coordinator?
-    pub patient: bool,
-    /// Is the bank asking the others?
+    /// Has it patience or an outside coordinator, so that the end of a session does not matter?
+    pub has_patience: bool,
+    /// Is the bank asking the others about it?
     pub asking: bool,
-    /// OKs learned by asking.
+    /// The OKs learned by asking.
     pub granted: Vec<Token>,
 }
 
-/// A peer, as far as questions go.
+/// The state of the questions to one peer.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Peer {
+pub(crate) struct PeerState {
     pub up: bool,
-    /// Questions that wait, oldest vote first.
+    /// Questions that have not been sent, oldest vote first.
     pub questions: BTreeSet<(Time, TxId)>,
     pub under_way: BTreeMap<TxId, Time>,
-    /// No question goes before this moment.
+    /// No question is sent before this moment.
     pub paused_until_us: u64,
     /// The newest vote known of it when the last link to it ended, or when this bank started.
     pub known_at_end: Option<KnownVote>,
@@ -98,72 +100,72 @@ pub(crate) struct Peer {
 /// A transaction that this bank drives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drive {
-    /// The state of its coordinator.
+    /// The coordinator of the transaction.
     pub coordinator: Coordinator,
     /// Its time-out, on the monotonic clock in microseconds.
     pub deadline_us: Option<u64>,
 }
 
-/// Somebody who waits for a reply.
+/// A request whose reply waits for an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiter {
     /// Where the reply goes.
     pub caller: Caller,
-    /// The wait ends here, on the monotonic clock in microseconds.
+    /// When the wait ends without the event, on the monotonic clock in microseconds.
     pub deadline_us: u64,
     /// The event that ends the wait.
     pub waits: Waits,
-    /// For a cut: what was asked.
-    pub cut: Option<CutAsked>,
+    /// The request, if it is one for a cut.
+    pub cut: Option<CutRequest>,
 }
 
-/// What somebody waits for.
+/// The event that a waiter waits for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Waits {
     /// The outcome of a transaction.
     Outcome(TxId),
-    /// The verdict on a transaction that this bank drives and takes no part in: what it records
-    /// under that id, a tombstone or a vote on other bytes, says nothing of it.
+    /// The verdict on a transaction that this bank drives without a part in it. Records of this
+    /// bank under that id, a tombstone or a vote on other bytes, do not decide it.
     Verdict(TxId),
-    /// A register's lock to end.
+    /// The unlocking of a register.
     Value(RegisterKey),
-    /// Undecided votes up to a time to end.
+    /// The decision of all undecided votes up to this time.
     Cut(Time),
 }
 
-/// A SNAPSHOT that was asked for.
+/// A SNAPSHOT request that is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CutAsked {
-    /// The commit time that the cut is as of.
+pub struct CutRequest {
+    /// The commit time of the cut.
     pub time: Time,
-    /// With balances and registers?
+    /// Whether it lists balances and registers.
     pub accounts: bool,
     /// The last key of the page before.
     pub after: Option<SnapshotKey>,
 }
 
-impl Peer {
-    /// Is there a question, and room for it?
+impl PeerState {
+    /// Can a question be sent?
     pub(crate) fn can_ask(&self) -> bool {
         self.up && !self.questions.is_empty() && self.under_way.len() < QUESTIONS_UNDER_WAY_MAX
     }
 }
 
 impl InDoubt {
-    /// One that no connection's end touches, and that ends at this moment.
-    pub fn patient(voted: Time, deadline_us: u64) -> InDoubt {
+    /// An entry that the end of a session does not affect, with this deadline.
+    pub fn with_deadline(voted: Time, deadline_us: u64) -> InDoubt {
         InDoubt {
             session: None,
             voted,
             deadline_us,
-            patient: true,
+            has_patience: true,
             asking: false,
             granted: Vec::new(),
         }
     }
 }
 
-impl CutAsked {
+impl CutRequest {
     /// The last account of the page before.
     pub(crate) fn after_account(&self) -> Option<&AccountNumber> {
         match &self.after {
@@ -173,59 +175,57 @@ impl CutAsked {
     }
 }
 
-/// A change of what a crash may forget.
+/// A change of the volatile state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// The bank began to work at this moment of the monotonic clock.
+    /// The bank started at this moment of the monotonic clock.
     Started(u64, Start),
-    /// A peer has met this bank with its journal of now.
+    /// A peer has recorded this bank's current journal.
     MetBy(BankId),
-    /// This bank must not work any more in this run of the program: why.
+    /// This bank must not work any more in this run of the program, for this reason.
     Forgot(String),
-    /// An undecided transaction is watched from now on, or by another session.
+    /// An undecided transaction gets a timer, or another session.
     InDoubt(TxId, InDoubt),
-    /// These banks are asked about it.
+    /// The bank asks these banks about it.
     Ask(TxId, BankSet),
-    /// A bank holds an OK on it.
+    /// A bank holds OK on it.
     Granted(TxId, Token),
-    /// The transaction is decided, and its timers end.
+    /// The transaction is decided, and its timer ends.
     Ended(TxId),
     /// The question about a vote of this time was sent.
     Questioned(BankId, TxId, Time),
-    /// A question was answered; where it says nothing, it is asked again from this moment on.
+    /// A question was answered; if the answer proved nothing, it is sent again from this moment on.
     Answered(BankId, TxId, Option<u64>),
-    /// The link to a peer is open, or gone.
+    /// The link to a peer opened or closed.
     Link(BankId, bool),
-    /// This vote is the newest known of a peer, as its link ends.
+    /// The newest vote known of a peer when its link closed.
     KnownAtEnd(BankId, KnownVote),
     /// The connection of this session has ended.
     SessionEnded(SessionId),
-    /// So many of the first transactions of a session that ended have been asked about.
+    /// The bank has asked about the first so many transactions of a session that ended.
     Orphaned(SessionId, usize),
-    /// The undecided transactions of before the restart that are not watched yet.
+    /// The undecided transactions that still have no timer after the restart.
     Untimed(Untimed),
-    /// This bank drives a transaction, and this is how far it is; `None`: it is done.
+    /// The state of a transaction that this bank drives; `None` once it is done.
     Drive(TxId, Option<Box<Drive>>),
     /// A request waits for a lock, a cut or an outcome.
     Wait(Waiter),
-    /// ... and no more.
+    /// The wait with this number is over.
     Served(u64),
-    /// So many of the first timers have been seen: without patience, with it, and of transactions
-    /// that are driven.
+    /// The first so many timers were processed: without patience, with it, and of drives.
     TimersSeen(usize, usize, usize),
-    /// A peer was asked for registers; the question's id.
-    LearnAsked(BankId, TxId),
-    /// It told a page; the next one begins after this key.
-    LearnTold(Option<RegisterKey>),
-    /// It told nothing; no question goes before this moment.
+    /// A peer was asked for registers, with this id.
+    LearnRequested(BankId, TxId),
+    /// It sent a page; the next page begins after this key.
+    LearnedPage(Option<RegisterKey>),
+    /// It sent no valid page; no request is sent before this moment.
     LearnFailed(u64),
-    /// The clock stood here at this moment; what is older than the kept time may be forgotten up to
-    /// this time.
+    /// The clock had this time at this moment; the past before the second time may be dropped.
     CutMark(u64, Time, Option<Time>),
 }
 
 impl Volatile {
-    /// When the first of all that waits for time is due.
+    /// When the next timer, question or clock mark is due.
     pub(super) fn tick_due_us(&self) -> u64 {
         let questions =
             self.peers.iter().filter(|peer| peer.can_ask()).map(|peer| peer.paused_until_us);
@@ -233,23 +233,23 @@ impl Volatile {
         questions.fold(self.work_due_us().unwrap_or(u64::MAX).min(mark), u64::min)
     }
 
-    /// Is something of it due by `mono_us` that a tick takes on only in part?
+    /// Is work due by `mono_us` of which a tick may process only a part?
     pub(super) fn is_behind(&self, mono_us: u64) -> bool {
         self.work_due_us().is_some_and(|due| due <= mono_us)
     }
 
-    /// When the first of what one tick takes on only in part is due.
+    /// When the first work is due of which a tick may process only a part.
     fn work_due_us(&self) -> Option<u64> {
         if !self.gone.is_empty() || self.untimed != Untimed::None {
             return Some(0);
         }
-        let timers = [self.timers.front(), self.patient_timers.first(), self.drive_timers.first()];
+        let timers = [self.timers.front(), self.patience_timers.first(), self.drive_timers.first()];
         let timers = timers.into_iter().flatten().map(|(due, _)| *due);
         let waiter = self.waiters.values().next().map(|waiter| waiter.deadline_us);
         timers.chain(waiter).min()
     }
 
-    /// The transactions of a session, one after the other.
+    /// The transactions of a session, in the order of their ids.
     pub(crate) fn of_session(&self, session: SessionId) -> impl Iterator<Item = &TxId> {
         let mine = move |(other, _): &&(SessionId, TxId)| *other == session;
         let from = TxId::new("-").ok().map(|least| (session, least));
@@ -260,14 +260,14 @@ impl Volatile {
         range.take_while(mine).map(|(_, tx)| tx)
     }
 
-    /// Who waits for this.
+    /// The waiters for this event.
     pub(crate) fn waiters_for(&self, waits: &Waits) -> impl Iterator<Item = u64> {
         self.waiting
             .range((waits.clone(), 0)..=(waits.clone(), u64::MAX))
             .map(|(_, waiter)| *waiter)
     }
 
-    /// Who waits for cuts before `end`, by their times; all of them without it.
+    /// The waiters for cuts before `end`, in order of their times; without `end`, all of them.
     pub(crate) fn cut_waiters_before(&self, end: Option<Time>) -> impl Iterator<Item = u64> {
         let before = move |cut: &Time| end.is_none_or(|end| *cut < end);
         let cuts = self.waiting.range((Waits::Cut(Time(i64::MIN)), 0)..);
@@ -277,9 +277,9 @@ impl Volatile {
         })
     }
 
-    /// All that makes one volatile state act unlike another, as text. Numbers and moments that only
-    /// count up
-    /// are told by their order and by what is left; left out is what only cuts and the uptime need.
+    /// All that makes one volatile state act differently from another, as text. Numbers and moments
+    /// that only grow are replaced by their order and by the time left; state that only cuts and
+    /// the uptime need is left out.
     pub(super) fn fingerprint_text(&self, mono_us: u64) -> String {
         let left = |due: u64| due.saturating_sub(mono_us);
         let in_doubt: Vec<_> = self
@@ -287,7 +287,7 @@ impl Volatile {
             .iter()
             .map(|(tx, in_doubt)| {
                 let armed = |(due, of): &(u64, TxId)| *due == in_doubt.deadline_us && of == tx;
-                let timer = self.timers.iter().chain(&self.patient_timers).any(armed);
+                let timer = self.timers.iter().chain(&self.patience_timers).any(armed);
                 (
                     tx,
                     in_doubt.session,
@@ -298,8 +298,8 @@ impl Volatile {
                 )
             })
             .collect();
-        let peer = |peer: &Peer| {
-            let Peer { up, questions, under_way, known_at_end, .. } = peer;
+        let peer = |peer: &PeerState| {
+            let PeerState { up, questions, under_way, known_at_end, .. } = peer;
             format!("{up} {questions:?} {under_way:?} {known_at_end:?}")
         };
         let peers: Vec<_> = self.peers.iter().map(|p| (peer(p), left(p.paused_until_us))).collect();
@@ -316,7 +316,7 @@ impl Volatile {
         let Learning { under_way, after, last, failed, paused_until_us, run: _, asked: _ } =
             &self.learning;
         let learning = (under_way.is_some(), after, last, failed, left(*paused_until_us));
-        // A session without such transactions says nothing.
+        // A session without such transactions makes no difference.
         let gone = (&self.gone, &self.untimed);
         let met = (self.introduce_without, self.met_by, &self.forgot);
         format!("{in_doubt:?} {peers:?} {drives:?} {waiters:?} {gone:?} {learning:?} {met:?}")
@@ -331,8 +331,8 @@ impl Volatile {
             if let Some(session) = before.session {
                 self.by_session.remove(&(session, tx.clone()));
             }
-        } else if in_doubt.patient {
-            self.patient_timers.insert((in_doubt.deadline_us, tx.clone()));
+        } else if in_doubt.has_patience {
+            self.patience_timers.insert((in_doubt.deadline_us, tx.clone()));
         } else {
             self.timers.push_back((in_doubt.deadline_us, tx.clone()));
         }
@@ -342,13 +342,14 @@ impl Volatile {
     }
 
     fn ended(&mut self, tx: &TxId) {
-        // A timer without patience is left behind: it finds nothing when it is due.
+        // The timer of a transaction without patience stays in the queue, and does nothing when it
+        // is due.
         let Some(in_doubt) = self.in_doubt.remove(tx) else { return };
         if let Some(session) = in_doubt.session {
             self.by_session.remove(&(session, tx.clone()));
         }
-        if in_doubt.patient {
-            self.patient_timers.remove(&(in_doubt.deadline_us, tx.clone()));
+        if in_doubt.has_patience {
+            self.patience_timers.remove(&(in_doubt.deadline_us, tx.clone()));
         }
         if in_doubt.asking {
             for peer in &mut self.peers {

@@ -1,6 +1,6 @@
 //! Votes: PREPARE, the tombstone, and the refusals of a bank that drives.
 //!
-//! A vote is recorded before it is spoken, once for an id, and never taken back.
+//! A vote is durable before it is sent, given once for an id, and never changed.
 
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
@@ -13,7 +13,7 @@ use crate::ids::TxId;
 use crate::limits::{OUTSIDE_VOTE_MS_MAX, QUEUE_WAIT_MS_MAX, RESOLVE_AFTER_MS};
 use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
-use crate::wire::token::{Digest, Token, Verdict};
+use crate::wire::token::{Digest, Token, Vote};
 use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
 use std::sync::Arc;
@@ -35,9 +35,10 @@ impl Deciding<'_> {
                 let own = prepared.own();
                 let token = self.bank.own_token(tx, &own);
                 if own.digest == Some(*transaction.digest()) {
-                    // After a restart one may not be watched yet; it has patience then.
+                    // After a restart a transaction may not have a timer yet; when it gets one, it
+                    // has no session.
                     if let Some(in_doubt) =
-                        self.volatile.in_doubt.get(tx).filter(|in_doubt| !in_doubt.patient)
+                        self.volatile.in_doubt.get(tx).filter(|in_doubt| !in_doubt.has_patience)
                     {
                         let in_doubt =
                             InDoubt { session: Some(caller.session), ..in_doubt.clone() };
@@ -54,15 +55,15 @@ impl Deciding<'_> {
                     (Some(digest), _) if digest != *transaction.digest() => {
                         self.duplicate(caller, tx, token, ended.after);
                     }
-                    // Its coordinator must not take an old OK for a hold that still stands.
+                    // The coordinator must not take its old OK for a hold that still exists.
                     (Some(_), Outcome::Aborted(_, reason))
-                        if ended.outside && ended.own.verdict == Verdict::Ok =>
+                        if ended.outside && ended.own.vote == Vote::Ok =>
                     {
                         let text = Detail::RefusedForOutside.to_string();
                         let nok = Reply::Nok(tx.clone(), token, *reason, text);
                         self.reply(caller, nok, ended.after);
                     }
-                    (Some(_), _) if ended.own.verdict == Verdict::Ok => {
+                    (Some(_), _) if ended.own.vote == Vote::Ok => {
                         self.reply(caller, Reply::Ok(tx.clone(), token), ended.after);
                     }
                     (_, Outcome::Aborted(_, reason)) => {
@@ -103,7 +104,7 @@ impl Deciding<'_> {
         self.reply(caller, Reply::Nok(tx.clone(), token, Reason::DuplicateId, text), after);
     }
 
-    /// A PREPARE or EXECUTE must name this bank, or it is no transaction for it: the id stays free.
+    /// Checks that a PREPARE names this bank; otherwise it is an error, and the id stays free.
     pub(crate) fn names_me(&mut self, caller: Caller, transaction: &Transaction) -> bool {
         let named = transaction.banks().has(self.bank.me());
         if !named {
@@ -113,9 +114,9 @@ impl Deciding<'_> {
         named
     }
 
-    /// Would this bank vote OK? A request that waited too long is refused without a look at the
-    /// ledger: under load, work that has begun goes first.
-    pub(super) fn look(&self, transaction: &Transaction, late: bool) -> Result<(), Fault> {
+    /// Checks whether this bank would vote OK. A request that waited too long is refused without a
+    /// check of the ledger: under load, transactions that have begun come first.
+    pub(super) fn check_vote(&self, transaction: &Transaction, late: bool) -> Result<(), Fault> {
         if late {
             return Err(Fault::of(Reason::Limit, &Detail::WaitedLong { ms: QUEUE_WAIT_MS_MAX }));
         }
@@ -130,7 +131,7 @@ impl Deciding<'_> {
         self.bank.ledger.check(self.bank.me(), self.bank.members, transaction)
     }
 
-    /// Votes on an id that this bank knows nothing of.
+    /// Votes on an id that this bank does not know.
     pub(super) fn vote(
         &mut self,
         tx: &TxId,
@@ -138,10 +139,10 @@ impl Deciding<'_> {
         late: bool,
         session: Option<SessionId>,
     ) -> (Token, Option<Fault>, After) {
-        let refusal = self.look(transaction, late).err();
+        let refusal = self.check_vote(transaction, late).err();
         let time = self.tick_clock();
-        let verdict = if refusal.is_none() { Verdict::Ok } else { Verdict::No };
-        let own = OwnVote { verdict, time, digest: Some(*transaction.digest()) };
+        let vote = if refusal.is_none() { Vote::Ok } else { Vote::No };
+        let own = OwnVote { vote, time, digest: Some(*transaction.digest()) };
         let after = self.record(Record::Voted {
             tx: tx.clone(),
             time,
@@ -152,15 +153,16 @@ impl Deciding<'_> {
             let outside = transaction.has_outside().then_some(OUTSIDE_VOTE_MS_MAX);
             let patience = outside.or(transaction.patience_ms().map(u64::from));
             let wait_ms = patience.unwrap_or(RESOLVE_AFTER_MS);
-            let in_doubt = InDoubt::patient(time, self.now.mono_us + wait_ms * 1_000);
-            let patient = patience.is_some();
-            let in_doubt = InDoubt { session: session.filter(|_| !patient), patient, ..in_doubt };
+            let in_doubt = InDoubt::with_deadline(time, self.now.mono_us + wait_ms * 1_000);
+            let has_patience = patience.is_some();
+            let session = session.filter(|_| !has_patience);
+            let in_doubt = InDoubt { session, has_patience, ..in_doubt };
             self.change(Change::InDoubt(tx.clone(), in_doubt));
         }
         (self.bank.own_token(tx, &own), refusal, after)
     }
 
-    /// Records a refusal of the bytes of a transaction that this bank drives, or of its id alone.
+    /// Records a refusal of the bytes of a transaction that this bank drives, or of the id alone.
     pub(super) fn refuse(
         &mut self,
         tx: &TxId,
@@ -170,7 +172,7 @@ impl Deciding<'_> {
         self.refuse_for(tx, transaction, fault.reason, fault.text.clone().into())
     }
 
-    /// The same for this cause.
+    /// As `refuse`, with a cause that may name another bank.
     pub(crate) fn refuse_for(
         &mut self,
         tx: &TxId,
@@ -180,7 +182,7 @@ impl Deciding<'_> {
     ) -> (Token, After) {
         let time = self.tick_clock();
         let digest = transaction.map(|transaction| *transaction.digest());
-        let own = OwnVote { verdict: Verdict::No, time, digest };
+        let own = OwnVote { vote: Vote::No, time, digest };
         let record = match transaction {
             Some(transaction) => Record::Voted {
                 tx: tx.clone(),
@@ -194,9 +196,9 @@ impl Deciding<'_> {
         (self.bank.own_token(tx, &own), after)
     }
 
-    /// A bank that has not voted refuses for ever.
+    /// Refuses an id that this bank has not voted on, permanently.
     pub(super) fn tombstone(&mut self, caller: Caller, tx: &TxId, reason: Reason) {
-        // It may have been promised by the journal that this bank had before.
+        // This bank's former journal may hold an OK on it.
         if let Some(Fault { reason, text }) = self.not_introduced() {
             return self.reply(caller, Reply::Err(reason, text), After::Now);
         }
@@ -209,7 +211,8 @@ impl Deciding<'_> {
         }
     }
 
-    /// This bank has just voted on a transaction that it may be driving, on these bytes or others.
+    /// Passes this bank's new vote to the coordinator of a drive of the same id, on the same bytes
+    /// or on others.
     pub(super) fn own_vote(
         &mut self,
         tx: &TxId,

@@ -1,13 +1,13 @@
-//! How far a bank follows its machine's wall clock: a pure value, fed with readings of the
-//! machine's clocks.
+//! How far a bank follows its machine's wall clock: a pure filter over readings of the machine's
+//! clocks.
 //!
-//! Commit times are logical, and nothing rests on their nearness to the wall clock but their use to
-//! people; yet one vote by a clock that is years ahead moves the clock of every bank for good. So a
-//! wall clock is believed up to a limit that runs on with the time since the machine was started,
-//! suspensions included: small steps move it, a jump of up to a day is caught up, a larger one is
-//! not followed until a restart, which has rules of its own.
+//! Commit times are logical. They need to be near the wall clock only because people read them; but
+//! a single vote with a clock that is years ahead moves the clock of every bank, permanently. So a
+//! wall clock is followed only up to a limit, which advances with the machine's uptime, including
+//! suspensions. A small step of the wall clock moves the limit, a jump of up to a day is caught up
+//! slowly, and a larger jump is ignored until a restart, which has rules of its own.
 //!
-//! No clock is read here: `systime` does, and the node hands its readings over.
+//! No clock is read here: `systime` reads it, and the node passes the readings in.
 
 #[cfg(test)]
 mod tests;
@@ -15,72 +15,71 @@ mod tests;
 use crate::ids::Time;
 use crate::limits::{
     CLOCK_CATCH_UP_RATE, CLOCK_FOLLOWED_US_MAX, CLOCK_NEW_JOURNAL_US_MAX, CLOCK_READ_EVERY_US_MAX,
-    CLOCK_STEP_US_MAX, CLOCK_TOLD_US_MIN, CLOCK_UNUSED_US_MAX,
+    CLOCK_REPORTED_US_MIN, CLOCK_STEP_US_MAX, CLOCK_UNUSED_US_MAX,
 };
 use std::fmt;
 
-/// A date before this version was released, in microseconds since 1970: 2026-01-01. A wall clock
-/// that shows less is not set.
+/// A date before the release of this version, in microseconds since 1970: 2026-01-01. A wall clock
+/// before it is not set.
 pub const RELEASED_US: i64 = 1_767_225_600_000_000;
 
 /// A reading of the machine's two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Machine {
-    /// The wall clock, in microseconds since 1970. Anybody may set it.
+    /// The wall clock, in microseconds since 1970. It can be set to anything.
     pub wall_us: i64,
-    /// Microseconds since the machine was started, those included in which it was suspended. It
-    /// never goes back.
+    /// Microseconds since the machine was started, including suspensions. It never goes back.
     pub uptime_us: u64,
 }
 
-/// What one reading means.
+/// The result of one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Followed {
-    /// The wall clock, as far as it is followed: never ahead of it.
+    /// The wall clock as far as it is followed; never ahead of it.
     pub now_us: i64,
-    /// What the bank does about the rest.
+    /// How the wall clock differs from that, and what the bank does about it.
     pub gap: Gap,
 }
 
-/// How the wall clock stands to what is followed of it.
+/// How far the wall clock is ahead of what is followed of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gap {
     /// The wall clock is followed without a correction.
     None,
-    /// It shows a date before this version was released.
+    /// It shows a date before the release of this version.
     NotSet,
-    /// It is so many microseconds ahead, and caught up.
+    /// It is so many microseconds ahead, and is being caught up.
     CaughtUp(i64),
-    /// It is so many microseconds ahead, and not followed until a restart.
+    /// It is so many microseconds ahead, and ignored until a restart.
     NotFollowed(i64),
 }
 
-/// The state: up to where the wall clock is believed.
+/// The filter, with the limit up to which it follows the wall clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClockFilter {
     limit_us: i64,
     /// The uptime at the last reading.
     at_us: u64,
-    /// A reading was believed as a start's is.
+    /// A reading was accepted under the rules of a start.
     started: bool,
     released_us: i64,
 }
 
-/// A wall clock that a bank does not start by.
+/// A wall clock with which a bank refuses to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Absurd {
     wall_us: i64,
-    /// The bank's clock, where its journal was used by this version or a later one.
+    /// The bank's clock, if its journal was used by this version or a later one.
     used: Option<Time>,
     latest_us: i64,
 }
 
 impl ClockFilter {
-    /// A bank starts; `clock` is the last time that it gave or met. A wall clock that is not set is
-    /// no obstacle, and with `accepted` none is.
+    /// Starts the filter; `clock` is the last time that the bank gave or received. A wall clock
+    /// that is not set is accepted, and with `accepted` any wall clock is.
     ///
     /// # Errors
-    /// When the wall clock is too far ahead of all that is known.
+    /// If the wall clock is too far ahead of all known times.
     pub fn start(
         machine: Machine,
         clock: Time,
@@ -100,7 +99,7 @@ impl ClockFilter {
         })
     }
 
-    /// The machine's clocks were read; `clock` is the last time that the bank gave or met.
+    /// Processes a reading of the clocks; `clock` is the last time that the bank gave or received.
     pub fn read(&mut self, machine: Machine, clock: Time) -> Followed {
         let Machine { wall_us, uptime_us } = machine;
         let elapsed_us = signed(uptime_us.saturating_sub(self.at_us));
@@ -109,7 +108,8 @@ impl ClockFilter {
         if !self.started
             && (self.released_us..=latest_start(clock, self.released_us)).contains(&wall_us)
         {
-            // The clock has been set: as at a start, only that nothing is refused.
+            // The clock has now been set: the rules of a start apply, except that nothing is
+            // refused.
             self.started = true;
             self.limit_us = self.limit_us.max(wall_us);
         }
@@ -138,8 +138,8 @@ impl ClockFilter {
     }
 }
 
-/// The latest wall clock that a bank with this clock starts by. A journal that was last used before
-/// the release, a new one above all, says nothing of how long ago that was.
+/// The latest wall clock with which a bank starts. A journal that was last used before the release,
+/// such as a new one, does not show how long ago that was.
 fn latest_start(clock: Time, released_us: i64) -> i64 {
     if clock.0 < released_us {
         released_us.saturating_add(CLOCK_NEW_JOURNAL_US_MAX)
@@ -195,22 +195,21 @@ impl fmt::Display for Gap {
     }
 }
 
-/// How a bank's commit times stand to its machine's wall clock, where they are too far apart to
-/// pass for it.
+/// How far a bank's commit times are from its machine's wall clock, if too far to pass for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Apart {
-    /// So many microseconds ahead of it: the times of history are later than true time.
+    /// So many microseconds ahead: times in the history are later than true time.
     Leads(i64),
-    /// So many microseconds behind a clock that jumped.
+    /// So many microseconds behind a wall clock that jumped.
     Lags(i64),
 }
 
-/// How far commit times, which have reached `clock`, are from what the wall clock shows; `None`
-/// where they are near.
+/// How far commit times, which have reached `clock`, are from the wall clock; `None` if they are
+/// near.
 pub fn apart(clock: Time, wall: Time) -> Option<Apart> {
     match clock.0.saturating_sub(wall.0) {
-        us if us > CLOCK_TOLD_US_MIN => Some(Apart::Leads(us)),
-        us if us < -CLOCK_TOLD_US_MIN => Some(Apart::Lags(us.saturating_neg())),
+        us if us > CLOCK_REPORTED_US_MIN => Some(Apart::Leads(us)),
+        us if us < -CLOCK_REPORTED_US_MIN => Some(Apart::Lags(us.saturating_neg())),
         _ => None,
     }
 }
@@ -231,13 +230,13 @@ impl fmt::Display for Apart {
     }
 }
 
-/// The day and minute of a time, in UTC.
+/// A time in UTC, to the minute.
 fn date(us: i64) -> String {
     let time = jiff::Timestamp::from_microsecond(us).unwrap_or(jiff::Timestamp::MAX);
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A length of time in its two largest units: `1.500 s`, `2 h 5 min`, `400 d 3 h`.
+/// A duration in its two largest units: `1.500 s`, `2 h 5 min`, `400 d 3 h`.
 pub fn span(us: i64) -> String {
     const SECOND: i64 = 1_000_000;
     const MINUTE: i64 = 60 * SECOND;

@@ -1,5 +1,5 @@
-//! The filter over histories of clocks: what suspends, resets, drifts and jumps, and what must hold
-//! over any of them.
+//! The filter over histories of clocks: suspensions, resets, drift and jumps, and the properties
+//! that hold for all of them.
 
 use super::*;
 use proptest::prelude::*;
@@ -8,17 +8,17 @@ const S: i64 = 1_000_000;
 const H: i64 = 3_600 * S;
 const D: i64 = 24 * H;
 const Y: i64 = 365 * D;
-/// When these histories begin.
+/// The true time at which these histories begin.
 const T0: i64 = RELEASED_US + 100 * D;
 
-/// A bank on a machine: true time passes, its clocks show what they show, it votes.
+/// A bank on a machine: true time passes, the clocks are read, and the bank votes.
 struct ClockedBank {
     filter: ClockFilter,
     t: i64,
     uptime: i64,
-    /// The wall clock, less true time.
+    /// The wall clock minus true time.
     wrong: i64,
-    /// The last time that it gave or met.
+    /// The last time that it gave or received.
     hlc: i64,
     busy: bool,
     last: Followed,
@@ -34,46 +34,46 @@ impl ClockedBank {
         let filter = ClockFilter::start(machine, Time(hlc), RELEASED_US, accepted)?;
         let last = Followed { now_us: 0, gap: Gap::None };
         let mut bank = ClockedBank { filter, t: T0, uptime: 7, wrong, hlc, busy: true, last };
-        bank.look();
+        bank.read_clocks();
         Ok(bank)
     }
 
-    fn look(&mut self) {
+    fn read_clocks(&mut self) {
         let machine = Machine {
             wall_us: self.t + self.wrong,
             uptime_us: u64::try_from(self.uptime).unwrap(),
         };
         let before = self.filter.limit_us;
         self.last = self.filter.read(machine, Time(self.hlc));
-        assert!(self.filter.limit_us >= before, "the limit never falls");
+        assert!(self.filter.limit_us >= before, "the limit never decreases");
         assert!(self.last.now_us <= machine.wall_us, "it is never ahead of the wall clock");
         if self.busy {
             self.hlc = self.last.now_us.max(self.hlc + 1);
         }
     }
 
-    /// The bank runs for so long, and looks each second.
+    /// Runs the bank for so long, with a reading every second.
     fn run(&mut self, us: i64) {
         for _ in 0..us / S {
             self.t += S;
             self.uptime += S;
-            self.look();
+            self.read_clocks();
         }
     }
 
-    /// The wall clock and the clock of the uptime go on while nobody looks.
+    /// Advances the wall clock and the uptime without a reading in between.
     fn sleep(&mut self, us: i64, uptime: i64) {
         self.t += us;
         self.uptime += uptime;
-        self.look();
+        self.read_clocks();
     }
 
     fn set(&mut self, wrong: i64) {
         self.wrong = wrong;
-        self.look();
+        self.read_clocks();
     }
 
-    /// What it would tell a reader of its clock, less true time.
+    /// The bank's clock minus true time.
     fn off(&self) -> i64 {
         self.last.now_us.max(self.hlc) - self.t
     }
@@ -90,7 +90,7 @@ impl ClockedBank {
 }
 
 #[test]
-fn a_suspended_machine_goes_on_at_once() {
+fn after_a_suspension_the_wall_clock_is_followed_at_once() {
     for us in [20 * S, 8 * H, 90 * D] {
         let mut bank = ClockedBank::new(0, T0 - 5 * S);
         bank.run(10 * S);
@@ -99,13 +99,13 @@ fn a_suspended_machine_goes_on_at_once() {
     }
 }
 
-/// The clock of the uptime stands still in a paused virtual machine; after it the wall clock jumps.
+/// The uptime of a paused virtual machine stands still; after the pause its wall clock jumps.
 #[test]
 fn a_paused_machine_catches_up_an_hour_a_minute() {
     let mut bank = ClockedBank::new(0, T0 - 5 * S);
     bank.run(10 * S);
     bank.sleep(8 * H, 0);
-    assert_eq!(bank.last.gap, Gap::CaughtUp(8 * H), "it begins with the next reading");
+    assert_eq!(bank.last.gap, Gap::CaughtUp(8 * H), "catching up begins with the next reading");
     bank.run(60 * S);
     assert!((6 * H..=7 * H + S).contains(&-bank.off()), "{}", span(bank.off()));
     bank.run(8 * 60 * S);
@@ -123,7 +123,7 @@ fn a_pause_of_days_waits_for_a_restart() {
     assert_eq!(again.read(machine, Time(bank.hlc)), Followed { now_us: bank.t, gap: Gap::None });
 }
 
-/// A machine without a battery begins in 1970, and the time comes over the network a minute later.
+/// A machine without a battery starts in 1970, and gets the time over the network a minute later.
 #[test]
 fn a_clock_that_begins_in_1970_is_right_once_it_is_set() {
     for (hlc, last_used) in [(0, "never"), (T0 - 30 * S, "just now"), (T0 - 300 * D, "long ago")] {
@@ -131,7 +131,7 @@ fn a_clock_that_begins_in_1970_is_right_once_it_is_set() {
             let mut bank = ClockedBank::new(wrong, hlc);
             bank.run(60 * S);
             assert_eq!(bank.last.gap, Gap::NotSet, "{last_used}");
-            assert!(bank.hlc >= hlc + 60 && bank.hlc < T0, "votes go on one by one");
+            assert!(bank.hlc >= hlc + 60 && bank.hlc < T0, "each vote advances the clock by one");
             bank.set(0);
             bank.is_right();
             bank.run(60 * S);
@@ -141,7 +141,7 @@ fn a_clock_that_begins_in_1970_is_right_once_it_is_set() {
 }
 
 #[test]
-fn a_clock_that_is_first_set_wrong_is_not_followed_and_right_once_it_is_right() {
+fn a_clock_that_is_first_set_wrong_is_ignored_until_it_is_set_right() {
     for hlc in [0, T0 - 30 * S] {
         let mut bank = ClockedBank::new(-T0 + 60 * S, hlc);
         bank.run(10 * S);
@@ -160,7 +160,7 @@ fn a_clock_that_is_first_set_wrong_is_not_followed_and_right_once_it_is_right() 
 }
 
 #[test]
-fn steps_of_a_second_are_followed_at_once_and_hours_bit_by_bit() {
+fn steps_of_a_second_are_followed_at_once_and_hours_slowly() {
     let mut bank = ClockedBank::new(0, 0);
     bank.set(S);
     assert_eq!((bank.off(), bank.last.gap), (S, Gap::None));
@@ -182,14 +182,13 @@ fn steps_of_a_second_are_followed_at_once_and_hours_bit_by_bit() {
 }
 
 #[test]
-fn days_and_years_ahead_are_not_followed_and_leave_nothing_behind() {
+fn jumps_of_days_and_years_are_ignored_without_trace() {
     for wrong in [D + S, 2 * D, 3 * Y, 300 * Y, i64::MAX - T0 - D] {
         let mut bank = ClockedBank::new(0, 0);
         bank.run(10 * S);
         bank.set(wrong);
         bank.run(600 * S);
-        // A reading that finds a gap moves nothing: the bank's clock runs on as if nothing had
-        // been.
+        // A reading with such a gap moves nothing: the bank's clock continues as before.
         assert_eq!(bank.off(), 0, "{}", span(wrong));
         assert_eq!(bank.last.gap, Gap::NotFollowed(wrong));
         bank.set(0);
@@ -198,7 +197,7 @@ fn days_and_years_ahead_are_not_followed_and_leave_nothing_behind() {
 }
 
 #[test]
-fn a_clock_that_goes_back_is_used_at_once_and_moves_nothing() {
+fn a_clock_that_goes_back_is_followed_at_once_and_keeps_the_limit() {
     for wrong in [-S, -5 * S, -H, -2 * D, -T0 + 5] {
         let mut bank = ClockedBank::new(0, 0);
         bank.run(10 * S);
@@ -207,7 +206,7 @@ fn a_clock_that_goes_back_is_used_at_once_and_moves_nothing() {
         assert_eq!(
             (bank.last.now_us, bank.hlc),
             (bank.t + wrong, hlc + 1),
-            "votes go on, one by one"
+            "each vote advances the clock by one"
         );
         assert_eq!(bank.filter.limit_us, limit);
         bank.run(100 * S);
@@ -216,9 +215,9 @@ fn a_clock_that_goes_back_is_used_at_once_and_moves_nothing() {
     }
 }
 
-/// The bank stands where its wrong clock or another bank took it until true time has come there.
+/// A bank whose clock is ahead, by its own wall clock or another bank's vote, waits for true time.
 #[test]
-fn an_hour_that_was_followed_is_waited_for() {
+fn after_a_wrong_hour_the_clock_waits_for_true_time() {
     let mut bank = ClockedBank::new(H, 0);
     bank.run(10 * S);
     bank.set(0);
@@ -242,38 +241,35 @@ fn a_clock_that_is_slewed_is_followed() {
 }
 
 #[test]
-fn a_start_is_refused_by_an_absurd_clock_alone() {
+fn a_start_is_refused_only_with_an_absurd_clock() {
     let refused = |wrong: i64, hlc: i64| {
         ClockedBank::try_new(wrong, hlc, false).err().map(|absurd| absurd.to_string())
     };
     for wrong in [-Y, -D, 0, H, 399 * D] {
         assert_eq!(refused(wrong, T0), None, "{wrong}");
     }
-    let words = refused(401 * D, T0).expect("400 days after its last use");
-    assert!(
-        words.contains("shows 2027-05-17") && words.contains("journal is 2026-04-11"),
-        "{words}"
-    );
-    assert!(words.contains("--accept-clock"), "{words}");
-    // It was switched off for years, and somebody says that this is so.
+    let text = refused(401 * D, T0).expect("400 days after its last use");
+    assert!(text.contains("shows 2027-05-17") && text.contains("journal is 2026-04-11"), "{text}");
+    assert!(text.contains("--accept-clock"), "{text}");
+    // The bank was switched off for years, and its operator confirms that.
     assert!(ClockedBank::try_new(3 * Y, T0, true).is_ok());
-    // A new journal, and one of a version before this one, say nothing of the date.
+    // A new journal, and one of an earlier version, do not show the date.
     for hlc in [0, RELEASED_US - D] {
         assert_eq!(refused(19 * Y, hlc), None);
-        let words = refused(20 * Y, hlc).expect("twenty years after the release");
-        assert!(words.contains("a new bank of this version"), "{words}");
+        let text = refused(20 * Y, hlc).expect("twenty years after the release");
+        assert!(text.contains("a new bank of this version"), "{text}");
     }
-    // A bank whose clock others took years ahead starts, too.
+    // A bank whose clock is years ahead because of other banks starts too.
     assert_eq!(refused(0, T0 + 9 * Y), None);
 }
 
 #[test]
-fn a_length_of_time_has_two_units() {
+fn a_duration_has_two_units() {
     let spans = [1_500_000, 61 * S, -(2 * H + 5 * 60 * S), 3 * D + H, 11 * Y + 3 * D].map(span);
     assert_eq!(spans, ["1.500 s", "1 min 1 s", "2 h 5 min", "3 d 1 h", "4018 d 0 h"]);
 }
 
-/// A jump of the wall clock, how much the uptime grows, and what the bank's clock met meanwhile.
+/// A jump of the wall clock, the growth of the uptime, and how far other banks advance the clock.
 fn histories() -> impl Strategy<Value = Vec<(i64, i64, i64)>> {
     let jump = prop_oneof![
         8 => Just(0),
@@ -283,27 +279,27 @@ fn histories() -> impl Strategy<Value = Vec<(i64, i64, i64)>> {
         1 => -400 * Y..400 * Y,
     ];
     let grows = prop_oneof![4 => 0..2 * S, 1 => 0..2 * H, 1 => Just(0)];
-    let met = prop_oneof![8 => Just(0), 1 => 0..2 * H];
-    prop::collection::vec((jump, grows, met), 0..200)
+    let received = prop_oneof![8 => Just(0), 1 => 0..2 * H];
+    prop::collection::vec((jump, grows, received), 0..200)
 }
 
 proptest! {
     #[test]
-    fn over_any_history(hlc in prop_oneof![Just(0), T0 - D..T0 + D], steps in histories()) {
+    fn any_history_keeps_bounds(hlc in prop_oneof![Just(0), T0 - D..T0 + D], steps in histories()) {
         let mut bank = ClockedBank::new(0, hlc);
         let mut before = bank.hlc;
-        for (jump, grows, met) in steps {
+        for (jump, grows, received) in steps {
             bank.wrong += jump;
-            bank.hlc += met;
+            bank.hlc += received;
             let believed = bank.filter.limit_us.saturating_add(grows);
             let reached = believed.max(bank.hlc);
-            // Besides what `sleep` checks at each look: that the limit never falls, and nothing is
-            // ahead of the wall.
+            // `sleep` also checks at each reading that the limit never decreases and nothing is
+            // ahead of the wall clock.
             bank.sleep(grows, grows);
-            prop_assert!(bank.hlc > before, "the bank's clock runs on");
+            prop_assert!(bank.hlc > before, "the bank's clock advances");
             before = bank.hlc;
             let wall = bank.t + bank.wrong;
-            prop_assert!(bank.last.now_us >= wall.min(believed), "what was believed once stays so");
+            prop_assert!(bank.last.now_us >= wall.min(believed), "the limit is kept");
             let most = if wall - reached <= S { wall } else { reached + 60 * grows.min(10 * S) };
             let most = if wall - reached > D { reached } else { most };
             prop_assert!(bank.last.now_us <= most, "{wall} is followed from {reached} to \

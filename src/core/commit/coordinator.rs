@@ -1,11 +1,10 @@
 //! The coordinator: one pure state machine, used by `cliente` and by a bank that drives.
 //!
-//! It knows votes, refusals, silence and its two strategies. It holds no disk and needs none: the
-//! votes are the decision (DESIGN's one rule; Guo et al., _Cornus_, VLDB 2022), so a driver that is
-//! lost loses nothing. Sockets and clocks are its caller's; so is the checking of MACs, which only
-//! banks can do.
+//! It processes votes, refusals and timeouts under one of two strategies. It keeps nothing on disk:
+//! the votes are the decision (Guo et al., _Cornus_, VLDB 2022), so nothing is lost with a driver.
+//! Its caller owns sockets and clocks, and verifies MACs, which only banks can do.
 
-use crate::commit::message::{AskedVerb, Message};
+use crate::commit::message::{Message, PeerVerb};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::token::Token;
@@ -16,7 +15,7 @@ use std::sync::Arc;
 mod events;
 mod sending;
 
-/// A driver of one transaction.
+/// The coordinator of one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coordinator {
     tx: TxId,
@@ -24,42 +23,46 @@ pub struct Coordinator {
     strategy: Strategy,
     participants: Vec<Participant>,
     phase: Phase,
-    told: Option<Verdict>,
+    verdict: Option<Verdict>,
 }
 
-/// One named bank.
+/// A named bank, and what is known of its vote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Participant {
     bank: BankId,
     standing: Standing,
-    /// It was sent an ABORT because it was silent.
-    given_up: bool,
-    /// Messages under way to it.
-    owes: u32,
+    /// An ABORT was sent to it, because it was silent.
+    abort_sent: bool,
+    /// How many messages to it are unanswered.
+    unanswered: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
-    /// Collecting votes.
+    /// Votes are being collected.
     Voting,
-    /// The time-out is over, or a bank is out of reach: a durable refusal is sought.
+    /// After the time-out, or when a bank is unreachable: a durable refusal is needed.
     GivingUp,
-    /// Every OK is in, with these tokens.
+    /// All banks voted OK, with these tokens.
     Commit(Vec<Token>),
     /// A bank refused, with this token.
     Abort(Token),
 }
 
 impl Coordinator {
-    /// A driver of `transaction` under `tx`; it begins with `Event::Begin`.
+    /// A coordinator of `transaction` under `tx`; it starts with `Event::Begin`.
     pub fn new(tx: TxId, transaction: Arc<Transaction>, strategy: Strategy) -> Coordinator {
-        let participant =
-            |bank| Participant { bank, standing: Standing::Unasked, given_up: false, owes: 0 };
+        let participant = |bank| Participant {
+            bank,
+            standing: Standing::Unasked,
+            abort_sent: false,
+            unanswered: 0,
+        };
         let participants = transaction.banks().iter().map(participant).collect();
-        Coordinator { tx, transaction, strategy, participants, phase: Phase::Voting, told: None }
+        Coordinator { tx, transaction, strategy, participants, phase: Phase::Voting, verdict: None }
     }
 
-    /// What follows from `event`.
+    /// Processes `event`, and returns what the driver must do.
     pub fn on(&mut self, event: Event) -> Vec<Do> {
         let mut todo = Vec::new();
         match event {
@@ -80,38 +83,38 @@ impl Coordinator {
         todo
     }
 
-    /// The transaction's id.
+    /// The id of the transaction.
     pub fn tx(&self) -> &TxId {
         &self.tx
     }
 
-    /// The transaction.
+    /// The transaction that it drives.
     pub fn transaction(&self) -> &Arc<Transaction> {
         &self.transaction
     }
 
-    /// How each named bank stands, by position.
+    /// The state of each named bank, by position.
     pub fn standings(&self) -> impl Iterator<Item = (BankId, &Standing)> {
         self.participants.iter().map(|participant| (participant.bank, &participant.standing))
     }
 
-    /// Has it told its verdict, and has every message it sent been answered or lost? Then it may
-    /// leave.
+    /// Has it reported its verdict, and is no message unanswered? Then it can be dropped.
     pub fn is_done(&self) -> bool {
-        self.has_told() && self.participants.iter().all(|participant| participant.owes == 0)
+        self.has_reported()
+            && self.participants.iter().all(|participant| participant.unanswered == 0)
     }
 
-    /// Has it told its verdict?
-    pub fn has_told(&self) -> bool {
-        self.told.is_some()
+    /// Has it reported its verdict?
+    pub fn has_reported(&self) -> bool {
+        self.verdict.is_some()
     }
 
-    /// The verdict that it told.
-    pub fn told(&self) -> Option<&Verdict> {
-        self.told.as_ref()
+    /// The verdict that it reported.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
     }
 
-    /// The tokens that prove the commit, where it is one.
+    /// The tokens that prove the commit; empty unless it committed.
     pub fn proof(&self) -> &[Token] {
         match &self.phase {
             Phase::Commit(tokens) => tokens,
@@ -127,7 +130,8 @@ impl Coordinator {
             }
         }
         if self.standings().any(|(_, standing)| *standing == Standing::Silent) {
-            // Nobody can have voted OK there on our word; one durable refusal anywhere ends it.
+            // No PREPARE was sent to these banks, so they can't hold OK; one durable refusal
+            // anywhere aborts the transaction.
             self.give_up(Reason::Unreachable, todo);
         } else {
             for at in 0..self.participants.len() {
@@ -143,14 +147,14 @@ impl Coordinator {
     }
 
     fn answered(&mut self, bank: BankId, answer: Answer, todo: &mut Vec<Do>) {
-        let Some(at) = self.take_from_owed(bank) else { return };
+        let Some(at) = self.take_unanswered(bank) else { return };
         match answer {
             Answer::Granted(tokens) => {
-                let says_it = tokens.iter().any(|token| token.bank == bank);
+                let is_own = tokens.iter().any(|token| token.bank == bank);
                 for token in tokens {
                     self.granted(token.bank, token, todo);
                 }
-                if !says_it {
+                if !is_own {
                     self.silent(at, todo);
                 }
             }
@@ -158,38 +162,38 @@ impl Coordinator {
                 self.refused(bank, token, reason, text, todo)
             }
             Answer::Committed(time, tokens) => self.proved(time, tokens, todo),
-            Answer::SaysCommitted(time, token) => self.committed(at, time, token, todo),
+            Answer::RepliedCommitted(time, token) => self.committed(at, time, token, todo),
             Answer::Nothing | Answer::Believed(_) => self.silent(at, todo),
         }
     }
 
-    fn lost(&mut self, bank: BankId, verb: AskedVerb, todo: &mut Vec<Do>) {
-        let Some(at) = self.take_from_owed(bank) else { return };
+    fn lost(&mut self, bank: BankId, verb: PeerVerb, todo: &mut Vec<Do>) {
+        let Some(at) = self.take_unanswered(bank) else { return };
         match verb {
-            AskedVerb::Prepare | AskedVerb::Abort | AskedVerb::Resolve => self.silent(at, todo),
-            AskedVerb::Commit | AskedVerb::Registers => {}
+            PeerVerb::Prepare | PeerVerb::Abort | PeerVerb::Resolve => self.silent(at, todo),
+            PeerVerb::Commit | PeerVerb::Registers => {}
         }
     }
 
-    /// It is committed, whatever is still missing here.
+    /// The transaction is committed, even if this coordinator lacks some votes.
     fn proved(&mut self, time: Time, tokens: Vec<Token>, todo: &mut Vec<Do>) {
         if matches!(self.phase, Phase::Voting | Phase::GivingUp) {
             self.phase = Phase::Commit(tokens);
-            self.tell(Verdict::Committed(time), todo);
+            self.report(Verdict::Committed(time), todo);
             self.send_outcome(todo);
         }
     }
 
-    /// COMMITTED counts only with the very token that this bank's OK to our own PREPARE carried;
-    /// without one we ask for it with PREPARE again.
+    /// A COMMITTED counts only with the same token as this bank's OK to our own PREPARE; without
+    /// that OK, we send PREPARE again.
     fn committed(&mut self, at: usize, time: Time, token: Token, todo: &mut Vec<Do>) {
         if matches!(self.phase, Phase::Commit(_) | Phase::Abort(_)) {
-            return; // The answer to our COMMIT.
+            return; // This is the answer to our COMMIT.
         }
         let participant = &self.participants[at];
         if participant.standing == Standing::Ok(token) {
             self.proved(time, self.tokens(), todo);
-        } else if participant.owes == 0 {
+        } else if participant.unanswered == 0 {
             self.prepare(at, todo);
         }
     }
@@ -198,10 +202,10 @@ impl Coordinator {
         match self.phase {
             Phase::Voting => self.give_up(Reason::Unreachable, todo),
             Phase::GivingUp => {
-                let fresh = |participant: &Participant| {
-                    participant.standing == Standing::Asked && !participant.given_up
+                let newly_waiting = |participant: &Participant| {
+                    participant.standing == Standing::Asked && !participant.abort_sent
                 };
-                if self.participants.iter().any(fresh) {
+                if self.participants.iter().any(newly_waiting) {
                     self.give_up(Reason::Unreachable, todo);
                 } else {
                     self.doubt(todo);
@@ -211,9 +215,9 @@ impl Coordinator {
         }
     }
 
-    /// Seeks one durable refusal. A last agent that has not voted refuses itself. Otherwise ABORT
-    /// goes to the silent banks alone, or, where they can't be reached at all, to one that was not
-    /// asked yet.
+    /// Obtains one durable refusal. A last agent that has not voted refuses by itself. Otherwise
+    /// ABORT is sent to the silent banks only, or, if none of them is reachable, to a bank that was
+    /// not contacted yet.
     fn give_up(&mut self, reason: Reason, todo: &mut Vec<Do>) {
         self.phase = Phase::GivingUp;
         if self.free_to_refuse() {
@@ -221,12 +225,12 @@ impl Coordinator {
             return;
         }
         let me = self.me();
-        let waits = |participant: &Participant| {
+        let is_waiting = |participant: &Participant| {
             participant.standing == Standing::Asked && Some(participant.bank) != me
         };
-        if self.participants.iter().any(waits) {
+        if self.participants.iter().any(is_waiting) {
             for at in 0..self.participants.len() {
-                if waits(&self.participants[at]) && !self.participants[at].given_up {
+                if is_waiting(&self.participants[at]) && !self.participants[at].abort_sent {
                     self.abort_silent(at, todo);
                 }
             }
@@ -234,10 +238,10 @@ impl Coordinator {
             self.refuse_elsewhere(todo);
         }
         todo.push(Do::StartTimer);
-        self.end_if_nothing_is_owed(todo);
+        self.doubt_if_nothing_is_unanswered(todo);
     }
 
-    /// What a bank was asked has no answer that says anything.
+    /// The bank has no usable answer to our last message.
     fn silent(&mut self, at: usize, todo: &mut Vec<Do>) {
         let participant = &mut self.participants[at];
         if participant.standing != Standing::Asked {
@@ -246,7 +250,7 @@ impl Coordinator {
         match self.phase {
             Phase::Voting => {
                 if self.free_to_refuse() {
-                    // Its refusal comes back as its own vote, and ends it.
+                    // The refusal returns as an `OwnVote` and aborts the transaction.
                     self.participants[at].standing = Standing::Silent;
                     self.give_up(Reason::Unreachable, todo);
                     return;
@@ -255,8 +259,8 @@ impl Coordinator {
                 }
             }
             Phase::GivingUp => {
-                if participant.given_up {
-                    if participant.owes == 0 {
+                if participant.abort_sent {
+                    if participant.unanswered == 0 {
                         participant.standing = Standing::Silent;
                         self.refuse_elsewhere(todo);
                     }
@@ -266,10 +270,10 @@ impl Coordinator {
             }
             Phase::Commit(_) | Phase::Abort(_) => participant.standing = Standing::Silent,
         }
-        self.end_if_nothing_is_owed(todo);
+        self.doubt_if_nothing_is_unanswered(todo);
     }
 
-    /// Any bank that was not asked to vote can still refuse.
+    /// Asks a bank that got no PREPARE to refuse, since it can't hold OK.
     fn refuse_elsewhere(&mut self, todo: &mut Vec<Do>) {
         let me = self.me();
         let unasked = |participant: &Participant| {
@@ -287,13 +291,13 @@ impl Coordinator {
             Phase::Voting | Phase::GivingUp => {
                 self.participants[at].standing = Standing::Ok(token);
                 self.count(todo);
-                self.end_if_nothing_is_owed(todo);
+                self.doubt_if_nothing_is_unanswered(todo);
             }
             Phase::Commit(_) => {}
-            // It was sent the refusal when the refusal became known, or is sent it now.
+            // The refusal was sent to this bank when it became known, or it is sent now.
             Phase::Abort(refusal) => {
-                let late = !self.participants[at].given_up
-                    && self.participants[at].owes == 0
+                let late = !self.participants[at].abort_sent
+                    && self.participants[at].unanswered == 0
                     && Some(bank) != self.me();
                 self.participants[at].standing = Standing::Ok(token);
                 if late {
@@ -317,11 +321,11 @@ impl Coordinator {
             Phase::Voting | Phase::GivingUp => {
                 self.participants[at].standing = Standing::Refused(token, reason, text.clone());
                 self.phase = Phase::Abort(token);
-                // Who answers may only pass on that another bank refused.
-                self.tell(Verdict::Aborted { by: token.bank, token, reason, text }, todo);
+                // The answering bank may only pass on another bank's refusal.
+                self.report(Verdict::Aborted { by: token.bank, token, reason, text }, todo);
                 self.send_outcome(todo);
             }
-            // An answer to our own ABORT says nothing new of a bank that had said OK.
+            // For a bank that had voted OK, the answer to our own ABORT is no news.
             Phase::Abort(_) => {
                 if !matches!(self.participants[at].standing, Standing::Ok(_)) {
                     self.participants[at].standing = Standing::Refused(token, reason, text);
@@ -331,7 +335,7 @@ impl Coordinator {
         }
     }
 
-    /// Are all OKs in? Then it is committed; if only our own is missing, we vote.
+    /// Commits if all banks voted OK; votes itself if only the own vote is missing.
     fn count(&mut self, todo: &mut Vec<Do>) {
         let me = self.me();
         let missing = self
@@ -343,7 +347,7 @@ impl Coordinator {
                 let tokens = self.tokens();
                 let time = tokens.iter().map(|token| token.time).max().unwrap_or_default();
                 self.phase = Phase::Commit(tokens);
-                self.tell(Verdict::Committed(time), todo);
+                self.report(Verdict::Committed(time), todo);
                 self.send_outcome(todo);
             }
             Some(at) => {

@@ -1,11 +1,11 @@
-//! Founding ids: what tells one journal of a bank from every other one, and a bank's statement of
-//! which it has met.
+//! Founding ids, which identify one journal of a bank, and the statement of a bank that it has
+//! recorded one.
 //!
-//! A bank whose disk was lost begins a new journal, which has another founding id. Whoever recorded
-//! the former one can tell it, by a statement that it can check: `M`. The statement is true for
-//! ever, so it needs no nonce.
+//! A bank that lost its disk starts a new journal with a new founding id. A peer that recorded the
+//! former id can detect that, and says so in a statement that can be verified: `M`. The statement
+//! stays true, so it needs no nonce.
 //!
-//! Text: `M<who met>.<which bank>.<founding id, hex>.<mac, hex, or empty>`.
+//! Text: `M<recording bank>.<recorded bank>.<founding id, hex>.<mac, hex, or empty>`.
 
 use crate::ids::BankId;
 use crate::wire::text::write_decimal;
@@ -13,7 +13,7 @@ use crate::wire::token::{Seal, decimal, hex, is_short_of, short, unhex};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Names one journal of a bank: 16 random bytes, drawn when it is made.
+/// Identifies one journal of a bank: 16 random bytes, drawn when the journal is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FoundingId([u8; 16]);
 
@@ -23,12 +23,12 @@ impl FoundingId {
         FoundingId(bytes)
     }
 
-    /// Its bytes.
+    /// The bytes of the id.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 
-    /// Reads 32 hex digits; `None` for what is none.
+    /// Reads an id from 32 hex digits; `None` for any other text.
     pub fn parse(text: &str) -> Option<FoundingId> {
         unhex(text).map(FoundingId)
     }
@@ -43,18 +43,18 @@ impl fmt::Display for FoundingId {
 /// A bank's statement that it has recorded the founding id of another bank's journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meeting {
-    /// Who recorded it.
+    /// The bank that recorded it.
     pub by: BankId,
-    /// Whose journal.
+    /// The bank whose journal it is.
     pub bank: BankId,
-    /// Which one.
+    /// The id that was recorded.
     pub founding: FoundingId,
-    /// The MAC; a statement without one proves nothing.
+    /// The MAC; without one the statement proves nothing.
     pub mac: Option<[u8; 16]>,
 }
 
 impl Meeting {
-    /// Reads a statement's text; `None` for what is none.
+    /// Reads a statement from its text; `None` if it is none.
     pub fn parse(text: &str) -> Option<Meeting> {
         let mut parts = text.strip_prefix('M')?.split('.');
         let (by, bank, founding, mac) =
@@ -93,7 +93,7 @@ impl fmt::Display for Meeting {
 }
 
 impl Seal {
-    /// The statement of `by` that it has recorded this founding id of `bank`.
+    /// A statement of `by` that it has recorded this founding id of `bank`.
     pub fn meeting(&self, by: BankId, bank: BankId, founding: FoundingId) -> Meeting {
         Meeting { by, bank, founding, mac: Some(short(&self.meeting_mac(by, bank, &founding))) }
     }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_back() {
+    fn a_statement_is_parsed_back_from_its_text() {
         let meeting = Seal::keyed([7; 32]).meeting(bank(15), bank(0), founding(0xab));
         let text = meeting.to_string();
         assert!(text.starts_with("M15.0.abababababababababababababababab."), "{text}");
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(
             (Token::parse(&text), Reading::parse(&text)),
             (None, None),
-            "neither vote nor reading"
+            "it is neither a vote nor a reading"
         );
         let id = "0".repeat(32);
         for junk in ["", "M", "M1.2", "M1.2.", "M1.2.3.", "O1.2.", "M1.2..", "T1.2.."] {
@@ -149,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn it_counts_only_for_what_it_binds() {
+    fn its_mac_proves_only_the_fields_that_it_binds() {
         let seal = Seal::keyed([7; 32]);
         let meeting = seal.meeting(bank(2), bank(1), founding(5));
         assert!(seal.proves_meeting(&meeting));
-        assert!(!Seal::keyed([8; 32]).proves_meeting(&meeting), "its own key only");
+        assert!(!Seal::keyed([8; 32]).proves_meeting(&meeting), "another key proves nothing");
         let forged = [
             Meeting { by: bank(1), ..meeting },
             Meeting { bank: bank(2), ..meeting },

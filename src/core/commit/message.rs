@@ -1,4 +1,4 @@
-//! The messages that banks send each other, and what the answer of each is about.
+//! The messages that banks send each other, and the key that matches an answer to its request.
 
 use crate::ids::{BankId, RegisterKey, TxId};
 use crate::wire::request;
@@ -6,63 +6,63 @@ use crate::wire::token::Token;
 use crate::wire::transaction::Transaction;
 use std::sync::Arc;
 
-/// What a message to a peer asks.
+/// Matches an answer of a peer to its request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Asked {
-    /// About which transaction; of REGISTERS the question's own id, which has the same form.
+pub struct RequestKey {
+    /// The transaction; for REGISTERS the id of the request, which has the same form.
     pub tx: TxId,
-    /// Which verb.
-    pub verb: AskedVerb,
+    /// The verb of the request.
+    pub verb: PeerVerb,
 }
 
-/// The verbs that banks send each other.
+/// The verbs of messages between banks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AskedVerb {
-    /// PREPARE, as a driver.
+pub enum PeerVerb {
+    /// PREPARE, sent by a driver.
     Prepare,
-    /// COMMIT, with tokens.
+    /// COMMIT, with the tokens that prove it.
     Commit,
-    /// ABORT, with a token or, as a driver, without.
+    /// ABORT, with a token; a driver may send it without.
     Abort,
-    /// RESOLVE: the question of a bank in doubt.
+    /// RESOLVE, sent by a bank in doubt.
     Resolve,
-    /// REGISTERS: the question of a bank that came later.
+    /// REGISTERS, sent by a bank that joined later.
     Registers,
 }
 
-/// A message to a peer.
+/// A request to a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// `PREPARE`
+    /// `PREPARE`, sent by a driver.
     Prepare(TxId, Arc<Transaction>),
-    /// `COMMIT` with the votes' tokens.
+    /// `COMMIT` with the tokens of the votes.
     Commit(TxId, Vec<Token>),
-    /// `ABORT`
+    /// `ABORT`, with the token of a refusal if there is one.
     Abort(TxId, Option<Token>),
-    /// `RESOLVE`
+    /// `RESOLVE`, sent by a bank in doubt.
     Resolve(TxId),
-    /// `REGISTERS`
+    /// `REGISTERS`, sent by a bank that joined later.
     Registers {
-        /// Which bank asks.
+        /// The bank that sends it.
         asker: BankId,
-        /// The question's own id.
+        /// The id of this request.
         nonce: TxId,
-        /// The last key that was told.
+        /// The last key of the page before.
         after: Option<RegisterKey>,
     },
 }
 
 impl Message {
-    /// What its answer will be about.
-    pub fn asked(&self) -> Asked {
+    /// The key by which its answer is matched.
+    pub fn key(&self) -> RequestKey {
         let (tx, verb) = match self {
-            Message::Prepare(tx, _) => (tx, AskedVerb::Prepare),
-            Message::Commit(tx, _) => (tx, AskedVerb::Commit),
-            Message::Abort(tx, _) => (tx, AskedVerb::Abort),
-            Message::Resolve(tx) => (tx, AskedVerb::Resolve),
-            Message::Registers { nonce, .. } => (nonce, AskedVerb::Registers),
+            Message::Prepare(tx, _) => (tx, PeerVerb::Prepare),
+            Message::Commit(tx, _) => (tx, PeerVerb::Commit),
+            Message::Abort(tx, _) => (tx, PeerVerb::Abort),
+            Message::Resolve(tx) => (tx, PeerVerb::Resolve),
+            Message::Registers { nonce, .. } => (nonce, PeerVerb::Registers),
         };
-        Asked { tx: tx.clone(), verb }
+        RequestKey { tx: tx.clone(), verb }
     }
 
     /// Appends its request line, end included.

@@ -1,5 +1,5 @@
-//! The commit protocol's own parts: what tokens prove, founding ids, messages between banks,
-//! registers that are told, and the coordinator that every driver runs. Pure.
+//! The commit protocol: what tokens prove, founding ids, messages between banks, pages of
+//! registers, and the coordinator that every driver runs. Pure.
 
 pub mod coordinator;
 pub mod founding;

@@ -1,61 +1,61 @@
-//! What tokens prove: the one place that decides it, for a bank in doubt, a bank that drives,
-//! COMMIT and ABORT.
+//! What tokens prove: the only function that decides it, for a bank in doubt, for a driving bank,
+//! for COMMIT and for ABORT.
 //!
-//! It looks at tokens alone: not at the word that an answer begins with, nor at the id, the number
-//! or the reason beside them, none of which has a MAC. A token counts when the transaction names
-//! its bank and its MAC proves it at the id that was asked about. So bytes that change on the way
-//! between two banks change nothing but silence.
+//! Only tokens are evidence: neither the first word of a reply, nor the id, the number or the
+//! reason in it, none of which has a MAC. A token counts if the transaction names its bank and its
+//! MAC is valid for the id in question. So bytes that are altered between two banks can at most
+//! make an answer count as none.
 
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
-use crate::wire::token::{Digest, Said, Seal, Token, Verdict};
+use crate::wire::token::{Digest, Seal, Token, TokenKind, Vote};
 
-/// What somebody wants to know of one transaction.
+/// The transaction that tokens are about, as the verifying bank knows it.
 #[derive(Debug, Clone, Copy)]
 pub struct Inquiry<'a> {
-    /// The consortium's seal.
+    /// The seal with the consortium's key.
     pub seal: &'a Seal,
-    /// The bank that asks.
+    /// The bank that verifies the tokens.
     pub me: BankId,
-    /// The id that it asks about.
+    /// The id of the transaction.
     pub tx: &'a TxId,
     /// The banks that its bytes name.
     pub named: BankSet,
     /// The digest of its bytes.
     pub digest: &'a Digest,
-    /// When it voted OK on these bytes; `None` where it has not.
+    /// When this bank voted OK on these bytes; `None` if it has not.
     pub own_vote: Option<Time>,
 }
 
-/// What tokens prove of it.
+/// What tokens prove about a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
     /// Every named bank holds OK on these bytes.
     Committed {
-        /// The commit's time.
+        /// The time of the commit.
         time: Time,
-        /// The votes that were shown.
+        /// The votes among the tokens.
         votes: Vec<Token>,
-        /// The statement that says so, where not all votes were shown.
+        /// The statement of the commit, if not all votes are among the tokens.
         statement: Option<Token>,
     },
-    /// A named bank can never vote OK on these bytes, or says that they are aborted.
+    /// A named bank can never vote OK on these bytes, or states that they are aborted.
     Aborted {
-        /// The vote that refuses where it is known, else the statement. It convinces every other
+        /// The vote that refuses if it is known, else the statement. It proves the abort to every
         /// bank.
         token: Token,
-        /// The other banks whose vote on these bytes, or on none, was shown, with its time.
+        /// Votes of other banks on these bytes or on no bytes, with their times.
         votes: Vec<(BankId, Time)>,
     },
-    /// These banks hold OK on these bytes, one token each.
+    /// These banks hold OK on these bytes, with one token each.
     Granted(Vec<Token>),
-    /// Nothing.
+    /// The tokens prove nothing.
     Nothing,
 }
 
 impl Inquiry<'_> {
-    /// What `tokens` prove.
+    /// Evaluates all `tokens` together.
     pub fn proof(&self, tokens: impl IntoIterator<Item = Token>) -> Proof {
         let counts = |token: &Token| {
             token.bank != self.me && self.named.has(token.bank) && self.seal.proves(self.tx, token)
@@ -67,27 +67,27 @@ impl Inquiry<'_> {
                 refusal = refusal.or(Some(self.vote_of(token)));
                 continue;
             }
-            match token.said {
-                Said::Committed if self.may_commit_at(token.time) => {
+            match token.kind {
+                TokenKind::Committed if self.may_commit_at(token.time) => {
                     committed = committed.or(Some(token))
                 }
-                Said::Aborted => aborted = aborted.or(Some(token)),
-                Said::Ok | Said::No | Said::Committed => {}
+                TokenKind::Aborted => aborted = aborted.or(Some(token)),
+                TokenKind::Ok | TokenKind::No | TokenKind::Committed => {}
             }
             let vote = self.vote_of(token);
-            if vote.said == Said::Ok && granted.iter().all(|other| other.bank != vote.bank) {
+            if vote.kind == TokenKind::Ok && granted.iter().all(|other| other.bank != vote.bank) {
                 granted.push(vote);
             }
         }
         if let Some(token) = refusal.or(aborted) {
             let mut votes: Vec<(BankId, Time)> =
-                granted.iter().filter(|vote| vote.bank != token.bank).map(told).collect();
+                granted.iter().filter(|vote| vote.bank != token.bank).map(bank_and_time).collect();
             votes.extend(token.vote_time().map(|time| (token.bank, time)));
             return Proof::Aborted { token, votes };
         }
         let others = self.named.without(self.me);
-        let shown: BankSet = granted.iter().map(|token| token.bank).collect();
-        if others.minus(shown).is_empty() && (self.own_vote.is_some() || others == self.named) {
+        let evidence: BankSet = granted.iter().map(|token| token.bank).collect();
+        if others.minus(evidence).is_empty() && (self.own_vote.is_some() || others == self.named) {
             let time = granted.iter().map(|token| token.time).chain(self.own_vote).max();
             return Proof::Committed {
                 time: time.unwrap_or_default(),
@@ -106,8 +106,8 @@ impl Inquiry<'_> {
         }
     }
 
-    /// A bank that is named and has not voted OK knows that it is not committed; one that has, not
-    /// before its vote.
+    /// A named bank that has not voted OK knows that it is not committed; one that has, that it is
+    /// not committed before its vote.
     fn may_commit_at(&self, time: Time) -> bool {
         match self.own_vote {
             Some(own) => time >= own,
@@ -115,46 +115,46 @@ impl Inquiry<'_> {
         }
     }
 
-    /// The vote that a statement tells of, sealed as its bank would: `A` carries all of it.
+    /// The vote that a statement implies, with its bank's MAC: an `A` contains all of it.
     fn vote_of(&self, token: Token) -> Token {
-        match token.said {
-            Said::Aborted => {
-                self.seal.token(token.bank, Verdict::Ok, self.tx, token.digest, token.time)
+        match token.kind {
+            TokenKind::Aborted => {
+                self.seal.token(token.bank, Vote::Ok, self.tx, token.digest, token.time)
             }
-            Said::Ok | Said::No | Said::Committed => token,
+            TokenKind::Ok | TokenKind::No | TokenKind::Committed => token,
         }
     }
 }
 
-fn told(vote: &Token) -> (BankId, Time) {
+fn bank_and_time(vote: &Token) -> (BankId, Time) {
     (vote.bank, vote.time)
 }
 
-/// A vote of this bank that its journal does not hold, if `tokens` show one. `own` is the vote that
-/// it holds. Of `C` and `A` only the vote is looked for: the record of an outcome may follow its
-/// answer.
+/// A vote of this bank that its journal does not hold, if `tokens` contain one. `own` is the vote
+/// that the journal holds. A `C` or `A` is compared by its vote only, because it may be sent before
+/// the record of the outcome is durable.
 pub fn forgotten(
     seal: &Seal,
     me: BankId,
     tx: &TxId,
-    own: Option<(Verdict, Time, Option<Digest>)>,
+    own: Option<(Vote, Time, Option<Digest>)>,
     tokens: &[Token],
 ) -> Option<Token> {
     let held = |token: &Token| {
-        own.is_some_and(|(verdict, time, digest)| {
-            let vote = match token.said {
-                Said::No => Verdict::No,
-                Said::Ok | Said::Committed | Said::Aborted => Verdict::Ok,
+        own.is_some_and(|(own_vote, time, digest)| {
+            let vote = match token.kind {
+                TokenKind::No => Vote::No,
+                TokenKind::Ok | TokenKind::Committed | TokenKind::Aborted => Vote::Ok,
             };
-            let same_time = token.vote_time().is_none_or(|told| told == time);
-            verdict == vote && same_time && digest == token.digest
+            let same_time = token.vote_time().is_none_or(|proved| proved == time);
+            own_vote == vote && same_time && digest == token.digest
         })
     };
     let is_forgotten = |token: &&Token| token.bank == me && !held(token) && seal.proves(tx, token);
     tokens.iter().find(is_forgotten).copied()
 }
 
-/// The tokens that a reply carries.
+/// The tokens that a reply contains.
 pub fn tokens_of(reply: &Reply) -> Vec<Token> {
     match reply {
         Reply::Ok(_, token) | Reply::Nok(_, token, ..) => vec![*token],
@@ -171,12 +171,12 @@ pub fn tokens_of(reply: &Reply) -> Vec<Token> {
     }
 }
 
-/// Why it is aborted: the answer's word where it has one for that, else what the token itself says.
+/// The reason of an abort: the one in the reply if it has one, else what the token implies.
 pub fn reason_of(reply: Option<&Reply>, token: &Token) -> Reason {
-    match (reply, token.said) {
+    match (reply, token.kind) {
         (Some(Reply::Aborted(_, _, reason, _) | Reply::Nok(_, _, reason, _)), _) => *reason,
-        (_, Said::No | Said::Aborted) => Reason::Refused,
-        (_, Said::Ok | Said::Committed) => Reason::DuplicateId,
+        (_, TokenKind::No | TokenKind::Aborted) => Reason::Refused,
+        (_, TokenKind::Ok | TokenKind::Committed) => Reason::DuplicateId,
     }
 }
 
@@ -191,17 +191,17 @@ mod tests {
     }
 
     /// What tokens on these bytes prove to bank 0 of three, which voted OK at `own_vote`.
-    fn proof(own_vote: Option<i64>, shown: &[(usize, Said, i64)]) -> (Proof, Vec<Token>) {
+    fn proof(own_vote: Option<i64>, evidence: &[(usize, TokenKind, i64)]) -> (Proof, Vec<Token>) {
         let (seal, tx) = (Seal::keyed([7; 32]), TxId::new("t1").unwrap());
-        let ok = |of: usize, time| seal.token(bank(of), Verdict::Ok, &tx, Some(DIGEST), Time(time));
-        let token = |(of, said, time): &(usize, Said, i64)| match said {
-            Said::Ok => ok(*of, *time),
-            Said::No => seal.token(bank(*of), Verdict::No, &tx, Some(DIGEST), Time(*time)),
-            Said::Committed | Said::Aborted => {
-                seal.token(bank(*of), *said, &tx, Some(DIGEST), Time(*time))
+        let ok = |of: usize, time| seal.token(bank(of), Vote::Ok, &tx, Some(DIGEST), Time(time));
+        let token = |(of, kind, time): &(usize, TokenKind, i64)| match kind {
+            TokenKind::Ok => ok(*of, *time),
+            TokenKind::No => seal.token(bank(*of), Vote::No, &tx, Some(DIGEST), Time(*time)),
+            TokenKind::Committed | TokenKind::Aborted => {
+                seal.token(bank(*of), *kind, &tx, Some(DIGEST), Time(*time))
             }
         };
-        let tokens: Vec<Token> = shown.iter().map(token).collect();
+        let tokens: Vec<Token> = evidence.iter().map(token).collect();
         let inquiry = Inquiry {
             seal: &seal,
             me: bank(0),
@@ -214,30 +214,33 @@ mod tests {
     }
 
     #[test]
-    fn a_bank_that_shows_its_ok_twice_is_one_vote() {
-        let (told, tokens) = proof(Some(3), &[(1, Said::Ok, 4), (1, Said::Ok, 4)]);
-        assert_eq!(told, Proof::Granted(tokens[..1].to_vec()));
-        let (told, tokens) =
-            proof(Some(3), &[(1, Said::Ok, 4), (1, Said::Ok, 4), (2, Said::Ok, 6)]);
+    fn two_tokens_of_one_vote_count_once() {
+        let (proved, tokens) = proof(Some(3), &[(1, TokenKind::Ok, 4), (1, TokenKind::Ok, 4)]);
+        assert_eq!(proved, Proof::Granted(tokens[..1].to_vec()));
+        let (proved, tokens) =
+            proof(Some(3), &[(1, TokenKind::Ok, 4), (1, TokenKind::Ok, 4), (2, TokenKind::Ok, 6)]);
         let votes = vec![tokens[0], tokens[2]];
-        assert_eq!(told, Proof::Committed { time: Time(6), votes, statement: None });
-        let (told, _) = proof(Some(3), &[(1, Said::Ok, 4), (1, Said::Ok, 4), (2, Said::No, 6)]);
-        let Proof::Aborted { votes, .. } = told else { panic!("{told:?}") };
+        assert_eq!(proved, Proof::Committed { time: Time(6), votes, statement: None });
+        let (proved, _) =
+            proof(Some(3), &[(1, TokenKind::Ok, 4), (1, TokenKind::Ok, 4), (2, TokenKind::No, 6)]);
+        let Proof::Aborted { votes, .. } = proved else { panic!("{proved:?}") };
         assert_eq!(votes, [(bank(1), Time(4)), (bank(2), Time(6))]);
     }
 
-    /// A commit's statement is no vote: its time is the commit's, and it convinces nobody whose own
-    /// vote contradicts it.
+    /// The statement of a commit is no vote: its time is the commit's, and a bank whose own vote
+    /// contradicts it does not accept it.
     #[test]
     fn a_statement_of_a_commit_is_no_vote() {
-        let (told, tokens) = proof(Some(3), &[(1, Said::Committed, 9)]);
+        let (proved, tokens) = proof(Some(3), &[(1, TokenKind::Committed, 9)]);
         let statement = Some(tokens[0]);
-        assert_eq!(told, Proof::Committed { time: Time(9), votes: Vec::new(), statement });
+        assert_eq!(proved, Proof::Committed { time: Time(9), votes: Vec::new(), statement });
         for own_vote in [None, Some(10)] {
-            let (told, _) = proof(own_vote, &[(1, Said::Committed, 9), (2, Said::Committed, 9)]);
-            assert_eq!(told, Proof::Nothing, "own vote at {own_vote:?}");
-            let (told, tokens) = proof(own_vote, &[(1, Said::Committed, 9), (2, Said::Ok, 9)]);
-            assert_eq!(told, Proof::Granted(tokens[1..].to_vec()), "own vote at {own_vote:?}");
+            let (proved, _) =
+                proof(own_vote, &[(1, TokenKind::Committed, 9), (2, TokenKind::Committed, 9)]);
+            assert_eq!(proved, Proof::Nothing, "own vote at {own_vote:?}");
+            let (proved, tokens) =
+                proof(own_vote, &[(1, TokenKind::Committed, 9), (2, TokenKind::Ok, 9)]);
+            assert_eq!(proved, Proof::Granted(tokens[1..].to_vec()), "own vote at {own_vote:?}");
         }
     }
 }

@@ -1,22 +1,22 @@
-//! The rule for new texts that people see: nothing in them is invisible, turns the text around, or
-//! is a bare dot name.
+//! The rules for new texts that people see: no invisible characters, no characters that reverse the
+//! text, and no bare dots.
 //!
-//! It holds for what is new: a new transaction, client or account. What a journal holds already
-//! stays legal, because a bank must go on with it; so this is a check beside the types, and no part
-//! of them.
+//! They apply to new transactions, clients and accounts only. A text in a journal stays legal,
+//! because its bank must continue to use it; so these are checks beside the types, and not part of
+//! them.
 
 use super::{AccountNumber, ClientKind, ClientName, RegisterKey, RegisterValue, TxId};
 use std::fmt;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// Why a text is no good as a new one.
+/// Why a text is not allowed as a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {
-    /// It has a character that nobody sees, or that changes the order of those around it.
+    /// It has an invisible character, or one that changes the order of others.
     Invisible(char),
-    /// White space at one of its ends.
+    /// It begins or ends with white space.
     Untrimmed,
-    /// `.` or `..`, which a path or an address takes for something else.
+    /// It is `.` or `..`, which have another meaning in paths and addresses.
     Dots,
 }
 
@@ -30,10 +30,10 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// A text that people see, with no bound of length here.
+/// Checks a text that people see, of any length.
 ///
 /// # Errors
-/// When it is no good as a new one.
+/// If it is not allowed as a new text.
 pub fn check_text(text: &str) -> Result<(), Unfit> {
     if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
         return Err(Unfit::Untrimmed);
@@ -48,9 +48,9 @@ fn check_name(text: &str) -> Result<(), Unfit> {
     if text == "." || text == ".." { Err(Unfit::Dots) } else { check_text(text) }
 }
 
-/// Control and format characters, line and paragraph separators; and what shows as nothing though
-/// it is a letter, a mark or a symbol (the rest of Unicode's Default_Ignorable_Code_Point, and the
-/// blank Braille pattern).
+/// Control and format characters, line and paragraph separators, and letters, marks or symbols
+/// without a glyph (the rest of Unicode's Default_Ignorable_Code_Point, and the blank Braille
+/// pattern).
 fn is_invisible(c: char) -> bool {
     let by_category = matches!(
         c.general_category(),
@@ -68,20 +68,20 @@ fn is_invisible(c: char) -> bool {
 }
 
 impl TxId {
-    /// Is it good as a new id?
+    /// Checks that it is allowed as a new id.
     ///
     /// # Errors
-    /// When it is `.` or `..`.
+    /// If it is `.` or `..`.
     pub fn check_new(&self) -> Result<(), Unfit> {
         check_name(self.as_str())
     }
 }
 
 impl AccountNumber {
-    /// Is it good as a new number?
+    /// Checks that it is allowed as a new number.
     ///
     /// # Errors
-    /// When it is not.
+    /// If it is not allowed.
     pub fn check_new(&self) -> Result<(), Unfit> {
         check_name(self.as_str())
     }
@@ -90,10 +90,10 @@ impl AccountNumber {
 macro_rules! texts {
     ($($name:ident)*) => {$(
         impl $name {
-            /// Is it good as a new text?
+            /// Checks that it is allowed as a new text.
             ///
             /// # Errors
-            /// When it is not.
+            /// If it is not allowed.
             pub fn check_new(&self) -> Result<(), Unfit> {
                 check_text(self.as_str())
             }
@@ -109,7 +109,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_people_write_is_good() {
+    fn texts_that_people_write_are_allowed() {
         for text in [
             "Maria d'Água",
             "José  Silva",
@@ -131,9 +131,9 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_is_not() {
-        // Overrides, isolates, zero-width, separators, a tag, a filler, a variation selector, a
-        // soft hyphen.
+    fn invisible_characters_are_not_allowed() {
+        // Overrides, isolates, zero-width characters, separators, a tag, a filler, a variation
+        // selector, a soft hyphen.
         for c in [
             '\u{202e}',
             '\u{202a}',
@@ -160,8 +160,8 @@ mod tests {
             for text in [format!("a{c}b"), format!("ç{c}b")] {
                 assert_eq!(check_text(&text), Err(Unfit::Invisible(c)), "{text:?}");
             }
-            let words = Unfit::Invisible(c).to_string();
-            assert!(words.starts_with("U+") && words.is_ascii(), "{words}");
+            let text = Unfit::Invisible(c).to_string();
+            assert!(text.starts_with("U+") && text.is_ascii(), "{text}");
         }
         for text in [" a", "a ", "\u{a0}a", "a\u{3000}", " "] {
             assert_eq!(check_text(text), Err(Unfit::Untrimmed), "{text:?}");
@@ -175,7 +175,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_good_shows_all_that_it_has(text in "\\PC{0,8}|[ \
+        fn an_allowed_text_has_no_control_characters_and_is_trimmed(text in "\\PC{0,8}|[ \
                                                        -~\u{80}-\u{24f}\u{2000}-\u{206f}]{0,8}") {
             if check_text(&text).is_ok() {
                 prop_assert!(!text.chars().any(char::is_control));

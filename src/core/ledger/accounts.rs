@@ -1,10 +1,9 @@
-//! Clients and accounts: who holds what, and each account's three figures. Totals and cuts are
-//! elsewhere.
+//! Clients and accounts: which client holds which account, and each account's three figures. Totals
+//! and cuts are elsewhere.
 //!
-//! Both live in vectors in the order of their creation, so that an index (a `AccountSlot`) never
-//! changes;
-//! ordered maps find them by their natural keys. The maps are not stored: they follow from the
-//! vectors.
+//! Both are stored in vectors in the order of their creation, so an index (an `AccountSlot`) never
+//! changes; ordered maps find them by their natural keys. The maps are rebuilt from the vectors and
+//! are not stored.
 
 mod register;
 
@@ -22,16 +21,16 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// What a ledger knows of something that is to be created.
+/// The result of checking a client or an account that is to be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
-    /// It may be created.
+pub enum RegistrationState {
+    /// It does not exist yet and may be created.
     New,
-    /// It is there, with the same content.
+    /// It exists already, with the same content.
     Same,
 }
 
-/// An account's place in the order of creation.
+/// The index of an account, in the order of creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub(super) struct AccountSlot(u32);
 
@@ -41,8 +40,8 @@ impl AccountSlot {
     }
 
     #[cfg(test)]
-    pub(super) fn of(place: u32) -> AccountSlot {
-        AccountSlot(place)
+    pub(super) fn of(index: u32) -> AccountSlot {
+        AccountSlot(index)
     }
 }
 
@@ -52,11 +51,11 @@ struct AccountEntry {
     opened: Time,
     holders: HolderSlots,
     number: AccountNumber,
-    /// As given at the opening, so that the same content can be told from other content.
+    /// As given at the opening, to compare a repeated request with it.
     deposit: Money,
 }
 
-/// Places of clients in the order of creation.
+/// The indexes of an account's holders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum HolderSlots {
     One(u32),
@@ -67,17 +66,17 @@ enum HolderSlots {
 struct ClientEntry {
     data: NewClient,
     added: Time,
-    /// Their accounts by number. Not stored: it follows from the accounts.
+    /// The client's accounts, by number. Not stored, but rebuilt from the accounts.
     #[serde(skip)]
     accounts: HeldRows,
-    /// The only account that they hold alone. Not stored either.
+    /// The only account that the client holds alone. Not stored either.
     #[serde(skip)]
     individual: Option<AccountSlot>,
 }
 
 /// All clients and accounts of a bank.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "Stored")]
+#[serde(try_from = "StoredAccounts")]
 pub(super) struct Accounts {
     clients: Vec<ClientEntry>,
     accounts: Vec<AccountEntry>,
@@ -85,15 +84,15 @@ pub(super) struct Accounts {
     by_cpf: BTreeMap<TaxId, u32>,
     #[serde(skip)]
     by_number: BTreeMap<AccountNumber, AccountSlot>,
-    /// The same for short numbers alone: every step looks some up, and whole words compare several
-    /// times faster than texts.
+    /// `by_number` for short numbers: each step looks some up, and comparing one word is several
+    /// times faster than comparing texts.
     #[serde(skip)]
     by_short_number: BTreeMap<u128, AccountSlot>,
 }
 
-/// What a snapshot holds of it.
+/// The part that a snapshot stores.
 #[derive(Deserialize)]
-struct Stored {
+struct StoredAccounts {
     clients: Vec<ClientEntry>,
     accounts: Vec<AccountEntry>,
 }
@@ -106,7 +105,7 @@ impl Accounts {
         }
     }
 
-    /// The place of an account that an operation names, with its holder where it names one.
+    /// Finds the account that an operation names, and checks its holder if the operation names one.
     pub(super) fn check_named(
         &self,
         number: &AccountNumber,
@@ -127,7 +126,7 @@ impl Accounts {
         }
     }
 
-    /// Would this account grant all that one transaction takes from it and gives to it?
+    /// Checks that the account covers the sums of one transaction's operations on it.
     pub(super) fn check_sums(
         &self,
         slot: AccountSlot,
@@ -147,8 +146,8 @@ impl Accounts {
         Ok(())
     }
 
-    /// Changes an account's figures by one operation, and tells its place. Stops the program where
-    /// that breaks them.
+    /// Changes an account's figures by one operation, and returns its slot. Panics if that breaks
+    /// them.
     pub(super) fn step(
         &mut self,
         step: FigureStep,
@@ -160,7 +159,7 @@ impl Accounts {
             panic!("{step:?} of a {} on account {number}, which is not here", flow.as_str());
         };
         let account = &mut self.accounts[slot.index()];
-        if let FigureStep::Settle(time) = step {
+        if let FigureStep::Commit(time) = step {
             assert!(
                 time >= account.opened,
                 "account {number}: a commit at {time} is before its opening"
@@ -173,8 +172,8 @@ impl Accounts {
         slot
     }
 
-    /// The account's number and its balance at `time`, when `since` is what was added to it
-    /// afterwards; no balance where it was opened later.
+    /// The account's number, and its balance at `time` if `since` is what was added to it
+    /// afterwards; no balance if it was opened later.
     pub(super) fn at(
         &self,
         slot: AccountSlot,
@@ -204,12 +203,12 @@ impl Accounts {
         }
     }
 
-    /// All accounts in the order of creation.
+    /// All accounts, in the order of creation.
     pub(super) fn slots(&self) -> impl ExactSizeIterator<Item = AccountSlot> + use<> {
-        (0..place(self.accounts.len())).map(AccountSlot)
+        (0..index_of_next(self.accounts.len())).map(AccountSlot)
     }
 
-    /// Accounts by number, those after `after`.
+    /// The accounts after `after`, by number.
     pub(super) fn slots_after<'a>(
         &'a self,
         after: Option<&AccountNumber>,
@@ -217,7 +216,7 @@ impl Accounts {
         self.by_number.range((beyond(after), Bound::Unbounded)).map(|(_, slot)| *slot)
     }
 
-    /// A client's accounts by number, those after `after`.
+    /// A client's accounts after `after`, by number.
     pub(super) fn slots_of_after<'a>(
         &'a self,
         cpf: &TaxId,
@@ -232,12 +231,12 @@ impl Accounts {
         self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize].data)
     }
 
-    /// All clients in the order of creation.
+    /// All clients, in the order of creation.
     pub(super) fn clients(&self) -> impl ExactSizeIterator<Item = &NewClient> {
         self.clients.iter().map(|client| &client.data)
     }
 
-    /// Clients by cpf, those after `after`.
+    /// The clients after `after`, by cpf.
     pub(super) fn clients_after<'a>(
         &'a self,
         after: Option<&TaxId>,
@@ -254,8 +253,8 @@ impl Accounts {
         self.accounts[slot.index()].opened
     }
 
-    /// Goes through everything, stops the program where something is broken, and tells the sums of
-    /// balances, holds and incoming amounts.
+    /// Checks everything, panics if something is broken, and returns the sums of balances, holds
+    /// and incoming amounts.
     pub(super) fn audit(&self) -> (i128, i128, i128) {
         let (mut balance, mut held, mut incoming) = (0, 0, 0);
         for account in &self.accounts {
@@ -265,7 +264,8 @@ impl Accounts {
             held += figures.held.wide();
             incoming += figures.incoming.wide();
         }
-        let stored = Stored { clients: self.clients.clone(), accounts: self.accounts.clone() };
+        let stored =
+            StoredAccounts { clients: self.clients.clone(), accounts: self.accounts.clone() };
         match Accounts::try_from(stored) {
             Ok(rebuilt) => {
                 assert!(*self == rebuilt, "the indexes of clients and accounts are broken")
@@ -288,11 +288,13 @@ impl Accounts {
     }
 }
 
-impl TryFrom<Stored> for Accounts {
+impl TryFrom<StoredAccounts> for Accounts {
     type Error = String;
 
-    /// Builds the indexes again. What can't have been written is an error and not a panic.
-    fn try_from(Stored { mut clients, accounts }: Stored) -> Result<Accounts, String> {
+    /// Rebuilds the indexes. Data that can't have been written is an error and no panic.
+    fn try_from(
+        StoredAccounts { mut clients, accounts }: StoredAccounts,
+    ) -> Result<Accounts, String> {
         let by_cpf: BTreeMap<_, _> =
             (0..).zip(&clients).map(|(i, c)| (c.data.cpf.clone(), i)).collect();
         let by_number: BTreeMap<_, _> = (0..)
@@ -303,7 +305,7 @@ impl TryFrom<Stored> for Accounts {
         let by_short_number =
             by_number.iter().filter_map(|(n, slot)| Some((short(n)?, *slot))).collect();
         if by_cpf.len() != clients.len() || by_number.len() != accounts.len() {
-            return Err("a client or an account is there twice".to_string());
+            return Err("a client or an account occurs twice".to_string());
         }
         for client in &mut clients {
             client.accounts = HeldRows::default();
@@ -313,7 +315,7 @@ impl TryFrom<Stored> for Accounts {
             let holders = accounts[slot.index()].holders;
             for client in holders.iter() {
                 let Some(client) = clients.get_mut(client as usize) else {
-                    return Err(format!("account {number} has a holder who is not there"));
+                    return Err(format!("account {number} has a holder that does not exist"));
                 };
                 if client.accounts.last() == Some(*slot) {
                     return Err(format!("account {number} has one holder twice"));
@@ -353,7 +355,7 @@ impl AccountEntry {
 }
 
 /// The text of a number of at most 16 bytes as one word, in the same order. A number has no zero
-/// byte, so no two have one word.
+/// byte, so the words of two numbers differ.
 fn short(number: &AccountNumber) -> Option<u128> {
     let text = number.as_str().as_bytes();
     let mut word = [0; 16];
@@ -361,14 +363,17 @@ fn short(number: &AccountNumber) -> Option<u128> {
     Some(u128::from_be_bytes(word))
 }
 
-/// The number of the next of `count` things.
-fn place(count: usize) -> u32 {
-    u32::try_from(count).expect("check_place leaves no more than fit")
+/// The index of the next of `count` items.
+fn index_of_next(count: usize) -> u32 {
+    u32::try_from(count).expect("check_capacity leaves no more than fit")
 }
 
-fn check_place(count: usize, full: impl Fn(usize) -> Detail) -> Result<Known, Fault> {
+fn check_capacity(
+    count: usize,
+    full: impl Fn(usize) -> Detail,
+) -> Result<RegistrationState, Fault> {
     match u32::try_from(count) {
-        Ok(count) if count < u32::MAX => Ok(Known::New),
+        Ok(count) if count < u32::MAX => Ok(RegistrationState::New),
         Ok(_) | Err(_) => Err(Fault::of(Reason::Limit, &full(count))),
     }
 }

@@ -1,9 +1,10 @@
-//! The past that cuts need: what each commit changed, by commit time. A cut takes the present and
-//! undoes what came later.
+//! The history that cuts need: what each commit changed, by commit time. A cut takes the present
+//! state and undoes later changes.
 //!
 //! Commits arrive nearly in the order of their times, so most are appended; but a bank that was
-//! away brings many old ones at once. Hence a row of chunks: an old commit moves at most a chunk's
-//! entries, and the sum that each chunk carries makes the totals of a cut a matter of chunks.
+//! down receives many old ones at once. So the history is a sequence of chunks: an old commit moves
+//! the entries of one chunk at most, and since each chunk carries its sum, the totals of a cut are
+//! a sum over chunks.
 
 use super::accounts::AccountSlot;
 use super::totals::Flows;
@@ -14,25 +15,25 @@ use crate::wire::transaction::Flow;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 
-/// Entries of a full chunk; few in tests, so that short histories fill and split them.
+/// Entries of a full chunk; few in tests, so that short histories fill and split chunks.
 const CHUNK_ENTRIES: usize = if cfg!(test) { 8 } else { 1024 };
-/// Marks that tell most accounts that are not asked for from those that are.
+/// Size of the filter that skips entries of accounts which are not on the page.
 const SLOT_MARKS: usize = 64 * 1024;
-/// Memory of a chunk, but for the registers' keys and values.
+/// The memory of a chunk, without the keys and values of registers.
 const CHUNK_BYTES: usize = size_of::<Chunk>() + CHUNK_ENTRIES * size_of::<CutEntry>();
 
-// Each operation of a bank's last minute is one entry: it has to be small.
+// The history has one entry for each operation of the last minute, so entries must be small.
 const _: () = assert!(size_of::<CutEntry>() == 24);
 
-/// A cut is older than what the bank still keeps.
+/// The cut is older than the history of the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the oldest time kept is {horizon}")]
 pub struct Expired {
-    /// The oldest time that a cut can be made for.
+    /// The oldest time for which a cut is possible.
     pub horizon: Time,
 }
 
-/// One change that a cut may have to undo.
+/// A change that a cut may have to undo.
 #[derive(Debug, Clone)]
 pub(super) enum CutChange {
     /// Money moved on an account.
@@ -41,7 +42,7 @@ pub(super) enum CutChange {
     Set(Box<Overwritten>),
 }
 
-/// What a register was before it was set; nothing, when it never had been.
+/// The value of a register before it was set; `None` if it was never set before.
 #[derive(Debug, Clone)]
 pub(super) struct Overwritten {
     pub(super) key: RegisterKey,
@@ -54,30 +55,31 @@ struct CutEntry {
     change: CutChange,
 }
 
-/// Neighbouring entries, by (time, arrival), and never none.
+/// Neighbouring entries, by (time, arrival); never empty.
 #[derive(Debug, Clone)]
 struct Chunk {
     entries: Vec<CutEntry>,
-    /// The money of its entries.
+    /// The sums of the money in its entries.
     flows: Flows,
-    /// The registers among its entries, and the memory of their keys and values.
+    /// How many entries are registers, and the memory of their keys and values.
     sets: usize,
     set_bytes: usize,
 }
 
-/// Everything later than its horizon.
+/// All changes later than its horizon.
 #[derive(Debug, Clone)]
 pub(super) struct CutHistory {
     horizon: Time,
-    /// By time: all entries of one come before those of the next.
+    /// In order of time: all entries of a chunk come before those of the next.
     chunks: VecDeque<Chunk>,
     bytes: usize,
-    /// The past never takes more: a recovery that replays years in a minute asks nobody to trim.
+    /// The bound on its memory, which holds even during a recovery that replays years without a
+    /// call of `trim`.
     bytes_max: usize,
 }
 
 impl CutHistory {
-    /// Nothing yet, from `horizon` on.
+    /// An empty history from `horizon` on.
     pub(super) fn beginning_at(horizon: Time) -> CutHistory {
         CutHistory { horizon, chunks: VecDeque::new(), bytes: 0, bytes_max: CUT_BYTES_MAX }
     }
@@ -90,13 +92,13 @@ impl CutHistory {
         self.bytes
     }
 
-    /// Can a cut be made for `time`?
+    /// Checks that a cut at `time` is possible.
     pub(super) fn reaches(&self, time: Time) -> Result<(), Expired> {
         if time < self.horizon { Err(Expired { horizon: self.horizon }) } else { Ok(()) }
     }
 
-    /// Keeps a change. One at or before the horizon is in every cut that can still be made: it is
-    /// not kept.
+    /// Records a change. A change at or before the horizon is in every possible cut, so it is not
+    /// recorded.
     pub(super) fn record(&mut self, time: Time, change: CutChange) {
         if time <= self.horizon {
             return;
@@ -116,7 +118,7 @@ impl CutHistory {
         }
     }
 
-    /// The money that moved later than `time`.
+    /// The sums of the money that moved later than `time`.
     pub(super) fn flows_after(&self, time: Time) -> Flows {
         let mut flows = Flows::default();
         for chunk in self.chunks.iter().rev() {
@@ -127,25 +129,25 @@ impl CutHistory {
             for entry in chunk.after(time) {
                 entry.add_to(&mut flows);
             }
-            break; // all chunks before this one are not later than it
+            break; // all earlier chunks are at or before `time`
         }
         flows
     }
 
-    /// For each of these accounts: what its balance grew by later than `time`.
+    /// For each of these accounts, by how much its balance grew later than `time`.
     pub(super) fn balances_since(&self, time: Time, slots: &[AccountSlot]) -> Vec<i128> {
-        let mut places: Vec<(AccountSlot, usize)> = slots.iter().copied().zip(0..).collect();
-        places.sort_unstable();
-        // Most of what moved is of other accounts, and need not be looked for.
-        let mut may_be = vec![false; SLOT_MARKS];
-        slots.iter().for_each(|slot| may_be[slot.index() % SLOT_MARKS] = true);
+        let mut by_slot: Vec<(AccountSlot, usize)> = slots.iter().copied().zip(0..).collect();
+        by_slot.sort_unstable();
+        // Most changes are of other accounts; the filter skips the search for them.
+        let mut mark = vec![false; SLOT_MARKS];
+        slots.iter().for_each(|slot| mark[slot.index() % SLOT_MARKS] = true);
         let mut since = vec![0i128; slots.len()];
         for entry in self.after(time).flat_map(|chunk| chunk.after(time)) {
             match &entry.change {
-                CutChange::Money { slot, flow, amount } if may_be[slot.index() % SLOT_MARKS] => {
-                    if let Ok(found) = places.binary_search_by_key(slot, |(slot, _)| *slot) {
+                CutChange::Money { slot, flow, amount } if mark[slot.index() % SLOT_MARKS] => {
+                    if let Ok(found) = by_slot.binary_search_by_key(slot, |(slot, _)| *slot) {
                         let grew = if flow.takes() { -amount.wide() } else { amount.wide() };
-                        since[places[found].1] += grew;
+                        since[by_slot[found].1] += grew;
                     }
                 }
                 CutChange::Money { .. } | CutChange::Set(_) => {}
@@ -154,7 +156,7 @@ impl CutHistory {
         since
     }
 
-    /// The registers of this range that were set later than `time`, with what they were then.
+    /// The registers of this range that were set later than `time`, with their values at `time`.
     pub(super) fn registers_then(
         &self,
         time: Time,
@@ -165,7 +167,7 @@ impl CutHistory {
             for entry in chunk.after(time) {
                 match &entry.change {
                     CutChange::Money { .. } => {}
-                    // The first one after `time` says what it was at `time`.
+                    // The first entry after `time` has the value at `time`.
                     CutChange::Set(set) if !keys.contains(&&set.key) => {}
                     CutChange::Set(set) => {
                         then.entry(&set.key).or_insert(set.previous.as_ref());
@@ -176,11 +178,10 @@ impl CutHistory {
         then
     }
 
-    /// Drops what is at or before `up_to`, and then more while it takes over `bytes_max`.
+    /// Drops changes at or before `up_to`, and then more while the history takes over `bytes_max`.
     pub(super) fn trim(&mut self, up_to: Time, bytes_max: usize) {
         self.horizon = self.horizon.max(up_to);
-        // A chunk goes as a whole: entries at or before the horizon harm no cut that can still be
-        // made.
+        // Only whole chunks are dropped: entries at or before the horizon harm no possible cut.
         while self
             .chunks
             .front()
@@ -192,7 +193,7 @@ impl CutHistory {
         }
     }
 
-    /// Goes through everything and stops the program where something is broken.
+    /// Checks everything and panics if something is broken.
     pub(super) fn audit(&self) {
         let mut bytes = 0;
         let mut last = Time(i64::MIN);
@@ -205,10 +206,10 @@ impl CutHistory {
                 assert!(last <= entry.time, "the past is not in order at {}", entry.time);
                 last = entry.time;
             }
-            let fresh = Chunk::of(chunk.entries.clone());
-            assert_eq!(fresh.flows, chunk.flows, "the sums of the past up to {last}");
+            let rebuilt = Chunk::of(chunk.entries.clone());
+            assert_eq!(rebuilt.flows, chunk.flows, "the sums of the past up to {last}");
             assert_eq!(
-                (fresh.sets, fresh.set_bytes),
+                (rebuilt.sets, rebuilt.set_bytes),
                 (chunk.sets, chunk.set_bytes),
                 "sets up to {last}"
             );
@@ -217,7 +218,7 @@ impl CutHistory {
         assert_eq!(bytes, self.bytes, "the memory of the past");
     }
 
-    /// The chunks that hold something later than `time`, and perhaps one before them.
+    /// The chunks that contain changes later than `time`, and perhaps one before them.
     fn after(&self, time: Time) -> impl Iterator<Item = &Chunk> {
         let begin = self.chunks.partition_point(|chunk| chunk.first() <= time).saturating_sub(1);
         self.chunks.range(begin..)
@@ -234,10 +235,10 @@ impl CutHistory {
     fn insert(&mut self, mut at: usize, entry: CutEntry) {
         if self.chunks[at].is_full() {
             let later = self.chunks[at].split();
-            let goes_there = later.first() <= entry.time;
+            let is_later = later.first() <= entry.time;
             self.chunks.insert(at + 1, later);
             self.bytes += CHUNK_BYTES;
-            at += usize::from(goes_there);
+            at += usize::from(is_later);
         }
         self.bytes += self.chunks[at].insert(entry);
     }
@@ -272,7 +273,8 @@ impl Chunk {
         &self.entries[self.entries.partition_point(|entry| entry.time <= time)..]
     }
 
-    /// Puts an entry behind those that are not later, and tells the memory that it needs besides.
+    /// Inserts an entry after those that are not later; returns how much memory it needs besides
+    /// its slot.
     fn insert(&mut self, entry: CutEntry) -> usize {
         entry.add_to(&mut self.flows);
         let bytes = entry.set_bytes();
@@ -287,7 +289,7 @@ impl Chunk {
         bytes
     }
 
-    /// Keeps the earlier half, and gives the later one.
+    /// Keeps the earlier half and returns the later one.
     fn split(&mut self) -> Chunk {
         let mut entries = Vec::with_capacity(CHUNK_ENTRIES);
         entries.extend(self.entries.drain(CHUNK_ENTRIES / 2..));
@@ -321,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_memory_is_bounded_even_when_nobody_trims() {
+    fn its_memory_is_bounded_even_without_trim() {
         let money = CutChange::Money {
             slot: AccountSlot::default(),
             flow: Flow::Deposit,
@@ -336,18 +338,18 @@ mod tests {
         }
         past.audit();
         let kept = 100_000 - past.horizon().0;
-        assert!(kept >= 9 * i64::try_from(CHUNK_ENTRIES).unwrap(), "and is used: {kept}");
+        assert!(kept >= 9 * i64::try_from(CHUNK_ENTRIES).unwrap(), "the memory is used: {kept}");
         assert_eq!(past.flows_after(past.horizon()).cash_in, i128::from(kept));
 
         let key = RegisterKey::new("k").unwrap();
         let previous = RegisterValue::new(&"v".repeat(256)).ok();
         past.record(Time(100_001), CutChange::Set(Box::new(Overwritten { key, previous })));
         past.audit();
-        assert!(past.bytes <= past.bytes_max, "registers count too");
+        assert!(past.bytes <= past.bytes_max, "registers count as well");
     }
 
     #[test]
-    fn an_audit_finds_each_kind_of_damage() {
+    fn the_audit_finds_each_kind_of_damage() {
         let money = CutChange::Money {
             slot: AccountSlot::default(),
             flow: Flow::Deposit,
@@ -365,13 +367,13 @@ mod tests {
             ("sets up to", |past| past.chunks[1].sets += 1),
             ("the memory of the past", |past| past.bytes += 1),
         ];
-        for (says, damage) in damages {
+        for (expected, damage) in damages {
             let mut past = sound.clone();
             damage(&mut past);
             let audit = std::panic::AssertUnwindSafe(|| past.audit());
-            let panic = std::panic::catch_unwind(audit).expect_err(says);
+            let panic = std::panic::catch_unwind(audit).expect_err(expected);
             let text = panic.downcast::<String>().unwrap();
-            assert!(text.contains(says), "{text}, not: {says}");
+            assert!(text.contains(expected), "{text}, not: {expected}");
         }
     }
 }

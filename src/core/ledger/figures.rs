@@ -1,33 +1,33 @@
-//! The three figures of an account, and how a transaction's steps change them.
+//! The three figures of an account, and how the steps of a transaction change them.
 
 use crate::ids::Time;
 use crate::money::Money;
 use crate::wire::transaction::Flow;
 use serde::{Deserialize, Serialize};
 
-/// What a transaction does to an account's figures.
+/// A step of a transaction on an account.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum FigureStep {
     Hold,
     Release,
-    /// It is committed, at this time.
-    Settle(Time),
+    /// Committed at this time.
+    Commit(Time),
 }
 
 /// The three figures of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct AccountFigures {
     pub(super) balance: Money,
-    /// Promised by debits and withdrawals of undecided transactions.
+    /// Reserved by debits and withdrawals of undecided transactions.
     pub(super) held: Money,
-    /// Awaited by credits and deposits of undecided transactions.
+    /// Expected from credits and deposits of undecided transactions.
     pub(super) incoming: Money,
 }
 
 impl AccountFigures {
-    /// The figures after one operation, unless it breaks them. A debit that is settled leaves what
-    /// is available as it is, and a credit leaves balance + incoming: so the operations of a
-    /// transaction may come in any order.
+    /// The figures after one operation; `None` if it breaks them. The commit of a debit leaves
+    /// `available` unchanged, and the commit of a credit leaves balance + incoming unchanged: so
+    /// the operations of a transaction may be applied in any order.
     pub(super) fn after(
         self,
         step: FigureStep,
@@ -35,20 +35,20 @@ impl AccountFigures {
         amount: Money,
     ) -> Option<AccountFigures> {
         let AccountFigures { mut balance, mut held, mut incoming } = self;
-        let promised = if flow.takes() { &mut held } else { &mut incoming };
-        *promised = match step {
-            FigureStep::Hold => promised.checked_add(amount)?,
-            FigureStep::Release | FigureStep::Settle(_) => promised.checked_sub(amount)?,
+        let pending = if flow.takes() { &mut held } else { &mut incoming };
+        *pending = match step {
+            FigureStep::Hold => pending.checked_add(amount)?,
+            FigureStep::Release | FigureStep::Commit(_) => pending.checked_sub(amount)?,
         };
         balance = match step {
-            FigureStep::Settle(_) if flow.takes() => balance.checked_sub(amount)?,
-            FigureStep::Settle(_) => balance.checked_add(amount)?,
+            FigureStep::Commit(_) if flow.takes() => balance.checked_sub(amount)?,
+            FigureStep::Commit(_) => balance.checked_add(amount)?,
             FigureStep::Hold | FigureStep::Release => balance,
         };
         Some(AccountFigures { balance, held, incoming }).filter(AccountFigures::are_sound)
     }
 
-    /// No figure is below zero, what is available neither, and what is awaited fits.
+    /// No figure is negative, nor is `available`, and balance + incoming does not overflow.
     pub(super) fn are_sound(&self) -> bool {
         let AccountFigures { balance, held, incoming } = *self;
         held >= Money::ZERO

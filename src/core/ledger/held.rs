@@ -1,36 +1,36 @@
-//! The accounts of one client, by number. Most have one or two; a company may hold a million, so
-//! that a new one must not move all the others.
+//! The accounts of one client, by number. Most clients have one or two; a company may hold a
+//! million, and a new account must not move all the others.
 
 use super::accounts::AccountSlot;
 
-/// Accounts in one row; few in tests, so that rows split there.
+/// Accounts in one row; few in tests, so that rows are split there.
 const ROW_LENGTH: usize = if cfg!(test) { 4 } else { 512 };
 
-/// Rows of accounts, none of them empty, in the order that whoever inserts them keeps.
+/// Rows of accounts in the order of their numbers; no row is empty.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HeldRows {
     rows: Vec<Vec<AccountSlot>>,
 }
 
 impl HeldRows {
-    /// Puts an account behind all those that are before it.
+    /// Inserts an account after those that are before it.
     pub(super) fn insert(&mut self, slot: AccountSlot, is_before: impl Fn(AccountSlot) -> bool) {
         let at = self.rows.partition_point(|row| is_before(row[0])).saturating_sub(1);
         let Some(row) = self.rows.get_mut(at) else {
             self.rows.push(vec![slot]);
             return;
         };
-        let place = row.partition_point(|held| is_before(*held));
+        let position = row.partition_point(|held| is_before(*held));
         if row.len() < ROW_LENGTH {
-            row.insert(place, slot);
-        } else if place == row.len() {
+            row.insert(position, slot);
+        } else if position == row.len() {
             self.rows.insert(at + 1, vec![slot]);
         } else {
             let mut later = row.split_off(ROW_LENGTH / 2);
-            if place <= row.len() {
-                row.insert(place, slot)
+            if position <= row.len() {
+                row.insert(position, slot)
             } else {
-                later.insert(place - row.len(), slot)
+                later.insert(position - row.len(), slot)
             }
             self.rows.insert(at + 1, later);
         }
@@ -40,7 +40,7 @@ impl HeldRows {
         self.rows.last().and_then(|row| row.last()).copied()
     }
 
-    /// Those behind all that `is_before` says yes to.
+    /// The accounts after all for which `is_before` is true.
     pub(super) fn beyond<'a>(
         &'a self,
         is_before: &dyn Fn(AccountSlot) -> bool,
@@ -51,7 +51,7 @@ impl HeldRows {
     }
 }
 
-/// Two are equal that hold the same accounts, however they lie in rows.
+/// Equal if they hold the same accounts in the same order, however these are split into rows.
 impl PartialEq for HeldRows {
     fn eq(&self, other: &HeldRows) -> bool {
         self.rows.iter().flatten().eq(other.rows.iter().flatten())
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accounts_stand_in_order_however_they_came() {
+    fn accounts_are_in_order_whatever_the_order_of_insertion() {
         for stride in [1, 7, 11, 13, 29] {
             let mut held = HeldRows::default();
             for n in 0..30u32 {

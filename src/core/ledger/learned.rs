@@ -1,43 +1,42 @@
-//! What a bank that came later knows of the registers that others have set: nothing, until they
-//! were told to it.
+//! What a bank that joined later knows of the registers: nothing, until it has received all pages.
 //!
-//! It votes on sets and applies them meanwhile. So of what it set itself and what it is told, the
-//! later one counts.
+//! Meanwhile it votes on sets and applies them. So of a value that it set and one that it received,
+//! the later counts.
 
 use super::Ledger;
 use crate::commit::registers::SetRegister;
 use crate::ids::{RegisterKey, Time};
 use serde::{Deserialize, Serialize};
 
-/// Does a ledger know its registers? On disk: variants are only ever added at the end.
+/// Whether a ledger knows its registers. On disk: new variants are only added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum RegistersKnown {
-    /// It always has: each was set while its bank took part.
+    /// It always has: its bank took part in each set.
     #[default]
     Always,
-    /// Some peer has not sent all its pages.
+    /// It has not received all pages yet.
     NotYet,
-    /// As of this time and later; what they were before it was not told.
+    /// From this time on; their values before it are not known.
     From(Time),
 }
 
 impl Ledger {
-    /// Does it know its registers, and since when?
+    /// Whether it knows its registers, and since when.
     pub fn registers_known(&self) -> RegistersKnown {
         self.known
     }
 
-    /// Says whether it does.
+    /// Records whether it knows its registers.
     pub(crate) fn set_registers_known(&mut self, known: RegistersKnown) {
         self.known = known;
     }
 
-    /// Does it know what its registers are?
+    /// Does it know the current values of its registers?
     pub fn knows_registers(&self) -> bool {
         self.known != RegistersKnown::NotYet
     }
 
-    /// Does it know what they were at `time`?
+    /// Does it know their values as of `time`?
     pub(crate) fn knows_registers_at(&self, time: Time) -> bool {
         match self.known {
             RegistersKnown::Always => true,
@@ -46,14 +45,14 @@ impl Ledger {
         }
     }
 
-    /// Takes registers as another bank told them; of one that is here too the later setting counts.
-    pub(crate) fn learn_registers(&mut self, told: &[SetRegister]) {
-        for SetRegister { key, value, time } in told {
+    /// Takes registers from another bank; of one that is set here too, the later value counts.
+    pub(crate) fn learn_registers(&mut self, received: &[SetRegister]) {
+        for SetRegister { key, value, time } in received {
             self.book.registers.keep_later(key, value, *time);
         }
     }
 
-    /// Registers that were ever set, by key, those after `after`, with the times of their settings.
+    /// The registers after `after` that were ever set, by key, with the times of their settings.
     pub fn set_registers_after<'a>(
         &'a self,
         after: Option<&RegisterKey>,

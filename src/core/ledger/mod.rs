@@ -1,12 +1,12 @@
-//! The ledger: clients, accounts, escrow holds, registers, totals, and the past that cuts need.
+//! The ledger: clients, accounts, escrow holds, registers, totals, and the history that cuts need.
 //! Pure.
 //!
-//! A transaction meets it in up to three steps: `check` looks, `hold` promises (the vote OK), and
-//! then either `settle` (committed) or `release` (aborted). Debits are escrow holds and not locks
-//! (O'Neil, _The Escrow Transactional Method_, 1986), so any number of undecided transactions share
-//! an account; a register is locked by one of them. Which transactions are undecided, and who says
-//! how they end, is not told here: that is the bank's part. A step that would break an invariant
-//! stops the program with the account and its figures.
+//! A transaction takes up to three steps: `check`, `hold` (the OK vote), and then either `commit`
+//! or `release` (aborted). Debits are escrow holds and not locks (O'Neil, _The Escrow Transactional
+//! Method_, 1986), so any number of undecided transactions share an account; a register is locked
+//! by one transaction. The ledger does not know which transactions are undecided, nor how they are
+//! decided: that is part of the bank. A step that would break an invariant panics with the account
+//! and its figures.
 
 mod accounts;
 mod cuts;
@@ -20,7 +20,7 @@ mod tests;
 mod totals;
 mod view;
 
-pub use accounts::Known;
+pub use accounts::RegistrationState;
 pub use cuts::Expired;
 pub use learned::RegistersKnown;
 pub use totals::{CutTotals, Totals};
@@ -40,8 +40,8 @@ use registers::Registers;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use totals::LedgerSums;
 
-/// One bank's ledger. Two are equal, and one is kept in a snapshot, without the past that only cuts
-/// need; what it knows of its registers the snapshot holds beside it.
+/// The ledger of one bank. The history for cuts is neither compared nor stored in a snapshot;
+/// whether the registers are known is stored beside it.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     book: Book,
@@ -57,28 +57,28 @@ struct Book {
 }
 
 impl Ledger {
-    /// A ledger without a past.
+    /// An empty ledger, from the beginning of time.
     pub fn new() -> Ledger {
         let past = CutHistory::beginning_at(Time::default());
         Ledger { book: Book::default(), past, known: RegistersKnown::Always }
     }
 
-    /// Would the bank `me` grant its own part of `transaction`? `consortium` is all banks that are
-    /// in it.
+    /// Checks that the bank `me` can vote OK on its part of `transaction`. `consortium` is the set
+    /// of all current banks.
     ///
     /// # Errors
-    /// The first that holds: `refused` (it names a bank outside the consortium), `unbalanced`
-    /// (debits and credits differ, or a register is not set everywhere to one value), for each
-    /// operation here in the order of the text `unknown-account`, `not-holder` or `locked`, then
-    /// for each account `insufficient-funds` or `limit`.
+    /// The first of: `refused` (a bank outside the consortium), `unbalanced` (debits and credits
+    /// differ, or a register is not set to one value at every bank), for each operation here in the
+    /// order of the text `unknown-account`, `not-holder` or `locked`, then for each account
+    /// `insufficient-funds` or `limit`.
     pub fn check(
         &self,
         me: BankId,
         consortium: BankSet,
         transaction: &Transaction,
     ) -> Result<(), Fault> {
-        if let Some(stranger) = transaction.banks().minus(consortium).iter().next() {
-            return Err(Fault::of(Reason::Refused, &Detail::NotMember { bank: stranger }));
+        if let Some(bank) = transaction.banks().minus(consortium).iter().next() {
+            return Err(Fault::of(Reason::Refused, &Detail::NotMember { bank }));
         }
         if !transaction.is_balanced() {
             return Err(Fault::of(Reason::Unbalanced, &Detail::Unbalanced));
@@ -114,8 +114,7 @@ impl Ledger {
         })
     }
 
-    /// Each account of a transaction grants the sums of its operations, not one operation after the
-    /// other.
+    /// Checks for each account the sums of its operations, not one operation after the other.
     fn check_sums<I: Iterator<Item = (Flow, Money)>>(
         &self,
         slots: &[AccountSlot],
@@ -136,10 +135,10 @@ impl Ledger {
         Ok(())
     }
 
-    /// Promises this bank's part of `transaction`: holds, incoming amounts and locks of registers.
+    /// Reserves this bank's part of `transaction`: holds, incoming amounts and locks of registers.
     ///
     /// # Panics
-    /// When `check` would not have granted it.
+    /// If `check` would have refused it.
     pub fn hold(&mut self, me: BankId, tx: &TxId, transaction: &Transaction) {
         for op in transaction.ops_of(me) {
             match &op.action {
@@ -150,23 +149,23 @@ impl Ledger {
                         amount.0
                     );
                     self.book.accounts.step(FigureStep::Hold, account, *flow, *amount);
-                    self.book.sums.promise(*flow, *amount);
+                    self.book.sums.reserve(*flow, *amount);
                 }
                 Action::Set { key, .. } => self.book.registers.lock(key, tx),
             }
         }
     }
 
-    /// Takes back what `hold` promised: the transaction is aborted.
+    /// Releases what `hold` reserved, because the transaction is aborted.
     ///
     /// # Panics
-    /// When it was not held.
+    /// If the transaction was not held.
     pub fn release(&mut self, me: BankId, tx: &TxId, transaction: &Transaction) {
         for op in transaction.ops_of(me) {
             match &op.action {
                 Action::Money { flow, account, amount, .. } => {
                     self.book.accounts.step(FigureStep::Release, account, *flow, *amount);
-                    self.book.sums.take_back(*flow, *amount);
+                    self.book.sums.unreserve(*flow, *amount);
                 }
                 Action::Set { key, .. } => self.book.registers.unlock(key, tx),
             }
@@ -174,19 +173,19 @@ impl Ledger {
         self.book.sums.assert_sound();
     }
 
-    /// Makes true what `hold` promised: the transaction is committed, as of `time`. Commits may
-    /// come in any order of their times, but for those that set one register.
+    /// Applies what `hold` reserved, because the transaction is committed as of `time`. Commits may
+    /// be applied in any order of their times, except for those that set the same register.
     ///
     /// # Panics
-    /// When it was not held, or when `time` is before the account was opened or the register was
-    /// last set.
-    pub fn settle(&mut self, me: BankId, tx: &TxId, transaction: &Transaction, time: Time) {
+    /// If the transaction was not held, or `time` is before the opening of an account or the last
+    /// setting of a register.
+    pub fn commit(&mut self, me: BankId, tx: &TxId, transaction: &Transaction, time: Time) {
         for op in transaction.ops_of(me) {
             match &op.action {
                 Action::Money { flow, account, amount, .. } => {
                     let slot =
-                        self.book.accounts.step(FigureStep::Settle(time), account, *flow, *amount);
-                    self.book.sums.take_back(*flow, *amount);
+                        self.book.accounts.step(FigureStep::Commit(time), account, *flow, *amount);
+                    self.book.sums.unreserve(*flow, *amount);
                     self.book.sums.book(*flow, *amount);
                     self.past.record(time, CutChange::Money { slot, flow: *flow, amount: *amount });
                 }
@@ -199,7 +198,7 @@ impl Ledger {
                     {
                         previous
                     } else {
-                        continue; // It was told what was set later.
+                        continue; // A later value was received from another bank.
                     };
                     let overwritten = Overwritten { key: key.clone(), previous };
                     self.past.record(time, CutChange::Set(Box::new(overwritten)));
@@ -214,41 +213,41 @@ impl Ledger {
         self.book.registers.locked_by(key)
     }
 
-    /// A register's committed value: `0` when it was never set.
+    /// The committed value of a register; `0` if it was never set.
     pub fn value(&self, key: &RegisterKey) -> &str {
         self.book.registers.value(key)
     }
 
-    /// May this client be registered, or is it already?
+    /// Checks whether this client can be registered, or already is.
     ///
     /// # Errors
-    /// `already-exists` when the cpf has other content here; `limit` when there is no place.
-    pub fn check_client(&self, client: &NewClient) -> Result<Known, Fault> {
+    /// `already-exists` if the cpf has other content here; `limit` if there is no room.
+    pub fn check_client(&self, client: &NewClient) -> Result<RegistrationState, Fault> {
         self.book.accounts.check_client(client)
     }
 
-    /// May this account be opened, or is it already?
+    /// Checks whether this account can be opened, or already is.
     ///
     /// # Errors
-    /// `already-exists` when the number has other content here, `unknown-client` naming the holder,
-    /// `refused` for a client's second individual account, `malformed` for holders or a deposit
-    /// that can't be, `limit` when there is no place.
-    pub fn check_account(&self, account: &NewAccount) -> Result<Known, Fault> {
+    /// `already-exists` if the number has other content here, `unknown-client` naming the holder,
+    /// `refused` for a client's second individual account, `malformed` for an invalid number of
+    /// holders or deposit, `limit` if there is no room.
+    pub fn check_account(&self, account: &NewAccount) -> Result<RegistrationState, Fault> {
         self.book.accounts.check_account(account)
     }
 
     /// Registers a client.
     ///
     /// # Panics
-    /// When `check_client` does not say that it is new.
+    /// If `check_client` does not return that it is new.
     pub fn add_client(&mut self, client: &NewClient, time: Time) {
         self.book.accounts.add_client(client, time);
     }
 
-    /// Opens an account; what is deposited with it is cash that came in at `time`.
+    /// Opens an account; its deposit is cash in at `time`.
     ///
     /// # Panics
-    /// When `check_account` does not say that it is new.
+    /// If `check_account` does not return that it is new.
     pub fn open_account(&mut self, account: &NewAccount, time: Time) {
         let slot = self.book.accounts.open(account, time);
         if account.deposit > Money::ZERO {
@@ -261,15 +260,15 @@ impl Ledger {
         self.book.sums.assert_sound();
     }
 
-    /// Forgets the past: cuts begin at `time`, which no commit that is in this ledger is later
-    /// than. A ledger that was read from a snapshot can make no cut before this was said.
+    /// Drops the history: cuts are possible from `time` on, and no commit in this ledger may be
+    /// later than that. A ledger that was read from a snapshot allows no cut before this call.
     pub(crate) fn begin_cuts_at(&mut self, time: Time) {
         self.past = CutHistory::beginning_at(time);
     }
 
     fn assert_reaches(&self, time: Time) {
         if let Err(expired) = self.past.reaches(time) {
-            panic!("a page of the cut at {time} was asked for: {expired}");
+            panic!("a page of the cut at {time} was requested: {expired}");
         }
     }
 }
@@ -305,7 +304,7 @@ impl<'de> Deserialize<'de> for Ledger {
     }
 }
 
-/// The money operations of one bank.
+/// The operations of one bank that move money.
 fn money_ops(
     me: BankId,
     transaction: &Transaction,

@@ -1,14 +1,14 @@
-//! What a ledger holds: accounts, clients, sums, and cuts of the past.
+//! Reads of the ledger: accounts, clients, sums, and cuts.
 
 use super::*;
 
 impl Ledger {
-    /// An account as it stands.
+    /// An account with its current figures.
     pub fn account(&self, number: &AccountNumber) -> Option<AccountView<'_>> {
         self.book.accounts.find(number).map(|slot| self.book.accounts.view(slot))
     }
 
-    /// Accounts by number, those after `after`; with a `cpf` only that holder's.
+    /// The accounts after `after`, by number; with a `cpf`, only those of that holder.
     pub(crate) fn accounts_after<'a>(
         &'a self,
         cpf: Option<&TaxId>,
@@ -20,7 +20,7 @@ impl Ledger {
         slots.map(|slot| self.book.accounts.view(slot))
     }
 
-    /// Accounts in the order of their opening; an account's place in it never changes.
+    /// All accounts in the order of their opening; the position of an account never changes.
     pub fn accounts_by_creation(&self) -> impl Iterator<Item = AccountView<'_>> {
         self.book.accounts.slots().map(|slot| self.book.accounts.view(slot))
     }
@@ -40,7 +40,7 @@ impl Ledger {
         self.book.accounts.find(number).map(|slot| self.book.accounts.opened(slot))
     }
 
-    /// Clients by cpf, those after `after`.
+    /// The clients after `after`, by cpf.
     pub(crate) fn clients_after<'a>(
         &'a self,
         after: Option<&TaxId>,
@@ -48,22 +48,22 @@ impl Ledger {
         self.book.accounts.clients_after(after)
     }
 
-    /// Clients in the order of their registration; a client's place in it never changes.
+    /// All clients in the order of their registration; the position of a client never changes.
     #[cfg(test)]
     pub(crate) fn clients_by_creation(&self) -> impl Iterator<Item = &NewClient> {
         self.book.accounts.clients()
     }
 
-    /// Sums over all that this bank holds.
+    /// The sums over all clients and accounts.
     pub fn totals(&self) -> Totals {
         let Book { accounts, registers: _, sums } = &self.book;
         sums.totals(accounts.clients().len(), accounts.slots().len())
     }
 
-    /// Goes through everything.
+    /// Checks the whole ledger.
     ///
     /// # Panics
-    /// Naming what is broken.
+    /// If something is broken, naming it.
     pub fn check_invariants(&self) {
         let (balance, held, incoming) = self.book.accounts.audit();
         self.book.sums.assert_are(balance, held, incoming);
@@ -74,18 +74,18 @@ impl Ledger {
     /// The totals with exactly the commits up to `time`.
     ///
     /// # Errors
-    /// When what is needed for it is no longer kept.
+    /// If the history does not reach back to `time`.
     pub fn cut(&self, time: Time) -> Result<CutTotals, Expired> {
         self.past.reaches(time)?;
         Ok(self.book.sums.cut(&self.past.flows_after(time)))
     }
 
-    /// Accounts by number, the first `most` of those after `after`, each with its balance at
-    /// `time`; without one where it was opened later. Goes through these accounts, and through all
-    /// that moved later than `time`.
+    /// The first `most` accounts after `after`, by number, each with its balance at `time`; without
+    /// a balance if it was opened later. Runs over these accounts, and over all changes later than
+    /// `time`.
     ///
     /// # Panics
-    /// When `cut(time)` is an error.
+    /// If `cut(time)` is an error.
     pub(crate) fn cut_accounts_after(
         &self,
         time: Time,
@@ -99,12 +99,12 @@ impl Ledger {
         slots.iter().zip(since).map(|(slot, since)| accounts.at(*slot, time, since)).collect()
     }
 
-    /// Registers by key, the first `most` of those after `after`, each with its value at `time`;
-    /// without one where it was set later for the first time. Goes through these registers, and
-    /// through all that changed later than `time`.
+    /// The first `most` registers after `after`, by key, each with its value at `time`; without a
+    /// value if it was first set later. Runs over these registers, and over all changes later than
+    /// `time`.
     ///
     /// # Panics
-    /// When `cut(time)` is an error.
+    /// If `cut(time)` is an error.
     pub(crate) fn cut_registers_after(
         &self,
         time: Time,
@@ -121,19 +121,19 @@ impl Ledger {
         now.iter().copied().map(value).collect()
     }
 
-    /// Drops the past at or before `up_to`, and more, oldest first, while it takes over
-    /// `bytes_max`. Cuts older than what was dropped are `Expired` from now on. Over
-    /// `CUT_BYTES_MAX` that happens by itself.
+    /// Drops the history at or before `up_to`, and more, oldest first, while it takes over
+    /// `bytes_max`. Older cuts are `Expired` from now on. Over `CUT_BYTES_MAX` that happens
+    /// automatically.
     pub(crate) fn trim_cuts(&mut self, up_to: Time, bytes_max: usize) {
         self.past.trim(up_to, bytes_max);
     }
 
-    /// The oldest time that a cut can be made for.
+    /// The oldest time for which a cut is possible.
     pub(crate) fn cut_horizon(&self) -> Time {
         self.past.horizon()
     }
 
-    /// Memory of the past that cuts need, in bytes.
+    /// The memory of the history that cuts need, in bytes.
     pub fn cut_bytes(&self) -> usize {
         self.past.bytes()
     }

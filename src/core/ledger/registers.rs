@@ -1,4 +1,4 @@
-//! Replicated registers: their committed values, and the locks of undecided transactions.
+//! Replicated registers: committed values, and the locks of undecided transactions.
 
 use crate::commit::registers::SetRegister;
 use crate::ids::{RegisterKey, RegisterValue, Time, TxId};
@@ -13,7 +13,7 @@ const UNSET: &str = "0";
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Registers {
     values: BTreeMap<RegisterKey, RegisterRow>,
-    /// Beside the values, because a register can be locked before it was ever set.
+    /// Separate from the values, because a register can be locked before it is first set.
     locks: BTreeMap<RegisterKey, TxId>,
 }
 
@@ -39,7 +39,7 @@ impl Registers {
         assert_eq!(
             holder.as_ref(),
             Some(tx),
-            "register {key} is unlocked by one that does not hold it"
+            "register {key} is unlocked by a transaction that does not hold it"
         );
     }
 
@@ -47,8 +47,8 @@ impl Registers {
         self.values.get(key).map_or(UNSET, |register| register.value.as_str())
     }
 
-    /// Sets a register, and gives what it was. The commits of one register come in the order of
-    /// their times, because the next one votes only after this one's commit, and later.
+    /// Sets a register and returns its former value. The commits of one register are applied in the
+    /// order of their times, because the next transaction votes only after this commit, and later.
     pub(super) fn set(
         &mut self,
         key: &RegisterKey,
@@ -65,8 +65,8 @@ impl Registers {
         Some(before.value)
     }
 
-    /// Sets a register unless it was set later than `time`, and gives what it was; `None` where it
-    /// stays.
+    /// Sets a register unless it was set later than `time`; returns its former value, or `None` if
+    /// it stays unchanged.
     pub(super) fn keep_later(
         &mut self,
         key: &RegisterKey,
@@ -79,7 +79,7 @@ impl Registers {
         Some(self.set(key, value, time))
     }
 
-    /// Registers that were ever set, by key, those after `after`, with the times of their settings.
+    /// The registers after `after` that were ever set, by key, with the times of their settings.
     pub(super) fn settings_after<'a>(
         &'a self,
         after: Option<&RegisterKey>,
@@ -92,7 +92,7 @@ impl Registers {
         range.map(setting)
     }
 
-    /// Registers that were ever set, by key, those after `after`.
+    /// The registers after `after` that were ever set, by key.
     pub(super) fn values_after<'a>(
         &'a self,
         after: Option<&RegisterKey>,

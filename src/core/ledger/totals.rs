@@ -1,19 +1,19 @@
-//! Sums over all that a bank holds, kept with each change and wider than any account.
+//! Sums over all accounts of a bank, updated with each change and wider than any account.
 
 use crate::money::Money;
 use crate::wire::transaction::Flow;
 use serde::{Deserialize, Serialize};
 
-/// Sums over all that a bank holds, in centavos.
+/// Sums over all accounts of a bank, in centavos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
     /// The sum of all balances, in centavos.
     pub balance: i128,
-    /// Promised by debits and withdrawals of undecided transactions.
+    /// Reserved by debits and withdrawals of undecided transactions.
     pub held: i128,
-    /// Awaited by credits and deposits of undecided transactions.
+    /// Expected from credits and deposits of undecided transactions.
     pub incoming: i128,
-    /// Ever deposited, openings included.
+    /// The sum of all deposits, openings included.
     pub cash_in: i128,
     /// The sum of all withdrawals, in centavos.
     pub cash_out: i128,
@@ -30,7 +30,7 @@ pub struct Totals {
 /// A bank's money as of one commit time, in centavos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CutTotals {
-    /// Of all balances: cash in - cash out + transfers in - transfers out.
+    /// The sum of all balances: cash in - cash out + transfers in - transfers out.
     pub balance_total: i128,
     /// All deposits, openings included, in centavos.
     pub cash_in_total: i128,
@@ -42,7 +42,7 @@ pub struct CutTotals {
     pub transfers_out_total: i128,
 }
 
-/// Sums of money that moved, by the way it moved.
+/// Sums of money that moved, by flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Flows {
     pub(super) cash_in: i128,
@@ -51,8 +51,8 @@ pub(super) struct Flows {
     pub(super) transfers_out: i128,
 }
 
-/// A bank's own sums. The balance is kept beside the flows that it must follow from, so that each
-/// audits the other.
+/// A bank's own sums. The balance is kept besides the flows that it follows from, so that each
+/// checks the other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct LedgerSums {
     pub(super) flows: Flows,
@@ -62,14 +62,14 @@ pub(super) struct LedgerSums {
 }
 
 impl LedgerSums {
-    /// An amount is promised.
-    pub(super) fn promise(&mut self, flow: Flow, amount: Money) {
-        *self.promised(flow) += amount.wide();
+    /// Adds an amount of an undecided transaction.
+    pub(super) fn reserve(&mut self, flow: Flow, amount: Money) {
+        *self.pending(flow) += amount.wide();
     }
 
-    /// It no longer is: its transaction is decided.
-    pub(super) fn take_back(&mut self, flow: Flow, amount: Money) {
-        *self.promised(flow) -= amount.wide();
+    /// Removes an amount of a transaction that is now decided.
+    pub(super) fn unreserve(&mut self, flow: Flow, amount: Money) {
+        *self.pending(flow) -= amount.wide();
     }
 
     pub(super) fn book(&mut self, flow: Flow, amount: Money) {
@@ -93,7 +93,7 @@ impl LedgerSums {
         }
     }
 
-    /// The totals before `later` moved.
+    /// The totals without the later flows `later`.
     pub(super) fn cut(&self, later: &Flows) -> CutTotals {
         let Flows { cash_in, cash_out, transfers_in, transfers_out } = self.flows.minus(later);
         CutTotals {
@@ -105,8 +105,7 @@ impl LedgerSums {
         }
     }
 
-    /// What can be seen without going through the accounts; runs after each change, in production
-    /// too.
+    /// Checks the sums without the accounts; runs after each change, in production too.
     pub(super) fn assert_sound(&self) {
         let LedgerSums { flows, balance, held, incoming } = self;
         assert!(
@@ -116,7 +115,7 @@ impl LedgerSums {
         );
     }
 
-    /// Stops the program where the sums over the accounts are other ones.
+    /// Panics if these sums over the accounts differ.
     pub(super) fn assert_are(&self, balance: i128, held: i128, incoming: i128) {
         let totals = (self.balance, self.held, self.incoming);
         assert_eq!(
@@ -126,8 +125,8 @@ impl LedgerSums {
         );
     }
 
-    /// The total that an undecided move of this kind stands in.
-    fn promised(&mut self, flow: Flow) -> &mut i128 {
+    /// The total that includes an undecided operation of this flow.
+    fn pending(&mut self, flow: Flow) -> &mut i128 {
         if flow.takes() { &mut self.held } else { &mut self.incoming }
     }
 }
@@ -161,7 +160,7 @@ impl Flows {
         }
     }
 
-    /// What is left of all that moved.
+    /// The balance that results from the flows.
     fn balance(&self) -> i128 {
         self.cash_in - self.cash_out + self.transfers_in - self.transfers_out
     }

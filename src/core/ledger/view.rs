@@ -1,4 +1,4 @@
-//! An account as the ledger has it, borrowed.
+//! A borrowed view of an account.
 
 use crate::ids::{AccountNumber, TaxId};
 use crate::money::Money;
@@ -6,28 +6,28 @@ use crate::wire::answer::{AccountAnswer, AccountHolders};
 use crate::wire::request::NewAccount;
 use std::borrow::Cow;
 
-/// An account as it stands. Amounts are in centavos.
+/// An account with its current figures, in centavos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountView<'a> {
-    /// Unique at this bank.
+    /// The number, unique at this bank.
     pub number: &'a AccountNumber,
     /// Its one or two holders, as given at the opening.
     pub holders: Holders<'a>,
-    /// What is on it by all commits.
+    /// The sum of all committed operations on it.
     pub balance: Money,
-    /// Promised by debits and withdrawals of undecided transactions.
+    /// Reserved by debits and withdrawals of undecided transactions.
     pub held: Money,
     /// What a further debit may take: balance - held.
     pub available: Money,
-    /// Awaited by credits and deposits of undecided transactions.
+    /// Expected from credits and deposits of undecided transactions.
     pub incoming: Money,
 }
 
 impl<'a> AccountView<'a> {
-    /// An account as it stands right after its opening.
+    /// A view of an account right after its opening.
     ///
     /// # Panics
-    /// When it has no holder: such an account is never granted.
+    /// If it has no holder: `check_account` rejects such accounts.
     pub fn opened(account: &'a NewAccount) -> AccountView<'a> {
         let (first, second) = match account.holders.as_slice() {
             [first, rest @ ..] => (first, rest.first()),
@@ -45,7 +45,7 @@ impl<'a> AccountView<'a> {
 }
 
 impl<'a> AccountView<'a> {
-    /// Its answer on the wire, without its position in a list.
+    /// The answer to BALANCE, without its position in a list.
     pub(crate) fn answer(&self) -> AccountAnswer<'a> {
         let Holders { first, second } = self.holders;
         AccountAnswer {
@@ -66,14 +66,14 @@ impl<'a> AccountView<'a> {
 /// The holders of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holders<'a> {
-    /// The only holder, or the first named.
+    /// The only holder, or the first one of a joint account.
     pub first: &'a TaxId,
-    /// The other one, when the account is joint.
+    /// The second holder of a joint account.
     pub second: Option<&'a TaxId>,
 }
 
 impl<'a> Holders<'a> {
-    /// In the order given at the opening.
+    /// All holders, in the order of the opening.
     pub fn iter(self) -> impl Iterator<Item = &'a TaxId> {
         std::iter::once(self.first).chain(self.second)
     }

@@ -1,54 +1,53 @@
-//! Bounds of sessions and of the sockets that they come from.
+//! Bounds of sessions and their sockets.
 
 use super::{LINE_BYTES_MAX, SESSIONS_BYTES_MAX, SESSIONS_MAX};
 
-/// A connection that is closed before its input was read to the end is kept this long, so that the
-/// other end gets the last line and not a reset.
+/// A connection that is closed before all its input was read lingers this long, so that the other
+/// end gets the last line and not a reset ...
 pub const SESSION_LINGER_MS: u64 = 1_000;
-/// ... and this many of them at once.
+/// ... and so many connections linger at once.
 pub const SESSIONS_LINGERING_MAX: usize = 256;
-/// After an accept failed for want of something (file descriptors, memory), nothing is accepted for
-/// so long.
+/// The pause after an accept failed for lack of file descriptors or memory.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
-/// How often sessions that must end are looked for. Sessions that wait for memory are woken by the
-/// one that gives it back.
+/// How often sessions that must end are searched for. Sessions that wait for memory are woken when
+/// it is returned.
 pub const SESSIONS_SWEEP_MS: u64 = 1_000;
-/// A connection that got a bank's place must prove to be one within this time.
+/// A connection that uses a slot reserved for banks must authenticate within this time ...
 pub const PROBATION_MS_MAX: u64 = 2_000;
-/// ... or within this, when others want the place.
+/// ... or within this time while others wait for the slot.
 pub const PROBATION_MS_MIN: u64 = 200;
-/// What each session may always hold, so that none can take all memory from the others.
+/// The memory that each session always gets, so that no session can exhaust it for the others.
 pub const SESSION_BYTES_OWN: usize = 16 * 1024;
-/// Set aside for a long line that was begun: enough for the buffer that it is read into, which may
-/// be twice as large, for the request that it becomes, and for any reply. Halves of lines that used
-/// up all memory would wait for each other.
+/// The memory reserved for a long line once it has begun: enough for its read buffer, which may be
+/// twice as large, for the parsed request, and for any reply. Otherwise partial lines could use up
+/// all memory and wait for each other.
 pub const LINE_BYTES_WHOLE: usize = 4 * LINE_BYTES_MAX;
-/// So many bytes of a line are read whatever memory is left; more only once enough for the whole
-/// line is set aside.
+/// So many bytes of a line are read regardless of memory; more only once `LINE_BYTES_WHOLE` is
+/// reserved.
 pub const LINE_BYTES_BEGUN: usize = SESSION_BYTES_OWN / 2;
-/// The first read of a session has room for this much; each that fills it doubles the next one's,
-/// up to a whole line.
+/// The room of a session's first read; each read that fills it doubles the next one's, up to a
+/// whole line.
 pub const SESSION_READ_BYTES_MIN: usize = 4 * 1024;
-/// Replies are formatted up to here before they are written; the others wait in their slots.
+/// Replies are formatted up to this size before they are written; the others wait in their slots.
 pub const SESSION_OUT_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
-/// Memory for replies that an idle session may keep.
+/// The output buffer that an idle session may keep.
 pub const SESSION_OUT_BYTES_KEPT: usize = 4 * 1024;
-/// What the allocator needs beside the bytes that it was asked for, rounding and gaps included
-/// (measured, not derived).
+/// The allocator's overhead for one allocation, including rounding and gaps (measured, not
+/// derived).
 pub const ALLOCATION_BYTES: usize = 40;
-/// Room for each read of a socket that is a stream of lines.
+/// The room of each read of a socket as a stream of lines.
 pub const FRAMED_READ_BYTES: usize = 8 * 1024;
 
-/// File descriptors for all but sessions, where there are many: journal, logs, links, connections
-/// that are refused.
+/// The file descriptors for everything but sessions, if there are many: journal, logs, links,
+/// refused connections ...
 pub const FILES_BESIDE_SESSIONS_MAX: u64 = 512;
-/// ... and where there are few.
+/// ... and if there are few.
 pub const FILES_BESIDE_SESSIONS_MIN: u64 = 64;
-/// A server with room for fewer clients than these does not start.
+/// A server that can serve fewer clients than this does not start.
 pub const CLIENTS_MIN: u64 = 8;
-/// Sessions for each other bank: it may come twice while it links anew.
+/// The sessions for each other bank: two, because it may reconnect before the old one ends.
 pub const SESSIONS_OF_BANK_MIN: u64 = 2;
-/// HTTP is not served with room for fewer connections than these: a browser opens six.
+/// HTTP is not served if fewer connections than this are possible: a browser opens six.
 pub const HTTP_CONNECTIONS_MIN: u64 = 8;
 
 const _: () = assert!(SESSIONS_MAX * SESSION_BYTES_OWN + LINE_BYTES_WHOLE < SESSIONS_BYTES_MAX);

@@ -1,52 +1,53 @@
-//! What the banks' answers to STATUS say together, for those who have no key: `cliente`, and the
-//! routes of HTTP.
+//! The outcome of an id, derived from all banks' answers to STATUS, for readers without the key:
+//! `cliente` and the routes of HTTP.
 //!
-//! They believe the connections that they opened themselves. But an id may mean other bytes at
-//! another bank, and a bank that a transaction does not name may refuse the id: so answers are
-//! grouped by the digest in their tokens, and what binds no bytes speaks of none. A bank that holds
-//! OK on bytes is named by them; who else is, the answers do not tell.
+//! Without the key a reader trusts the connection that it opened to each bank. An id may have been
+//! used for different transactions at different banks, and a bank that the transaction does not
+//! name may refuse the id. So answers are grouped by the digest in their tokens, and a token
+//! without a digest (a tombstone) counts for no transaction. A bank that holds OK on some bytes is
+//! named by them; the answers do not say which other banks are.
 
 use crate::ids::{BankId, Time};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
-use crate::wire::token::{Digest, Said, Token};
+use crate::wire::token::{Digest, Token, TokenKind};
 use std::collections::BTreeMap;
 
-/// What is claimed of one id.
+/// The outcome of one id, as far as the answers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Committed.
+    /// Committed at this time.
     Committed(Time),
-    /// Aborted.
+    /// Aborted by this refusal.
     Aborted(Refusal),
-    /// A bank holds OK, and none knows the outcome.
+    /// A bank holds OK, and no answer carries the outcome.
     Undecided,
-    /// The id stands for several transactions, each with its own end.
+    /// The id was used for several transactions, each with an outcome of its own.
     Several(Vec<(Digest, Claim)>),
-    /// A bank refused the id, and none that answers holds OK; but not every bank answers.
+    /// A bank refused the id and none that answered holds OK, but some banks did not answer.
     NotKnown(Refusal),
-    /// No bank that answers has voted on it.
+    /// No bank that answered has voted on it.
     Unknown,
 }
 
-/// Who refused, as far as it is told, and why.
+/// The refusal that aborted a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// The bank whose vote refuses.
+    /// The bank whose vote refuses, where the answers name it.
     pub by: Option<BankId>,
-    /// Why.
+    /// The reason beside the token.
     pub reason: Reason,
     /// The time in the token.
     pub time: Time,
 }
 
-/// What the banks of a consortium say of an id: all of them, `None` for one that does not answer. A
-/// bank that has OK and then answers DOUBT is given with its OK.
+/// Combines the answers of all banks of a consortium about one id; `None` for a bank that did not
+/// answer. For a bank that holds OK and then answers DOUBT, pass its OK.
 pub fn claim<'a>(answers: impl IntoIterator<Item = (BankId, Option<&'a Reply>)>) -> Claim {
     let mut groups: BTreeMap<Digest, Claim> = BTreeMap::new();
     let (mut holds_ok, mut all_answer, mut refusal) = (false, true, None);
     for (bank, reply) in answers {
-        let (digest, said) = match reply {
+        let (digest, claim) = match reply {
             Some(Reply::Committed(_, time, token, _)) => (token.digest, Claim::Committed(*time)),
             Some(Reply::Aborted(_, token, reason, statement)) => {
                 aborted(bank, token, *reason, statement)
@@ -67,7 +68,7 @@ pub fn claim<'a>(answers: impl IntoIterator<Item = (BankId, Option<&'a Reply>)>)
                 continue;
             }
         };
-        match &said {
+        match &claim {
             Claim::Aborted(one) if one.by == Some(bank) => {
                 refusal = refusal.or(Some(*one));
             }
@@ -80,8 +81,8 @@ pub fn claim<'a>(answers: impl IntoIterator<Item = (BankId, Option<&'a Reply>)>)
         }
         if let Some(digest) = digest {
             let known = groups.entry(digest).or_insert(Claim::Undecided);
-            if weight(&said) > weight(known) {
-                *known = said;
+            if weight(&claim) > weight(known) {
+                *known = claim;
             }
         }
     }
@@ -94,26 +95,26 @@ pub fn claim<'a>(answers: impl IntoIterator<Item = (BankId, Option<&'a Reply>)>)
     }
 }
 
-/// An ABORTED of `bank`: of the bytes that it holds OK on, or that its own vote refused; a
-/// tombstone is of none.
+/// The claim of an ABORTED from `bank`, with the digest that it holds OK on or that its own vote
+/// refused; a tombstone has no digest.
 fn aborted(
     bank: BankId,
     token: &Token,
     reason: Reason,
     statement: &Option<Token>,
 ) -> (Option<Digest>, Claim) {
-    let by = |token: &Token| (token.said != Said::Aborted).then_some(token.bank);
+    let by = |token: &Token| (token.kind != TokenKind::Aborted).then_some(token.bank);
     let own = token.bank == bank && token.is_refusal();
     match statement {
-        Some(said) => {
-            let refuses = said.digest.as_ref().is_some_and(|digest| token.refuses(digest));
+        Some(statement) => {
+            let refuses = statement.digest.as_ref().is_some_and(|digest| token.refuses(digest));
             let by = by(token).filter(|_| refuses);
-            (said.digest, Claim::Aborted(Refusal { by, reason, time: token.time }))
+            (statement.digest, Claim::Aborted(Refusal { by, reason, time: token.time }))
         }
         None if own => {
             (token.digest, Claim::Aborted(Refusal { by: Some(bank), reason, time: token.time }))
         }
-        // Another bank's refusal, of bytes that it does not tell.
+        // Another bank's refusal, without the digest of the bytes that it refuses.
         None => (None, Claim::Aborted(Refusal { by: Some(bank), reason, time: token.time })),
     }
 }
@@ -134,11 +135,12 @@ mod tests {
         BankId::new(position).unwrap()
     }
 
-    /// What banks 0, 1, ... say in lines with `#` and `+` for two digests; an empty one is silence.
-    fn claimed(said: &[&str]) -> Claim {
+    /// The claim from the lines of banks 0, 1, ..., with `#` and `+` for two digests; an empty line
+    /// means no answer.
+    fn claimed(lines: &[&str]) -> Claim {
         let (one, other) = ("5e".repeat(32), "6f".repeat(32));
         let read = |line: &&str| Reply::parse(&line.replace('#', &one).replace('+', &other)).ok();
-        let replies: Vec<_> = said.iter().map(read).collect();
+        let replies: Vec<_> = lines.iter().map(read).collect();
         claim(replies.iter().enumerate().map(|(at, reply)| (bank(at), reply.as_ref())))
     }
 
@@ -150,7 +152,7 @@ mod tests {
     const UNKNOWN: &str = "UNKNOWN t";
 
     #[test]
-    fn one_transaction_has_one_end() {
+    fn one_transaction_has_one_outcome() {
         let committed = "COMMITTED t 9 O1.8.#. C1.9.#.";
         assert_eq!(claimed(&["OK t O0.7.#.", committed, UNKNOWN]), Claim::Committed(Time(9)));
         assert_eq!(claimed(&["OK t O0.7.#.", "", UNKNOWN]), Claim::Undecided);
@@ -162,19 +164,19 @@ mod tests {
     }
 
     #[test]
-    fn a_bank_that_the_bytes_do_not_name_says_nothing_of_them() {
-        // It refused the id, while one that holds OK waits for another that is away.
+    fn a_refusal_by_a_bank_that_is_not_named_does_not_abort() {
+        // It refused the id, while a bank that holds OK waits for one that is unreachable.
         assert_eq!(claimed(&["OK t O0.7.#.", "", TOMBSTONE_2]), Claim::Undecided);
         let committed = "COMMITTED t 9 O1.8.#. C1.9.#.";
         assert_eq!(claimed(&[committed, "", TOMBSTONE_2]), Claim::Committed(Time(9)));
     }
 
     #[test]
-    fn an_id_of_several_transactions_has_several_ends() {
-        let ends = claimed(&["OK t O0.7.#.", "", "COMMITTED t 9 O2.9.+. C2.9.+."]);
-        let Claim::Several(ends) = ends else { panic!("{ends:?}") };
-        let ends: Vec<Claim> = ends.into_iter().map(|(_, end)| end).collect();
-        assert_eq!(ends, [Claim::Undecided, Claim::Committed(Time(9))]);
+    fn an_id_of_several_transactions_has_several_outcomes() {
+        let outcomes = claimed(&["OK t O0.7.#.", "", "COMMITTED t 9 O2.9.+. C2.9.+."]);
+        let Claim::Several(outcomes) = outcomes else { panic!("{outcomes:?}") };
+        let outcomes: Vec<Claim> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+        assert_eq!(outcomes, [Claim::Undecided, Claim::Committed(Time(9))]);
     }
 
     #[test]
@@ -194,8 +196,8 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_does_not_say_who_refused() {
-        let told = claimed(&["ABORTED t A1.6.#. duplicate-id A0.6.#.", UNKNOWN]);
-        assert_eq!(told, Claim::Aborted(refused(None, Reason::DuplicateId, 6)));
+    fn a_statement_does_not_name_the_refusing_bank() {
+        let claim = claimed(&["ABORTED t A1.6.#. duplicate-id A0.6.#.", UNKNOWN]);
+        assert_eq!(claim, Claim::Aborted(refused(None, Reason::DuplicateId, 6)));
     }
 }

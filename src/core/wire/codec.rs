@@ -1,8 +1,8 @@
-//! Lines out of a stream of bytes.
+//! Splits a stream of bytes into lines.
 //!
 //! Architecture invariant: no socket is read here. A session fills the buffer and takes the lines
-//! that are in it; they are lent from the buffer, so a line costs no allocation. What the end of a
-//! stream cuts off was never a line: a transfer of 1000 cut to 100 must not run.
+//! out of it; they borrow from the buffer, so a line costs no allocation. An unterminated line at
+//! the end of the stream is never returned: a transfer of 1000 that was cut to 100 must not run.
 
 use crate::limits::LINE_BYTES_MAX;
 use bytes::BytesMut;
@@ -11,22 +11,22 @@ use bytes::BytesMut;
 #[derive(Debug, Default)]
 pub struct Lines {
     buffer: BytesMut,
-    /// Up to here the buffer was handed out as lines.
+    /// The buffer before this offset was already returned as lines.
     taken: usize,
-    /// Up to here the buffer holds no line end after `taken`, so that a slow sender's bytes are
-    /// looked at once.
+    /// No line ends between `taken` and this offset, so the bytes of a slow sender are scanned
+    /// once.
     scanned: usize,
-    /// A line was too long: where the next one begins is not known any more.
+    /// A line was too long, so the start of the next one is unknown.
     lost: bool,
 }
 
-/// Why there is no line.
+/// Why no line could be returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    /// The framing is lost: answer this, then close the connection. No line comes after it.
+    /// The framing is lost: reply with this error, then close the connection. No line follows it.
     #[error("a line is longer than {LINE_BYTES_MAX} bytes; the connection closes")]
     TooLong,
-    /// This line is not UTF-8; the ones after it are fine.
+    /// This line is not UTF-8; the next ones are not affected.
     #[error("the line is not UTF-8")]
     NotUtf8,
 }
@@ -52,16 +52,16 @@ impl From<LineError> for super::Fault {
 }
 
 impl Lines {
-    /// Lines of a stream that nothing was read from yet.
+    /// The lines of a stream, before its first byte.
     pub fn new() -> Lines {
         Lines::default()
     }
 
-    /// The buffer, with room for `room` more bytes at its end; append to it what the stream gives,
-    /// and nothing else.
+    /// The buffer, with room for `room` more bytes at its end. Append the bytes of the stream to
+    /// it, and nothing else.
     pub fn space(&mut self, room: usize) -> &mut BytesMut {
-        // What was handed out makes room by moving the rest, which is less than a line as a rule:
-        // so the buffer's capacity is all the memory that it holds.
+        // Moving the rest, usually less than a line, frees the room of lines that were returned. So
+        // the buffer's capacity is all the memory that it holds.
         if self.taken > 0 {
             let rest = self.buffer.len() - self.taken;
             self.buffer.copy_within(self.taken.., 0);
@@ -77,10 +77,10 @@ impl Lines {
         &mut self.buffer
     }
 
-    /// The next line, without its end; `None` until more bytes came.
+    /// The next line, without its end; `None` until more bytes arrive.
     ///
     /// # Errors
-    /// See `LineError`; only after `TooLong` nothing more comes.
+    /// See `LineError`; after `TooLong` no line follows.
     #[expect(clippy::should_implement_trait, reason = "an iterator could not lend its lines")]
     pub fn next(&mut self) -> Option<Result<&str, LineError>> {
         if self.lost {
@@ -88,8 +88,8 @@ impl Lines {
         }
         let found = memchr::memchr(b'\n', &self.buffer[self.scanned..]);
         let end = found.map_or(self.buffer.len(), |offset| self.scanned + offset);
-        // An end just past the bound is too late, and without an end this many bytes can't become a
-        // line.
+        // The bound includes the line's end: without one, so many bytes can't become a line any
+        // more.
         if end - self.taken >= LINE_BYTES_MAX {
             self.lost = true;
             return Some(Err(LineError::TooLong));
@@ -104,17 +104,17 @@ impl Lines {
         Some(std::str::from_utf8(line).map_err(|_| LineError::NotUtf8))
     }
 
-    /// What is read but not handed out as lines yet.
+    /// The bytes that were read but not yet returned as lines.
     pub fn waiting(&self) -> &[u8] {
         &self.buffer[self.taken..]
     }
 
-    /// Bytes that are read but not handed out as lines yet.
+    /// How many bytes were read but not yet returned as lines.
     pub fn waiting_bytes(&self) -> usize {
         self.buffer.len() - self.taken
     }
 
-    /// Gives back what it holds beyond what waits; says how much that was.
+    /// Frees the memory beyond the bytes that are waiting; returns how much it freed.
     pub fn shrink(&mut self) -> usize {
         let before = self.buffer.capacity();
         self.buffer = BytesMut::from(&self.buffer[self.taken..]);
@@ -123,7 +123,7 @@ impl Lines {
         before - self.buffer.capacity()
     }
 
-    /// Memory that it holds.
+    /// How much memory it holds.
     pub fn memory_bytes(&self) -> usize {
         self.buffer.capacity()
     }
@@ -136,7 +136,7 @@ mod tests {
 
     type Owned = Result<String, LineError>;
 
-    /// All lines of a stream that comes in these pieces.
+    /// All lines of a stream that arrives in these pieces.
     fn lines<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Owned> {
         let mut lines = Lines::new();
         let mut all = Vec::new();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_lines_however_the_stream_is_split() {
+    fn lines_do_not_depend_on_how_the_stream_is_split() {
         let stream: &[u8] =
             b"PING\r\n\n\r\nb\xff\xfed\na\rb\n\xc3\xa9 1\nABORT t1\ntail that is cut o";
         let expected = vec![
@@ -174,13 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_without_its_end_is_no_line() {
+    fn an_unterminated_tail_is_no_line() {
         assert_eq!(lines([&b"COMMIT t1"[..]]), vec![]);
         assert_eq!(lines([&b"COMMIT t1"[..], b"\n"]), vec![ok("COMMIT t1")]);
     }
 
     #[test]
-    fn the_bound_counts_the_end_too() {
+    fn the_bound_includes_the_line_end() {
         for (bytes, end, fits) in [
             (LINE_BYTES_MAX - 1, "\n", true),
             (LINE_BYTES_MAX, "\n", false),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn too_long_is_told_before_an_end_comes_and_once() {
+    fn too_long_is_reported_once_without_waiting_for_the_line_end() {
         let mut lines = Lines::new();
         lines.space(0).extend_from_slice(&vec![b'x'; LINE_BYTES_MAX - 1]);
         assert_eq!(lines.next(), None);
@@ -211,7 +211,7 @@ mod tests {
         assert!(LineError::TooLong.is_fatal() && !LineError::NotUtf8.is_fatal());
     }
 
-    /// A sender of one byte at a time must not cost a look at all bytes before.
+    /// A sender of single bytes must not make each read scan all bytes before it.
     #[test]
     fn bytes_are_scanned_once() {
         let mut lines = Lines::new();
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_outlives_a_smaller_buffer() {
+    fn waiting_bytes_survive_shrink() {
         let mut lines = Lines::new();
         lines.space(64 * 1024).extend_from_slice(b"PING\nSTATUS t1\nQU");
         assert_eq!(lines.next(), Some(Ok("PING")));
@@ -251,7 +251,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_in_any_pieces(
+        fn any_stream_gives_the_same_lines_in_any_pieces(
             stream in prop::collection::vec(
                 prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()],
                 0..200,

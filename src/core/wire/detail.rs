@@ -1,9 +1,9 @@
-//! The words beside a reason: every form that a bank makes of them, and the reading of each.
+//! The text beside a reason: every form that a bank writes, and a parser for each.
 //!
-//! On the wire and in the journal a detail is a text in English, for people. Whoever shows it in
-//! other words, such as the panel in Portuguese, reads it back strictly: a text that no bank makes
-//! is no detail, and is shown as it is. The ledger can't refuse with other words than these, so
-//! whoever matches on `Detail` has words for all of them.
+//! On the wire and in the journal a detail is an English text for people. A program that shows it
+//! in other words, such as the panel in Portuguese, parses it strictly: a text that no bank writes
+//! is no detail and is shown unchanged. The ledger refuses with these details only, so a `match` on
+//! `Detail` covers all of them.
 
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, TaxId, Time, TxId};
 use std::fmt;
@@ -13,7 +13,8 @@ macro_rules! details {
         fixed { $($fixed:ident = $text:literal;)* }
         filled { $($name:ident = $head:literal $([$field:ident: $type:ty] $after:literal)+;)* }
     ) => {
-        /// Why a bank refuses, or has no answer yet. Each stands for the text beside it.
+        /// Why a bank refuses, or has no answer yet. Each variant stands for the text in its
+        /// comment.
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[expect(missing_docs, reason = "each field stands in the text of its variant")]
         pub enum Detail {
@@ -37,7 +38,7 @@ macro_rules! details {
 
         const FIXED: &[(&str, Detail)] = &[$(($text, Detail::$fixed)),*];
 
-        /// The readers of the texts that have something filled in, those with the most words first.
+        /// The parsers of the texts with fields, the most specific ones first.
         const FILLED: &[fn(&str) -> Option<Detail>] = &[$(|text| {
             let rest = text.strip_prefix($head)?;
             $(let ($field, rest) = part::<$type>(rest, $after)?;)+
@@ -46,7 +47,7 @@ macro_rules! details {
 
         #[cfg(any(test, feature = "test-gear"))]
         impl Detail {
-            /// One of each.
+            /// One sample of each variant.
             pub fn samples() -> Vec<Detail> {
                 vec![
                     $(Detail::$fixed,)*
@@ -87,11 +88,12 @@ details! {
     }
 
     filled {
-        Invisible = "" [field: Word] " must not hold the invisible character " [character: Word] "";
-        Untrimmed = "" [field: Word] " must not begin or end with white space";
-        Dots = "" [field: Word] " must not be `.` or `..`";
+        Invisible = "" [field: SingleWord] " must not hold the invisible character "
+            [character: SingleWord] "";
+        Untrimmed = "" [field: SingleWord] " must not begin or end with white space";
+        Dots = "" [field: SingleWord] " must not be `.` or `..`";
         NotMember = "bank " [bank: BankId] " is not in the consortium";
-        Follows = "bank " [by: BankId] " refused" [its: Words] "";
+        Follows = "bank " [by: BankId] " refused" [its: RefusalText] "";
         NotNamed = "the transaction does not name this bank, " [bank: BankId] "";
         NotIntroduced = "the journal of this bank is new, so it works alone until it has met bank "
             [banks: Banks] "";
@@ -117,19 +119,19 @@ details! {
         NotNewest = "after=" [after: TxId] " is not among the newest " [most: usize] " outcomes";
         CutAhead = "" [time: Time] " is more than a second ahead of this bank's clocks";
         CutTooOld = "this bank keeps cuts from " [oldest: Time] " on";
-        NotOutsides = "this " [verb: Word] " is not an outside coordinator's";
-        NoOutside = "" [verb: Word] " does not take a transaction of an outside coordinator";
-        NotOnLink = "" [verb: Word] " does not go over a link between banks";
+        NotOutsides = "this " [verb: SingleWord] " is not an outside coordinator's";
+        NoOutside = "" [verb: SingleWord] " does not take a transaction of an outside coordinator";
+        NotOnLink = "" [verb: SingleWord] " does not go over a link between banks";
         SetsOpen = "" [count: usize] " undecided transactions set a register and do not name bank "
             [bank: BankId] "";
-        OfSession = "" [verb: Word] " is answered by the session";
+        OfSession = "" [verb: SingleWord] " is answered by the session";
         HeldBy = "" [key: RegisterKey] " by " [tx: TxId] "";
-        Named = "" [name: Word] "";
+        Named = "" [name: SingleWord] "";
     }
 }
 
 impl Detail {
-    /// The detail that `text` tells; `None` where it is none of a bank's.
+    /// The detail that `text` is; `None` if no bank writes such a text.
     pub fn parse(text: &str) -> Option<Detail> {
         let fixed =
             FIXED.iter().find(|(known, _)| *known == text).map(|(_, detail)| detail.clone());
@@ -137,28 +139,28 @@ impl Detail {
     }
 }
 
-/// Another bank's words; may be empty.
+/// The text of another bank's refusal; may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words(pub String);
+pub struct RefusalText(pub String);
 
-impl fmt::Display for Words {
-    /// With the blank before them, where there are any.
+impl fmt::Display for RefusalText {
+    /// With a space before it, unless it is empty.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, " {}", self.0) }
     }
 }
 
-/// One word, such as a name that stands alone.
+/// One word without white space, such as a verb or a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word(pub String);
+pub struct SingleWord(pub String);
 
-impl fmt::Display for Word {
+impl fmt::Display for SingleWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// Banks by position, with commas between; may be none.
+/// Positions of banks, separated by commas; may be empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Banks(pub BankSet);
 
@@ -171,7 +173,7 @@ impl fmt::Display for Banks {
     }
 }
 
-/// What can be filled into a text.
+/// A type that can stand for a field of a text.
 trait Part: Sized {
     fn read(text: &str) -> Option<Self>;
 
@@ -179,7 +181,8 @@ trait Part: Sized {
     fn sample() -> Self;
 }
 
-/// The part that stands before `after`, which is empty at the end, and what follows that.
+/// Parses the field that ends before `after` (an empty `after` is the end of the text), and returns
+/// the rest behind it.
 fn part<'a, P: Part>(text: &'a str, after: &str) -> Option<(P, &'a str)> {
     let (mine, rest) = if after.is_empty() { (text, "") } else { text.split_once(after)? };
     Some((P::read(mine)?, rest))
@@ -213,16 +216,17 @@ parts! {
     i128, 123_456, |text| number(text);
     Time, Time(1_795_330_616_883_189), |text| number(text).map(Time);
     Banks, Banks([0, 2].into_iter().filter_map(BankId::new).collect()), |text| banks(text);
-    Word, Word("RESOLVE".into()), |text| {
-        (!text.is_empty() && !text.contains(char::is_whitespace)).then(|| Word(text.to_owned()))
+    SingleWord, SingleWord("RESOLVE".into()), |text| {
+        let is_word = !text.is_empty() && !text.contains(char::is_whitespace);
+        is_word.then(|| SingleWord(text.to_owned()))
     };
-    Words, Words("no account 1-1".into()), |text| match text.strip_prefix(' ') {
-        Some(words) => (!words.is_empty()).then(|| Words(words.to_owned())),
-        None => text.is_empty().then(|| Words(String::new())),
+    RefusalText, RefusalText("no account 1-1".into()), |text| match text.strip_prefix(' ') {
+        Some(words) => (!words.is_empty()).then(|| RefusalText(words.to_owned())),
+        None => text.is_empty().then(|| RefusalText(String::new())),
     };
 }
 
-/// A whole number as banks write it: no plus, no zero before it.
+/// A whole number in the one form that banks write: no plus sign, no leading zero.
 fn number<N: std::str::FromStr + fmt::Display>(text: &str) -> Option<N> {
     text.parse().ok().filter(|number: &N| number.to_string() == text)
 }
@@ -240,13 +244,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_text_is_read_back_as_what_it_was() {
+    fn each_detail_is_parsed_back_from_its_text() {
         for detail in Detail::samples() {
             assert_eq!(Detail::parse(&detail.to_string()), Some(detail.clone()), "{detail}");
         }
         let none = Detail::NoAnswer { banks: Banks(BankSet::EMPTY) };
         assert_eq!(Detail::parse(&none.to_string()), Some(none));
-        let bare = Detail::Follows { by: BankId::sample(), its: Words(String::new()) };
+        let bare = Detail::Follows { by: BankId::sample(), its: RefusalText(String::new()) };
         assert_eq!(
             (bare.to_string().as_str(), Detail::parse("bank 1 refused")),
             ("bank 1 refused", Some(bare))
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_as_the_wire_has_them() {
+    fn texts_of_the_wire_are_parsed() {
         for text in [
             "account 12345-6 has 79950 centavos available, 500000 are asked",
             "account a's can't hold 7 centavos more",
@@ -268,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_bank_says_is_no_detail() {
+    fn a_text_that_no_bank_writes_is_no_detail() {
         for text in [
             "",
             "the moon is full",

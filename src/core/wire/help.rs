@@ -1,9 +1,9 @@
-//! What HELP answers: one line a verb, and what somebody who types by hand must know.
+//! The answer to HELP: one line for each verb, then notes for people who type requests by hand.
 
 use super::json;
 use super::verb::Verb;
 
-/// What HELP says below the lines of the verbs.
+/// The lines of HELP after those of the verbs.
 const MORE: [&str; 12] = [
     "<tx> is 1 to 64 of A-Z a-z 0-9 . _ -, new for each transaction; a NOK uses it up",
     "a transaction is the same JSON for every bank it names; op is debit, credit, deposit, \
@@ -32,12 +32,12 @@ const MORE: [&str; 12] = [
     "a bank that learned an outcome by asking sends it on to the others",
 ];
 
-/// The lines of HELP: one a verb, and then what somebody who types by hand must know.
+/// All lines of HELP: the verbs, then the notes.
 pub fn lines() -> impl Iterator<Item = &'static str> {
     Verb::ALL.iter().map(|verb| verb.help()).chain(MORE)
 }
 
-/// What DONE carries: the lines as a JSON list.
+/// The lines as the JSON list that DONE carries.
 pub fn json() -> String {
     let mut text = Vec::with_capacity(8 * 1024);
     for (at, line) in lines().enumerate() {
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn every_verb_has_its_line_and_every_reason_is_named() {
+    fn every_verb_has_a_line_and_every_reason_is_listed() {
         for verb in Verb::ALL {
             assert_eq!(verb.help().split([' ', ':']).next(), Some(verb.name()));
         }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn its_examples_are_lines_that_a_bank_takes() {
+    fn its_examples_are_valid_requests() {
         let example = |start| {
             let line = lines().find(|line| line.starts_with(start)).unwrap();
             Request::parse(&line[..=line.rfind('}').unwrap()])
@@ -90,9 +90,9 @@ mod tests {
         }
     }
 
-    /// What people who type by hand would otherwise learn by an abort.
+    /// Facts that a person who types by hand would otherwise learn from an abort.
     #[test]
-    fn it_says_what_the_design_demands() {
+    fn it_states_what_typing_by_hand_requires() {
         let all = lines().collect::<Vec<_>>().join("\n");
         for needed in [
             "the second window has 3 s",

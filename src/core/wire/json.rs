@@ -1,37 +1,39 @@
-//! The one strict JSON reader for objects, and the writing of JSON strings. No field may be given
-//! twice.
+//! The strict JSON reader for objects, and the writer of JSON strings. A field that is given twice
+//! is an error.
 //!
-//! A line's object has known fields: no value is ever skipped, an unknown field is refused where it
-//! is, so nothing nests deeper than the caller reads, and there is no recursion. Numbers are whole
-//! and never pass through a float. Errors name the field. The body of an HTTP request is read as
-//! its `fields`, whose values the caller reads or ignores; errors are in the caller's language.
+//! The objects of request lines have known fields: an unknown field is rejected where it stands and
+//! no value is ever skipped, so nothing nests deeper than the caller reads, and there is no
+//! recursion. Numbers are whole and never pass through a float. Errors name the field.
+//!
+//! The body of an HTTP request is read with `fields`: the caller reads or ignores each value, and
+//! writes errors in its user's language.
 
 mod fields;
 
 pub use fields::{BadObject, fields};
 
-use super::text::shown;
+use super::text::excerpt;
 use super::{Fault, Reason};
 use crate::ids::BadName;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Where a value stands, for errors: `patience_ms`, or `ops[3].amount`.
+/// The path of a value, for errors: `patience_ms`, or `ops[3].amount`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field {
+pub(super) struct FieldPath {
     list: Option<(&'static str, usize)>,
     name: &'static str,
 }
 
-impl Field {
+impl FieldPath {
     /// A field of the outermost object.
-    pub(super) const fn top(name: &'static str) -> Field {
-        Field { list: None, name }
+    pub(super) const fn top(name: &'static str) -> FieldPath {
+        FieldPath { list: None, name }
     }
 
     /// A field of the object at `at` in the list `list`.
-    pub(super) fn inside(list: &'static str, at: usize, name: &'static str) -> Field {
-        Field { list: Some((list, at)), name }
+    pub(super) fn inside(list: &'static str, at: usize, name: &'static str) -> FieldPath {
+        FieldPath { list: Some((list, at)), name }
     }
 
     /// A `malformed` fault about this field.
@@ -44,18 +46,18 @@ impl Field {
         Fault::new(Reason::Limit, format!("`{self}` {what}"))
     }
 
-    /// The fault of a field that does not belong into the object at this one.
+    /// The fault of a field that the object at this path does not have.
     pub(super) fn unknown(self, name: &str) -> Fault {
-        Fault::new(Reason::Malformed, format!("unknown field `{}` in `{self}`", shown(name)))
+        Fault::new(Reason::Malformed, format!("unknown field `{}` in `{self}`", excerpt(name)))
     }
 
-    /// The fault of a text that is no legal name.
+    /// The fault of a text that is no legal name at this path.
     pub(super) fn bad_name(self, bad: &BadName) -> Fault {
         self.malformed(format_args!("must be {}", bad.rule))
     }
 }
 
-impl fmt::Display for Field {
+impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.list {
             None => f.write_str(self.name),
@@ -65,21 +67,21 @@ impl fmt::Display for Field {
     }
 }
 
-/// Reads JSON from the left to the right.
-pub(super) struct Reader<'a> {
+/// Reads JSON from left to right, without a tree.
+pub(super) struct JsonReader<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(text: &'a str) -> Reader<'a> {
-        Reader { text, at: 0 }
+impl<'a> JsonReader<'a> {
+    pub(super) fn new(text: &'a str) -> JsonReader<'a> {
+        JsonReader { text, at: 0 }
     }
 
-    /// Reads an object; `field` is given each key and reads its value.
+    /// Reads an object; calls `field` with each key, which reads the value.
     pub(super) fn object(
         &mut self,
-        what: Field,
+        what: FieldPath,
         mut field: impl FnMut(&mut Self, &str) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         if !self.eat(b'{') {
@@ -102,10 +104,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a list; `item` is given each position and reads what stands there.
+    /// Reads a list; calls `item` with each position, which reads the item.
     pub(super) fn list(
         &mut self,
-        what: Field,
+        what: FieldPath,
         mut item: impl FnMut(&mut Self, usize) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         if !self.eat(b'[') {
@@ -124,8 +126,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads a whole number.
-    pub(super) fn whole(&mut self, field: Field) -> Result<i64, Fault> {
+    /// Reads a whole number, without a float.
+    pub(super) fn whole(&mut self, field: FieldPath) -> Result<i64, Fault> {
         let first = self.peek();
         if !matches!(first, Some(b'-' | b'0'..=b'9')) {
             return Err(
@@ -146,25 +148,29 @@ impl<'a> Reader<'a> {
             let rest =
                 bytes[end..].iter().take_while(|b| b.is_ascii_alphanumeric() || b".+-".contains(b));
             let all = &self.text[start..end + rest.count()];
-            return Err(field.malformed(format_args!("must be a whole number, not {}", shown(all))));
+            return Err(
+                field.malformed(format_args!("must be a whole number, not {}", excerpt(all)))
+            );
         }
         let all = &self.text[start..end];
         if digits == end || (bytes[digits] == b'0' && end - digits > 1) {
-            return Err(field.malformed(format_args!("must be a JSON number, not {}", shown(all))));
+            return Err(
+                field.malformed(format_args!("must be a JSON number, not {}", excerpt(all)))
+            );
         }
         self.at = end;
         match number {
             Some(number) if digits > start => Ok(-number),
             Some(number) => Ok(number),
             None if digits > start => {
-                Err(field.malformed(format_args!("must not be negative, not {}", shown(all))))
+                Err(field.malformed(format_args!("must not be negative, not {}", excerpt(all))))
             }
-            None => Err(field.limit(format_args!("is {}, more than {}", shown(all), i64::MAX))),
+            None => Err(field.limit(format_args!("is {}, more than {}", excerpt(all), i64::MAX))),
         }
     }
 
-    /// Reads a string; it is borrowed unless it holds escapes.
-    pub(super) fn string(&mut self, field: Field) -> Result<Cow<'a, str>, Fault> {
+    /// Reads a string; it borrows from the text unless it has escapes.
+    pub(super) fn string(&mut self, field: FieldPath) -> Result<Cow<'a, str>, Fault> {
         if !self.eat(b'"') {
             return Err(
                 field.malformed(format_args!("must be a text in quotes, not {}", self.found()))
@@ -194,10 +200,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a name; past `bytes_max` it is refused as past a bound.
+    /// Reads a name; more than `bytes_max` bytes are a `limit` fault.
     pub(super) fn name<T>(
         &mut self,
-        field: Field,
+        field: FieldPath,
         bytes_max: usize,
         new: impl FnOnce(&str) -> Result<T, BadName>,
     ) -> Result<T, Fault> {
@@ -210,7 +216,7 @@ impl<'a> Reader<'a> {
         new(&text).map_err(|bad| field.bad_name(&bad))
     }
 
-    /// Nothing but blanks may follow.
+    /// Checks that nothing but white space follows.
     pub(super) fn end(&mut self) -> Result<(), Fault> {
         match self.peek() {
             None => Ok(()),
@@ -218,13 +224,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// How many bytes from here on stand for themselves in a string.
+    /// How many of the next bytes stand for themselves in a string.
     fn plain_bytes(&self) -> usize {
         let rest = &self.text.as_bytes()[self.at..];
         rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
     }
 
-    fn escape(&mut self, field: Field) -> Result<char, Fault> {
+    fn escape(&mut self, field: FieldPath) -> Result<char, Fault> {
         self.at += 1; // the backslash
         let escape = self.byte();
         self.at += usize::from(escape.is_some_and(|b| b.is_ascii()));
@@ -266,7 +272,7 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// The next byte that is no blank.
+    /// The next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
         loop {
             match self.byte() {
@@ -295,7 +301,7 @@ impl<'a> Reader<'a> {
         )
     }
 
-    /// What stands here, in words.
+    /// Describes the next value, for errors.
     fn found(&mut self) -> String {
         match self.peek() {
             None => "the end".to_owned(),
@@ -308,17 +314,17 @@ impl<'a> Reader<'a> {
                 let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
                 let end =
                     if end == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { end };
-                format!("`{}`", shown(&rest[..end]))
+                format!("`{}`", excerpt(&rest[..end]))
             }
         }
     }
 }
 
-/// Puts a field's value into its place.
+/// Stores the value of a field.
 ///
 /// # Errors
-/// `malformed` when the field was there before.
-pub(super) fn once<T>(slot: &mut Option<T>, field: Field, value: T) -> Result<(), Fault> {
+/// `malformed` if the field was given before.
+pub(super) fn once<T>(slot: &mut Option<T>, field: FieldPath, value: T) -> Result<(), Fault> {
     if slot.is_some() {
         return Err(field.malformed("is given twice"));
     }

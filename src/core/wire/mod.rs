@@ -1,4 +1,5 @@
-//! The wire's grammar: what a line means, and what a reply looks like. Pure; sockets are elsewhere.
+//! The grammar of the line protocol: requests, replies, and the JSON inside them. Pure; sockets are
+//! in other crates.
 
 pub mod answer;
 pub mod claims;
@@ -20,47 +21,47 @@ use detail::Detail;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why something was refused, aborted or is an error: the closed list of the wire. On disk:
-/// variants are only ever added at the end.
+/// Why something was refused or aborted, or is an error: the closed list of the protocol. On disk:
+/// new variants are only added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// The account's available balance does not cover its debits.
     InsufficientFunds,
-    /// No such account at this bank.
+    /// The account does not exist at this bank.
     UnknownAccount,
-    /// No such client at this bank.
+    /// The client does not exist at this bank.
     UnknownClient,
     /// The cpf is not a holder of the account.
     NotHolder,
-    /// The register, or what a cut needs, waits for an undecided transaction.
+    /// An undecided transaction locks the register, or what a cut needs.
     Locked,
-    /// Debits and credits differ, or a register is not set everywhere to one value.
+    /// Debits and credits differ, or a register is not set to one value at every bank.
     Unbalanced,
-    /// The id was used for other bytes.
+    /// The id was used for other bytes before.
     DuplicateId,
     /// The client or account exists with other content.
     AlreadyExists,
-    /// Not in the grammar.
+    /// The line does not match the grammar.
     Malformed,
-    /// Past a bound.
+    /// A bound of the protocol is exceeded.
     Limit,
-    /// Older than what the bank keeps, or given up after its time.
+    /// Older than what the bank keeps, or given up after its time-out.
     Expired,
-    /// Refused by the rules, or by someone's ABORT or RESOLVE.
+    /// Refused by a rule, or by an ABORT or RESOLVE.
     Refused,
     /// A bank could not be reached.
     Unreachable,
-    /// The bank has a new journal and works alone until the others have met it: nothing was
-    /// recorded.
+    /// The bank has a new journal and votes on nothing until the other banks have recorded it:
+    /// nothing was recorded.
     NotIntroduced,
-    /// The bank's disk has no room for what is new: nothing was recorded.
+    /// The bank's disk has no room for new transactions: nothing was recorded.
     DiskFull,
-    /// What the bank recorded of the id can't be read.
+    /// The bank can't read its record of the id.
     Unreadable,
 }
 
 impl Reason {
-    /// All of them.
+    /// All reasons, in the order of their codes.
     pub const ALL: [Reason; 16] = [
         Reason::InsufficientFunds,
         Reason::UnknownAccount,
@@ -80,7 +81,7 @@ impl Reason {
         Reason::Unreadable,
     ];
 
-    /// The word on the wire.
+    /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::InsufficientFunds => "insufficient-funds",
@@ -102,7 +103,7 @@ impl Reason {
         }
     }
 
-    /// Does an ERR for this reason say that the bank holds no vote on the id, and recorded none?
+    /// Does an ERR with this reason mean that the bank holds no vote on the id and recorded none?
     pub fn nothing_recorded(self) -> bool {
         matches!(self, Reason::NotIntroduced | Reason::DiskFull)
     }
@@ -119,28 +120,28 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A reason with words for people: which thing, and why.
+/// A reason with a text for people, which names the thing at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} {text}")]
 pub struct Fault {
-    /// The reason on the wire.
+    /// The reason, a word on the wire.
     pub reason: Reason,
-    /// One line that names the thing.
+    /// One line for people, which names the thing at fault.
     pub text: String,
 }
 
 impl Fault {
-    /// A fault of a line, told in `text`. What banks refuse has words of its own: `of`.
+    /// A fault of a line. Refusals by a bank use `of`.
     pub(in crate::wire) fn new(reason: Reason, text: impl Into<String>) -> Fault {
         Fault { reason, text: text.into() }
     }
 
-    /// A refusal of a bank.
+    /// A refusal by a bank, with the text of `detail`.
     pub fn of(reason: Reason, detail: &Detail) -> Fault {
         Fault { reason, text: detail.to_string() }
     }
 
-    /// A refusal whose reason says all.
+    /// A refusal that needs no text.
     pub fn bare(reason: Reason) -> Fault {
         Fault { reason, text: String::new() }
     }

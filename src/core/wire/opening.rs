@@ -1,46 +1,48 @@
-//! How a connection begins: its first line that is not empty begins with a verb of the protocol, or
-//! it is no client's.
+//! How a connection opens: unless its first non-empty line begins with a verb, it is no client of
+//! this protocol.
 //!
-//! Programs of other protocols are made to connect here: a web page posts a form, a browser begins
-//! TLS. Their bytes can carry whole lines that somebody else chose, so nothing behind a wrong
-//! beginning is looked at. Method words alone would not tell them: a TLS hello holds a ticket that
-//! its maker chose. Also here: HELLO, a client's own first line.
+//! Clients of other protocols can be made to connect here: a web page posts a form, a browser
+//! begins TLS. An attacker may choose whole lines inside their bytes, so nothing after a wrong
+//! first word is ever read. Checking for HTTP methods alone would not be enough: a TLS hello
+//! carries a ticket whose bytes its issuer chose.
+//!
+//! Also here: HELLO, which a client sends as its own first line.
 
 use super::verb::Verb;
 use super::{Fault, Reason};
 use serde::{Deserialize, Serialize};
 
-/// The version of the protocol that HELLO tells.
+/// The version of the protocol that HELLO announces.
 pub const PROTOCOL_VERSION: u64 = 1;
 
-/// What the bytes that a connection began with are.
+/// What the first bytes of a connection are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
-    /// Too few to tell: empty, blank, or the beginning of a verb.
+    /// Too few bytes to decide: empty, blank, or a prefix of a verb.
     Unfinished,
-    /// An empty line; the next one is the first.
+    /// An empty line; the next line counts as the first.
     Empty,
     /// A line that begins with a verb.
     Verb,
-    /// No line of this protocol.
+    /// It is another protocol.
     Stranger(Stranger),
 }
 
-/// Who sent something else.
+/// What was received instead of a line of this protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stranger {
-    /// A browser or another client of HTTP.
+    /// HTTP: a browser or another client.
     Http,
-    /// One that begins TLS.
+    /// The beginning of TLS.
     Tls,
     /// Bytes that are no text.
     Binary,
-    /// Words, but not ours.
+    /// A text that begins with no verb.
     Words,
 }
 
 impl Stranger {
-    /// One line for the other end and for the step log.
+    /// One line, for the other end and for the step log.
     pub fn as_str(self) -> &'static str {
         match self {
             Stranger::Http => {
@@ -63,7 +65,7 @@ impl Stranger {
     }
 }
 
-/// What `bytes` are, the first that came over a connection, or those behind its empty lines.
+/// Classifies `bytes`, the first of a connection or those after its empty lines.
 pub fn opening(bytes: &[u8]) -> Opening {
     let end = memchr::memchr(b'\n', bytes);
     let line = &bytes[..end.unwrap_or(bytes.len())];
@@ -92,7 +94,7 @@ pub fn opening(bytes: &[u8]) -> Opening {
     }
 }
 
-/// Does a line of HTTP that names a host begin here? None of ours does.
+/// Does a line of HTTP that names a host begin here? No verb does.
 pub fn is_host(bytes: &[u8]) -> bool {
     let start = bytes.iter().position(|byte| !is_blank(*byte)).unwrap_or(bytes.len());
     bytes[start..].get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"host:"))
@@ -128,23 +130,23 @@ fn stranger(text: &[u8]) -> Stranger {
     }
 }
 
-/// What a client tells when it connects: whom it believes to talk to, and what it speaks. Further
-/// fields are ignored.
+/// What a client announces when it connects: which bank it expects, and its version of the
+/// protocol. Further fields are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// The position of the bank that it means to talk to.
+    /// The position of the bank that it expects.
     pub bank: u64,
-    /// How many places its list has.
+    /// How many positions its list has.
     pub places: u64,
-    /// The version of the protocol that it speaks.
+    /// The version of the protocol that it uses.
     pub version: u64,
 }
 
 impl Hello {
-    /// Reads the JSON behind HELLO.
+    /// Reads the JSON after the verb HELLO.
     ///
     /// # Errors
-    /// `malformed`, with what it must be.
+    /// `malformed`, with a text that shows the expected form.
     pub(super) fn parse(json: &str) -> Result<Hello, Fault> {
         serde_json::from_str(json).map_err(|_| {
             let text = "HELLO takes the client's bank, places and version as whole numbers, in \
@@ -153,7 +155,7 @@ impl Hello {
         })
     }
 
-    /// Appends its line but for the end.
+    /// Appends its line, without the line's end.
     pub(super) fn write_to(&self, out: &mut Vec<u8>) {
         let Hello { bank, places, version } = self;
         let line = format!(r#"HELLO {{"bank":{bank},"places":{places},"version":{version}}}"#);
@@ -165,13 +167,13 @@ impl Hello {
 mod tests {
     use super::*;
 
-    /// Judges `line` with each number of its bytes; what it is must not change once it is known.
+    /// Classifies each prefix of `line`, and checks that a classification never changes.
     fn judge(line: &[u8]) -> Opening {
         let mut known = Opening::Unfinished;
         for end in 0..=line.len() {
             let now = opening(&line[..end]);
             if known == Opening::Verb {
-                // Only the rest of a line can show that it is no text.
+                // Only the rest of the line can still show that it is no text.
                 assert!(
                     matches!(now, Opening::Verb | Opening::Stranger(Stranger::Binary)),
                     "{line:?}"
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_line_is_not_the_first() {
+    fn empty_lines_before_the_first_are_skipped() {
         for line in ["\n", "\r\n", "  \t\n"] {
             assert_eq!(judge(line.as_bytes()), Opening::Empty, "{line:?}");
         }
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_told_apart_as_soon_as_they_can_be() {
+    fn other_protocols_are_recognised_as_early_as_possible() {
         for (line, stranger) in [
             (&b"GET / HTTP/1.1\r\n"[..], Stranger::Http),
             (b"post /x HTTP/1.0\n", Stranger::Http),
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_told_in_any_case() {
+    fn a_host_header_is_recognised_in_any_case() {
         for line in ["Host: a", "host:", " HOST:b\r", "\thOsT: x"] {
             assert!(is_host(line.as_bytes()), "{line:?}");
         }
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_comes_back_and_its_faults_are_named() {
+    fn a_hello_is_read_back_and_a_bad_one_is_rejected() {
         let hello = Hello { bank: 1, places: 3, version: 1 };
         let mut line = Vec::new();
         hello.write_to(&mut line);

@@ -1,9 +1,8 @@
-//! Readings: a bank's statement that its clock has reached a time, in a text that other banks can
-//! check.
+//! Readings: a bank's statement that its clock has reached a time, which other banks can verify.
 //!
-//! With it a cut may be asked of a bank whose own clocks are behind that time. It is about no
-//! transaction, so no id and no bytes are bound; the letter is in the MAC, so that it can never be
-//! taken for a vote.
+//! With a reading a client may request a cut from a bank whose own clock is behind that time. A
+//! reading is about no transaction, so it binds no id and no bytes. Its letter is part of the MAC,
+//! so it can never pass for a vote.
 //!
 //! Text: `T<bank>.<time>..<mac, hex, or empty>`, opaque to a client.
 
@@ -12,19 +11,19 @@ use crate::ids::{BankId, Time};
 use crate::wire::text::write_decimal;
 use std::fmt;
 
-/// One bank's statement of its clock.
+/// A bank's statement of its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
-    /// Whose clock.
+    /// The bank that makes the statement.
     pub bank: BankId,
-    /// What it has reached.
+    /// The time that its clock has reached.
     pub time: Time,
-    /// The MAC; a reading without one proves nothing.
+    /// The MAC; without one the reading proves nothing.
     pub mac: Option<[u8; 16]>,
 }
 
 impl Reading {
-    /// Reads a reading's text; `None` for what is none.
+    /// Reads a reading from its text; `None` if it is none.
     pub fn parse(text: &str) -> Option<Reading> {
         let mut parts = text.strip_prefix('T')?.split('.');
         let (bank, time, digest, mac) =
@@ -41,7 +40,7 @@ impl Reading {
         (time <= Time::MAX).then_some(Reading { bank, time, mac })
     }
 
-    /// Appends its text.
+    /// Appends its text to `out`.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         out.push(b'T');
         write_decimal(out, i64::from(self.bank.as_u8()));
@@ -63,7 +62,7 @@ impl fmt::Display for Reading {
 }
 
 impl Seal {
-    /// The statement that the clock of `bank` has reached `time`.
+    /// A statement that the clock of `bank` has reached `time`.
     pub fn reading(&self, bank: BankId, time: Time) -> Reading {
         Reading { bank, time, mac: Some(short(&self.reading_mac(bank, time))) }
     }
@@ -89,25 +88,25 @@ mod tests {
     }
 
     #[test]
-    fn text_and_back() {
+    fn a_reading_is_parsed_back_from_its_text() {
         let reading = Seal::keyed([7; 32]).reading(bank(15), Time(1_795_000_000_000_000));
         assert_eq!(Reading::parse(&reading.to_string()), Some(reading));
-        assert_eq!(Token::parse(&reading.to_string()), None, "no vote");
+        assert_eq!(Token::parse(&reading.to_string()), None, "a reading is no vote");
         for junk in [
             "", "T", "T1", "T1.2", "T1.2.", "T1.2.3.", "T16.1..", "O1.1..", "T1.01..", "T1.-1..",
             "T1.1..a",
         ] {
             assert_eq!(Reading::parse(junk), None, "{junk}");
         }
-        assert_eq!(Reading::parse("T1.9007199254740992.."), None, "past what JSON carries exactly");
+        assert_eq!(Reading::parse("T1.9007199254740992.."), None, "JSON does not carry it exactly");
     }
 
     #[test]
-    fn it_counts_only_for_what_it_binds() {
+    fn its_mac_proves_only_the_fields_that_it_binds() {
         let seal = Seal::keyed([7; 32]);
         let reading = seal.reading(bank(2), Time(5));
         assert!(seal.proves_reading(&reading));
-        assert!(!Seal::keyed([8; 32]).proves_reading(&reading), "its own key only");
+        assert!(!Seal::keyed([8; 32]).proves_reading(&reading), "another key proves nothing");
         let forged = [
             Reading { bank: bank(1), ..reading },
             Reading { time: Time(6), ..reading },

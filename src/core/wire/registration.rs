@@ -1,31 +1,31 @@
-//! Registering: the JSON of CLIENT and ACCOUNT.
+//! The JSON of CLIENT and ACCOUNT.
 
 use super::Fault;
-use super::json::{Field, Reader, once, write_string};
+use super::json::{FieldPath, JsonReader, once, write_string};
 use super::text::write_decimal;
 use crate::ids::{AccountNumber, ClientKind, ClientName, TaxId};
 use crate::limits::{CLIENT_NAME_BYTES_MAX, HOLDERS_MAX, NAME_BYTES_MAX};
 use crate::money::Money;
 
-/// A client to register.
+/// A client to be registered.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NewClient {
     /// CPF or CNPJ, its natural key.
     pub cpf: TaxId,
-    /// Kept as given.
+    /// The name, kept exactly as given.
     pub name: ClientName,
-    /// Kept as given.
+    /// The kind, kept exactly as given.
     pub kind: ClientKind,
 }
 
-/// An account to open.
+/// An account to be opened.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NewAccount {
     /// Its natural key, unique at its bank.
     pub number: AccountNumber,
-    /// One, or two different ones when it is joint.
+    /// One, or two different ones if it is joint.
     pub holders: Vec<TaxId>,
-    /// Cash brought in at the opening; zero or more.
+    /// The cash paid in at the opening; zero or more.
     pub deposit: Money,
 }
 
@@ -36,24 +36,24 @@ impl NewClient {
     /// `malformed` or `limit`, naming the field.
     pub fn parse(text: &str) -> Result<NewClient, Fault> {
         let (mut cpf, mut name, mut kind) = (None, None, None);
-        let mut reader = Reader::new(text);
-        reader.object(Field::top("CLIENT"), |reader, key| match key {
+        let mut reader = JsonReader::new(text);
+        reader.object(FieldPath::top("CLIENT"), |reader, key| match key {
             "cpf" => {
-                let field = Field::top("cpf");
+                let field = FieldPath::top("cpf");
                 once(&mut cpf, field, reader.name(field, usize::MAX, TaxId::new)?)
             }
             "name" => {
-                let field = Field::top("name");
+                let field = FieldPath::top("name");
                 once(&mut name, field, reader.name(field, CLIENT_NAME_BYTES_MAX, ClientName::new)?)
             }
             "kind" => {
-                let field = Field::top("kind");
+                let field = FieldPath::top("kind");
                 once(&mut kind, field, reader.name(field, NAME_BYTES_MAX, ClientKind::new)?)
             }
-            unknown => Err(Field::top("CLIENT").unknown(unknown)),
+            unknown => Err(FieldPath::top("CLIENT").unknown(unknown)),
         })?;
         reader.end()?;
-        let missing = |name| move || Field::top(name).malformed("is missing");
+        let missing = |name| move || FieldPath::top(name).malformed("is missing");
         Ok(NewClient {
             cpf: cpf.ok_or_else(missing("cpf"))?,
             name: name.ok_or_else(missing("name"))?,
@@ -80,18 +80,18 @@ impl NewAccount {
     /// `malformed` or `limit`, naming the field.
     pub fn parse(text: &str) -> Result<NewAccount, Fault> {
         let (mut number, mut holders, mut deposit) = (None, None, None);
-        let mut reader = Reader::new(text);
-        reader.object(Field::top("ACCOUNT"), |reader, key| match key {
+        let mut reader = JsonReader::new(text);
+        reader.object(FieldPath::top("ACCOUNT"), |reader, key| match key {
             "number" => {
-                let field = Field::top("number");
+                let field = FieldPath::top("number");
                 once(&mut number, field, reader.name(field, NAME_BYTES_MAX, AccountNumber::new)?)
             }
-            "holders" => once(&mut holders, Field::top("holders"), read_holders(reader)?),
-            "deposit" => once(&mut deposit, Field::top("deposit"), read_deposit(reader)?),
-            unknown => Err(Field::top("ACCOUNT").unknown(unknown)),
+            "holders" => once(&mut holders, FieldPath::top("holders"), read_holders(reader)?),
+            "deposit" => once(&mut deposit, FieldPath::top("deposit"), read_deposit(reader)?),
+            unknown => Err(FieldPath::top("ACCOUNT").unknown(unknown)),
         })?;
         reader.end()?;
-        let missing = |name| move || Field::top(name).malformed("is missing");
+        let missing = |name| move || FieldPath::top(name).malformed("is missing");
         Ok(NewAccount {
             number: number.ok_or_else(missing("number"))?,
             holders: holders.ok_or_else(missing("holders"))?,
@@ -116,14 +116,14 @@ impl NewAccount {
     }
 }
 
-fn read_holders(reader: &mut Reader<'_>) -> Result<Vec<TaxId>, Fault> {
-    let field = Field::top("holders");
+fn read_holders(reader: &mut JsonReader<'_>) -> Result<Vec<TaxId>, Fault> {
+    let field = FieldPath::top("holders");
     let mut holders = Vec::new();
     reader.list(field, |reader, at| {
         if at == HOLDERS_MAX {
             return Err(field.limit(format_args!("has more than {HOLDERS_MAX} holders")));
         }
-        let holder = reader.name(Field::inside("holders", at, ""), usize::MAX, TaxId::new)?;
+        let holder = reader.name(FieldPath::inside("holders", at, ""), usize::MAX, TaxId::new)?;
         if holders.contains(&holder) {
             return Err(field.malformed(format_args!("names {holder} twice")));
         }
@@ -133,8 +133,8 @@ fn read_holders(reader: &mut Reader<'_>) -> Result<Vec<TaxId>, Fault> {
     if holders.is_empty() { Err(field.malformed("is empty")) } else { Ok(holders) }
 }
 
-fn read_deposit(reader: &mut Reader<'_>) -> Result<Money, Fault> {
-    let field = Field::top("deposit");
+fn read_deposit(reader: &mut JsonReader<'_>) -> Result<Money, Fault> {
+    let field = FieldPath::top("deposit");
     match reader.whole(field)? {
         centavos @ 0.. => Ok(Money(centavos)),
         other => Err(field.malformed(format_args!("must not be negative, not {other}"))),

@@ -1,41 +1,41 @@
 //! Replies: one line for each request line.
 
-use super::text::{read_decimal, shown, split_word, trim, write_decimal, write_one_line};
+use super::text::{excerpt, read_decimal, split_word, trim, write_decimal, write_one_line};
 use super::{Fault, Reason};
 use crate::ids::{Time, TxId};
 use crate::limits::LINE_BYTES_MAX;
 use crate::wire::token::Token;
 
-/// A reply, as its line means it.
+/// A reply, parsed from its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// `OK <tx> <token>`: voted OK.
+    /// `OK <tx> <token>`: the bank voted OK.
     Ok(TxId, Token),
-    /// `NOK <tx> <token> <reason> [text]`: voted NOK.
+    /// `NOK <tx> <token> <reason> [text]`: the bank voted NOK.
     Nok(TxId, Token, Reason, String),
-    /// `COMMITTED <tx> <time> <token> [<statement>]`: the bank's OK, and its `C`.
+    /// `COMMITTED <tx> <time> <token> [<statement>]`: the bank's OK, and its `C` statement.
     Committed(TxId, Time, Token, Option<Token>),
     /// `ABORTED <tx> <token> <reason> [<statement>]`: the vote that refused, and the bank's `A`
-    /// where it holds OK.
+    /// statement if it holds OK.
     Aborted(TxId, Token, Reason, Option<Token>),
-    /// `DOUBT <tx> <text>`
+    /// `DOUBT <tx> <text>`: the outcome is not known yet.
     Doubt(TxId, String),
-    /// `UNKNOWN <tx>`
+    /// `UNKNOWN <tx>`: the bank has no vote on the id.
     Unknown(TxId),
-    /// `DONE <json>`: one line of JSON.
+    /// `DONE <json>`: the answer, one line of JSON.
     Done(String),
-    /// `REFUSED <reason> [text]`
+    /// `REFUSED <reason> [text]`: not done, and why.
     Refused(Reason, String),
-    /// `ERR <code> <text>`: a bad line.
+    /// `ERR <code> <text>`: the request line is bad.
     Err(Reason, String),
-    /// `PONG`
+    /// `PONG`, the answer to PING.
     Pong,
-    /// `BYE`
+    /// `BYE`, the answer to QUIT.
     Bye,
 }
 
 impl From<Fault> for Reply {
-    /// `ERR`: what a bad line is answered with.
+    /// An `ERR` with the reason and the text of the fault.
     fn from(fault: Fault) -> Reply {
         Reply::Err(fault.reason, fault.text)
     }
@@ -49,8 +49,8 @@ impl Reply {
         String::from_utf8_lossy(&line).trim_end().to_owned()
     }
 
-    /// Appends its line, end included. It is one line of at most `LINE_BYTES_MAX` bytes, whatever
-    /// the texts hold.
+    /// Appends its line, end included: one line of at most `LINE_BYTES_MAX` bytes, whatever its
+    /// texts contain.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let start = out.len();
         match self {
@@ -69,13 +69,13 @@ impl Reply {
                 out.push(b' ');
                 write_decimal(out, time.0);
                 space_token(out, token);
-                statement.iter().for_each(|said| space_token(out, said));
+                statement.iter().for_each(|statement| space_token(out, statement));
             }
             Reply::Aborted(tx, token, reason, statement) => {
                 word_tx(out, b"ABORTED ", tx);
                 space_token(out, token);
                 space_text(out, start, reason.as_str());
-                statement.iter().for_each(|said| space_token(out, said));
+                statement.iter().for_each(|statement| space_token(out, statement));
             }
             Reply::Doubt(tx, text) => {
                 word_tx(out, b"DOUBT ", tx);
@@ -102,7 +102,7 @@ impl Reply {
     /// Reads a reply from its line, without the line's end.
     ///
     /// # Errors
-    /// `malformed`, naming what is wrong, for what is no reply.
+    /// `malformed`, naming what is wrong, if it is no reply.
     pub fn parse(line: &str) -> Result<Reply, Fault> {
         let (word, rest) = split_word(trim(line));
         match word {
@@ -152,7 +152,7 @@ impl Reply {
         }
     }
 
-    /// Memory that its id and text hold, besides its own size.
+    /// How much heap memory its id and text hold.
     pub fn heap_bytes(&self) -> usize {
         let text = match self {
             Reply::Done(text)
@@ -170,7 +170,7 @@ impl Reply {
         text + self.tx().map_or(0, |tx| tx.as_str().len())
     }
 
-    /// Gives back what the making of its text left over, where that is much.
+    /// Frees unused capacity of its text, if that is much.
     pub fn shrink(&mut self) {
         match self {
             Reply::Done(text)
@@ -217,7 +217,8 @@ fn space_token(out: &mut Vec<u8>, token: &Token) {
     token.write_to(out);
 }
 
-/// Appends a text, if there is one, in what is left of the line that began at `start`.
+/// Appends a space and `text`, unless that is empty, within the room that is left of the line that
+/// began at `start`.
 fn space_text(out: &mut Vec<u8>, start: usize, text: &str) {
     let used = out.len() - start + " \n".len();
     let before = out.len();
@@ -228,8 +229,8 @@ fn space_text(out: &mut Vec<u8>, start: usize, text: &str) {
     }
 }
 
-/// JSON can't be cut, so who makes it keeps it short enough; a line that loses the framing would be
-/// worse than a refusal.
+/// JSON can't be cut, so its author must keep it short enough. If it is still too long, a refusal
+/// is sent instead: a line past the bound would break the framing.
 fn write_done(out: &mut Vec<u8>, json: &str) {
     let fits = "DONE ".len() + json.len() < LINE_BYTES_MAX;
     debug_assert!(fits, "a DONE of {} bytes is longer than a line", json.len());
@@ -248,7 +249,7 @@ fn write_done(out: &mut Vec<u8>, json: &str) {
 }
 
 fn malformed(what: &str, found: &str) -> Fault {
-    Fault::new(Reason::Malformed, format!("not a reply: {what} `{}`", shown(found)))
+    Fault::new(Reason::Malformed, format!("not a reply: {what} `{}`", excerpt(found)))
 }
 
 fn end(rest: &str, reply: Reply) -> Result<Reply, Fault> {
@@ -275,7 +276,7 @@ fn read_time(text: &str) -> Result<(Time, &str), Fault> {
     Ok((time, rest))
 }
 
-/// A later version may know more reasons; what they have in common is that something was refused.
+/// A reason that only a later version knows is read as `Refused`, since something was refused.
 fn read_reason(text: &str) -> Result<(Reason, &str), Fault> {
     let (word, rest) = split_word(text);
     let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
@@ -283,7 +284,7 @@ fn read_reason(text: &str) -> Result<(Reason, &str), Fault> {
     Ok((reason.ok_or_else(|| malformed("no reason in", word))?, rest))
 }
 
-/// The statement among the words that are left. Those that a later version adds are not known here.
+/// The statement among the remaining words; words that a later version adds are skipped.
 fn read_statement(rest: &str) -> Option<Token> {
     rest.split([' ', '\t']).find_map(Token::parse)
 }

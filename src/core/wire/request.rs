@@ -1,4 +1,4 @@
-//! Requests: one line each. Reading and writing them; what they do is the bank's business.
+//! Requests, one line each: the types, and how a request is written. `bank` defines what they do.
 
 mod read;
 
@@ -13,102 +13,101 @@ use crate::wire::reading::Reading;
 use crate::wire::token::Token;
 use std::sync::Arc;
 
-/// A request, as its line means it.
+/// A request, parsed from its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// `PREPARE <tx> <transaction>`
+    /// `PREPARE <tx> <transaction>`: asks for the bank's vote.
     Prepare(TxId, Arc<Transaction>),
-    /// `COMMIT <tx> [<token> …]`; what is no token is left out, as if it had not been given.
+    /// `COMMIT <tx> [<token> …]`; words that are no tokens are ignored.
     Commit(TxId, Vec<Token>),
-    /// `ABORT <tx> [<token>]`
+    /// `ABORT <tx> [<token>]`: refuses, or passes on a refusal.
     Abort(TxId, Option<Token>),
-    /// `RESOLVE <tx>`
+    /// `RESOLVE <tx>`: the vote or the outcome; refuses if there is no vote.
     Resolve(TxId),
-    /// `STATUS <tx>`
+    /// `STATUS <tx>`: as RESOLVE, but changes nothing.
     Status(TxId),
-    /// `EXECUTE <tx> <transaction>`
+    /// `EXECUTE <tx> <transaction>`: the bank drives the transaction.
     Execute(TxId, Arc<Transaction>),
-    /// `CLIENT {"cpf","name","kind"}`
+    /// `CLIENT {"cpf","name","kind"}`: registers a client.
     Client(NewClient),
-    /// `ACCOUNT {"number","holders","deposit"}`
+    /// `ACCOUNT {"number","holders","deposit"}`: opens an account.
     Account(NewAccount),
-    /// What only reads the books.
+    /// A request that only reads the books.
     Read(Read),
-    /// `REGISTERS <bank> <nonce> [after=<key>]`: a bank that comes later asks for what others have
-    /// set. Over links alone.
+    /// `REGISTERS <bank> <nonce> [after=<key>]`: a bank that joined later requests the registers.
+    /// Only valid on links.
     Registers {
-        /// Which bank asks.
+        /// The bank that sends it.
         asker: BankId,
-        /// The question's own id, which its asker never uses again.
+        /// The id of this request, which its sender never uses again.
         nonce: TxId,
         /// The last key of the page before.
         after: Option<RegisterKey>,
     },
-    /// What the session answers, without the bank.
+    /// A request that the session answers without the bank.
     Local(Local),
 }
 
 /// A request that reads a bank's books and changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Read {
-    /// `CLIENTS [after=<cpf>]`
+    /// `CLIENTS [after=<cpf>]`: the clients of the bank.
     Clients {
         /// The last key of the page before.
         after: Option<TaxId>,
     },
-    /// `ACCOUNTS [cpf] [after=<number>]`
+    /// `ACCOUNTS [cpf] [after=<number>]`: the accounts of the bank.
     Accounts {
-        /// Only this holder's.
+        /// Only accounts of this holder.
         cpf: Option<TaxId>,
         /// The last key of the page before.
         after: Option<AccountNumber>,
     },
-    /// `BALANCE <number>`
+    /// `BALANCE <number>`: one account.
     Balance(AccountNumber),
-    /// `VALUE [key]`
+    /// `VALUE [key]`: one register.
     Value(RegisterKey),
-    /// `HISTORY [n] [after=<tx>]`
+    /// `HISTORY [n] [after=<tx>]`: the newest outcomes.
     History {
-        /// How many, newest first.
+        /// How many outcomes, newest first.
         count: Option<usize>,
         /// The last key of the page before.
         after: Option<TxId>,
     },
-    /// `PENDING [after=<tx>]`
+    /// `PENDING [after=<tx>]`: the undecided transactions.
     Pending {
         /// The last key of the page before.
         after: Option<TxId>,
     },
-    /// `INFO`
+    /// `INFO`: the bank in numbers.
     Info,
-    /// `SNAPSHOT [<time> [<reading>]] [accounts] [after=<key>]`
+    /// `SNAPSHOT [<time> [<reading>]] [accounts] [after=<key>]`: the bank as of one commit time.
     Snapshot {
-        /// The cut's commit time; the bank's own clock where none is given.
+        /// The cut's commit time; without one, the bank's own clock.
         time: Option<Time>,
-        /// A bank's statement that its clock has reached a time. It stands behind a time alone.
+        /// A bank's statement that its clock has reached a time; only after a `time`.
         reading: Option<Reading>,
-        /// Also each balance and register.
+        /// Whether to list each balance and each register.
         accounts: bool,
         /// The last key of the page before: `a:<number>` or `r:<key>`.
         after: Option<SnapshotKey>,
     },
 }
 
-/// A request that is answered by the session that it came over.
+/// A request that the session answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Local {
-    /// `BANKS`
+    /// `BANKS`: the list of banks and the links to them.
     Banks,
-    /// `PEER …`: opens a link between banks; its JSON is read by the links' own code.
+    /// `PEER …`: opens a link between banks; its JSON is read by the crate of the links.
     Peer(String),
-    /// `HELLO {"bank","places","version"}`: a client's first line, which says whom it means to talk
-    /// to.
+    /// `HELLO {"bank","places","version"}`: a client's first line, with the bank that it expects.
     Hello(Hello),
-    /// `PING`
+    /// `PING`: answered with `PONG`.
     Ping,
-    /// `HELP`
+    /// `HELP`: the verbs and notes.
     Help,
-    /// `QUIT`
+    /// `QUIT`: answered with `BYE`, then the connection closes.
     Quit,
 }
 
@@ -159,7 +158,7 @@ impl Request {
         }
     }
 
-    /// Its verb.
+    /// The verb of its line.
     pub fn verb(&self) -> Verb {
         match self {
             Request::Prepare(..) => Verb::Prepare,
@@ -191,7 +190,7 @@ impl Read {
         }
     }
 
-    /// Does it answer a page of a list?
+    /// Is its answer a page of a list?
     pub fn is_page(&self) -> bool {
         match self {
             Read::Clients { .. }
@@ -203,7 +202,7 @@ impl Read {
         }
     }
 
-    /// Does the bank wait with its answer, for locks or for a cut's time?
+    /// Can the bank delay its answer, for a lock or for a cut's time?
     pub fn may_wait(&self) -> bool {
         match self {
             Read::Value(_) | Read::Snapshot { .. } => true,
@@ -284,19 +283,19 @@ impl Local {
     }
 }
 
-/// Appends a PREPARE's line, end included.
+/// Appends the line of a PREPARE, end included.
 pub fn write_prepare(out: &mut Vec<u8>, tx: &TxId, transaction: &str) {
     write_words(out, "PREPARE", &[tx.as_str(), transaction]);
     out.push(b'\n');
 }
 
-/// Appends an EXECUTE's line, end included.
+/// Appends the line of an EXECUTE, end included.
 pub fn write_execute(out: &mut Vec<u8>, tx: &TxId, transaction: &str) {
     write_words(out, "EXECUTE", &[tx.as_str(), transaction]);
     out.push(b'\n');
 }
 
-/// Appends a COMMIT's line, end included.
+/// Appends the line of a COMMIT, end included.
 pub fn write_commit(out: &mut Vec<u8>, tx: &TxId, tokens: &[Token]) {
     write_words(out, "COMMIT", &[tx.as_str()]);
     for token in tokens {
@@ -306,7 +305,7 @@ pub fn write_commit(out: &mut Vec<u8>, tx: &TxId, tokens: &[Token]) {
     out.push(b'\n');
 }
 
-/// Appends an ABORT's line, end included.
+/// Appends the line of an ABORT, end included.
 pub fn write_abort(out: &mut Vec<u8>, tx: &TxId, token: Option<&Token>) {
     write_words(out, "ABORT", &[tx.as_str()]);
     if let Some(token) = token {
@@ -316,13 +315,13 @@ pub fn write_abort(out: &mut Vec<u8>, tx: &TxId, token: Option<&Token>) {
     out.push(b'\n');
 }
 
-/// Appends a RESOLVE's line, end included.
+/// Appends the line of a RESOLVE, end included.
 pub fn write_resolve(out: &mut Vec<u8>, tx: &TxId) {
     write_words(out, "RESOLVE", &[tx.as_str()]);
     out.push(b'\n');
 }
 
-/// Appends a REGISTERS' line, end included.
+/// Appends the line of a REGISTERS, end included.
 pub fn write_registers(
     out: &mut Vec<u8>,
     asker: BankId,
@@ -343,10 +342,10 @@ impl SnapshotKey {
         }
     }
 
-    /// Reads its text.
+    /// Reads a key from its text.
     ///
     /// # Errors
-    /// When it is neither.
+    /// If it begins with neither `a:` nor `r:`, or the rest is no legal name.
     pub fn new(text: &str) -> Result<SnapshotKey, BadName> {
         match text.split_once(':') {
             Some(("a", number)) => AccountNumber::new(number).map(SnapshotKey::Account),

@@ -1,8 +1,7 @@
-//! Writing and splitting of plain text, by the byte: numbers, words, and texts that must stay on
-//! one line.
+//! Plain text by the byte: decimal numbers, words, and texts that must stay on one line.
 //!
-//! These run for every line of the wire, so they write into a buffer that is reused and format
-//! nothing.
+//! These functions run for every line of the protocol, so they write into a reused buffer and use
+//! no formatter.
 
 use crate::limits::QUOTED_BYTES_MAX;
 
@@ -25,7 +24,7 @@ pub fn write_decimal(out: &mut Vec<u8>, number: i64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// The decimal number that `digits` is, unless it is something else or too large.
+/// The number that `digits` is in decimal; `None` for anything else, or if it is too large.
 pub fn read_decimal(digits: &str) -> Option<u64> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -33,7 +32,7 @@ pub fn read_decimal(digits: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// The first word of `text`, and what follows it without the blanks between.
+/// The first word of `text`, and the rest after the blanks behind it.
 pub fn split_word(text: &str) -> (&str, &str) {
     let text = trim_start(text);
     match memchr::memchr2(b' ', b'\t', text.as_bytes()) {
@@ -51,8 +50,8 @@ fn trim_start(text: &str) -> &str {
     text.trim_start_matches([' ', '\t'])
 }
 
-/// Appends `text` so that it stays one line and at most `room` bytes: control characters become
-/// spaces, the ends are trimmed, and what is too long is cut between two characters.
+/// Appends at most `room` bytes of `text` as one line: control characters become spaces, both ends
+/// are trimmed, and a text that is too long is cut between two characters.
 pub fn write_one_line(out: &mut Vec<u8>, text: &str, room: usize) {
     let text = cut(trim_soft(text), room).trim_end_matches(is_soft);
     if !text.chars().any(char::is_control) {
@@ -65,8 +64,8 @@ pub fn write_one_line(out: &mut Vec<u8>, text: &str, room: usize) {
     }
 }
 
-/// What somebody sent, short enough and plain enough to stand in an error's text.
-pub fn shown(text: &str) -> String {
+/// The beginning of a received text, safe to quote in the text of an error.
+pub fn excerpt(text: &str) -> String {
     let mut out = Vec::with_capacity(QUOTED_BYTES_MAX + 3);
     write_one_line(&mut out, text, QUOTED_BYTES_MAX);
     if text.len() > QUOTED_BYTES_MAX {
@@ -99,17 +98,17 @@ mod tests {
     }
 
     #[test]
-    fn a_text_stays_on_its_line() {
+    fn a_text_stays_on_one_line() {
         assert_eq!(one_line(" a\nb\r\n", 99), "a b");
         assert_eq!(one_line("a\u{85}b\u{7f}", 99), "a b");
         assert_eq!(one_line("ação", 3), "aç");
         assert_eq!(one_line("ação", 2), "a");
         assert_eq!(one_line("a b", 2), "a");
-        assert_eq!(shown(&"x".repeat(100)), format!("{}…", "x".repeat(40)));
+        assert_eq!(excerpt(&"x".repeat(100)), format!("{}…", "x".repeat(40)));
     }
 
     #[test]
-    fn words() {
+    fn words_are_split_at_blanks() {
         assert_eq!(split_word(" COMMIT \t t1  x "), ("COMMIT", "t1  x "));
         assert_eq!(split_word(""), ("", ""));
         assert_eq!(trim("\t x \u{a0}"), "x \u{a0}");
@@ -117,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decimals_as_the_standard_library_writes_them(number: i64) {
+        fn decimals_are_written_as_by_the_standard_library(number: i64) {
             let mut out = Vec::new();
             write_decimal(&mut out, number);
             prop_assert_eq!(String::from_utf8(out).unwrap(), number.to_string());

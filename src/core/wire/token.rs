@@ -1,9 +1,9 @@
-//! Tokens: what one bank says of a transaction, in a text that other banks can check.
+//! Tokens: a bank's vote or statement on one transaction, which other banks can verify.
 //!
-//! A token binds what is said, bank, transaction id, digest of the transaction's bytes and a time
-//! under a keyed BLAKE3 MAC with the consortium's key. `O` and `N` are votes: a bank makes one for
-//! an id, ever. `C` and `A` are statements of a bank about its own journal, made anew for each
-//! answer. A tombstone's token binds no bytes. What tokens together prove is decided in `proof`.
+//! A token binds its kind, the bank, the transaction's id, the digest of its bytes and a time under
+//! a keyed BLAKE3 MAC with the consortium's key. `O` and `N` are votes: a bank makes only one for
+//! an id, ever. `C` and `A` are statements of a bank about its own journal, made for each answer.
+//! The token of a tombstone binds no bytes. `proof` decides what tokens prove together.
 //!
 //! Text: `<O|N|C|A><bank>.<time>.<digest, hex, or empty>.<mac, hex, or empty>`, opaque to a driver.
 
@@ -29,105 +29,108 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A bank's verdict on a transaction. On disk: variants are only ever added at the end.
+/// A bank's vote on a transaction. On disk: new variants are only added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Verdict {
-    /// It will commit when all the others do.
+pub enum Vote {
+    /// The bank commits if all other banks vote OK.
     Ok,
-    /// It refuses for ever.
+    /// The bank refuses, permanently.
     No,
 }
 
-/// What a token says. Variants are only ever added at the end: their position is their code in
-/// journals.
+/// What a token states. Its position is its code in journals: new variants are only added at the
+/// end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Said {
-    /// `O`: I vote OK on these bytes. The time is the vote's.
+pub enum TokenKind {
+    /// `O`: the bank votes OK on these bytes. The time is the vote's.
     Ok,
-    /// `N`: I vote NOK, on these bytes or on the id alone. The time is the vote's.
+    /// `N`: the bank votes NOK, on these bytes or on the id alone. The time is the vote's.
     No,
-    /// `C`: I hold OK on these bytes, and they are committed. The time is the commit's.
+    /// `C`: the bank holds OK on these bytes, and they are committed. The time is the commit's.
     Committed,
-    /// `A`: I hold OK on these bytes, and they are aborted. The time is that of my vote.
+    /// `A`: the bank holds OK on these bytes, and they are aborted. The time is that of its vote.
     Aborted,
 }
 
-impl Said {
-    const ALL: [Said; 4] = [Said::Ok, Said::No, Said::Committed, Said::Aborted];
+impl TokenKind {
+    const ALL: [TokenKind; 4] =
+        [TokenKind::Ok, TokenKind::No, TokenKind::Committed, TokenKind::Aborted];
 
     fn letter(self) -> u8 {
         match self {
-            Said::Ok => b'O',
-            Said::No => b'N',
-            Said::Committed => b'C',
-            Said::Aborted => b'A',
+            TokenKind::Ok => b'O',
+            TokenKind::No => b'N',
+            TokenKind::Committed => b'C',
+            TokenKind::Aborted => b'A',
         }
     }
 
-    /// What stands for it in the MAC.
+    /// The byte for it in the MAC.
     fn code(self) -> u8 {
         match self {
-            Said::Ok => 1,
-            Said::No => 2,
-            Said::Committed => 3,
-            Said::Aborted => 4,
+            TokenKind::Ok => 1,
+            TokenKind::No => 2,
+            TokenKind::Committed => 3,
+            TokenKind::Aborted => 4,
         }
     }
 }
 
-impl From<Verdict> for Said {
-    fn from(verdict: Verdict) -> Said {
-        match verdict {
-            Verdict::Ok => Said::Ok,
-            Verdict::No => Said::No,
+impl From<Vote> for TokenKind {
+    fn from(vote: Vote) -> TokenKind {
+        match vote {
+            Vote::Ok => TokenKind::Ok,
+            Vote::No => TokenKind::No,
         }
     }
 }
 
-/// What one bank says of a transaction, as told to others.
+/// A bank's vote or statement on one transaction, as sent to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
-    /// What it says.
-    pub said: Said,
-    /// Who says it.
+    /// Which vote or statement it is.
+    pub kind: TokenKind,
+    /// The bank that made it.
     pub bank: BankId,
-    /// The vote's time on that bank's clock; of `C` the commit's.
+    /// The time of the vote; for a `C`, of the commit.
     pub time: Time,
-    /// The bytes voted on; a tombstone has none.
+    /// The bytes voted on; absent for a tombstone.
     pub digest: Option<Digest>,
-    /// The MAC. Journals of the time without a key hold tokens that have none.
+    /// The MAC. Absent in tokens from journals that were written without a key.
     pub mac: Option<[u8; 16]>,
 }
 
 impl Token {
-    /// Is it a NOK, or a tombstone's?
+    /// Is it a NOK? A tombstone's token is one.
     pub fn is_refusal(&self) -> bool {
-        self.said == Said::No
+        self.kind == TokenKind::No
     }
 
-    /// Does its bank hold a vote that refuses the bytes with `digest` for ever? A NOK does, and so
-    /// does an OK on other bytes: a bank votes once for an id.
+    /// Does this token mean that its bank can never vote OK on the bytes with `digest`? A NOK does,
+    /// and so does a vote on other bytes, because a bank votes once for an id.
     pub fn refuses(&self, digest: &Digest) -> bool {
-        match self.said {
-            Said::No => true,
-            Said::Ok | Said::Committed | Said::Aborted => self.digest.as_ref() != Some(digest),
+        match self.kind {
+            TokenKind::No => true,
+            TokenKind::Ok | TokenKind::Committed | TokenKind::Aborted => {
+                self.digest.as_ref() != Some(digest)
+            }
         }
     }
 
     /// Is this an OK on the bytes with `digest`?
     pub fn grants(&self, digest: &Digest) -> bool {
-        self.said == Said::Ok && self.digest.as_ref() == Some(digest)
+        self.kind == TokenKind::Ok && self.digest.as_ref() == Some(digest)
     }
 
-    /// When its bank voted, where it tells that.
+    /// When its bank voted, unless the token does not carry that time.
     pub fn vote_time(&self) -> Option<Time> {
-        match self.said {
-            Said::Ok | Said::No | Said::Aborted => Some(self.time),
-            Said::Committed => None,
+        match self.kind {
+            TokenKind::Ok | TokenKind::No | TokenKind::Aborted => Some(self.time),
+            TokenKind::Committed => None,
         }
     }
 
-    /// Reads a token's text. What is not a token is `None`: it counts as if it had not been given.
+    /// Reads a token from its text; `None` for anything else, which counts as no token at all.
     pub fn parse(text: &str) -> Option<Token> {
         let mut parts = text.split('.');
         let (head, time, digest, mac) =
@@ -136,7 +139,7 @@ impl Token {
             return None;
         }
         let letter = *head.as_bytes().first()?;
-        let said = Said::ALL.into_iter().find(|said| said.letter() == letter)?;
+        let kind = TokenKind::ALL.into_iter().find(|kind| kind.letter() == letter)?;
         let bank = BankId::try_from(decimal(&head[1..])?.try_into().ok().filter(|b: &u8| *b < 16)?)
             .ok()?;
         let time = Time(decimal(time)?);
@@ -144,21 +147,21 @@ impl Token {
             "" => None,
             hex => Some(Digest(unhex(hex)?)),
         };
-        if time > Time::MAX || (said != Said::No && digest.is_none()) {
+        if time > Time::MAX || (kind != TokenKind::No && digest.is_none()) {
             return None;
         }
         let mac = match mac {
             "" => None,
             hex => Some(unhex(hex)?),
         };
-        Some(Token { said, bank, time, digest, mac })
+        Some(Token { kind, bank, time, digest, mac })
     }
 }
 
 impl Token {
-    /// Appends its text.
+    /// Appends its text to `out`.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        out.push(self.said.letter());
+        out.push(self.kind.letter());
         write_decimal(out, i64::from(self.bank.as_u8()));
         out.push(b'.');
         write_decimal(out, self.time.0);
@@ -181,18 +184,18 @@ impl fmt::Display for Token {
     }
 }
 
-/// What seals tokens: the consortium's symmetric key.
+/// The consortium's symmetric key, which authenticates tokens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seal([u8; 32]);
 
 impl fmt::Debug for Seal {
-    /// The key itself is never shown.
+    /// Never prints the key itself.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Seal({})", self.key_id())
     }
 }
 
-/// Tells keys apart without showing them: a keyed hash of a constant.
+/// A public id of a key: a keyed hash of a constant.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyId(pub [u8; 8]);
 
@@ -209,34 +212,34 @@ impl fmt::Debug for KeyId {
 }
 
 impl KeyId {
-    /// Reads its 16 hex digits.
+    /// Reads a key id from its 16 hex digits.
     pub fn parse(text: &str) -> Option<KeyId> {
         unhex(text).map(KeyId)
     }
 }
 
 impl Seal {
-    /// The seal of the consortium whose key this is.
+    /// A seal with the consortium's key.
     pub fn keyed(key: [u8; 32]) -> Seal {
         Seal(key)
     }
 
-    /// The key's public id.
+    /// The public id of its key.
     pub fn key_id(&self) -> KeyId {
         let id = blake3::keyed_hash(&self.0, b"consorcio key id");
         KeyId(*id.as_bytes().first_chunk().unwrap_or(&[0; 8]))
     }
 
-    /// The token of a vote or a statement.
+    /// Makes the token of a vote or a statement.
     pub fn token(
         &self,
         bank: BankId,
-        said: impl Into<Said>,
+        kind: impl Into<TokenKind>,
         tx: &TxId,
         digest: Option<Digest>,
         time: Time,
     ) -> Token {
-        let mut token = Token { said: said.into(), bank, time, digest, mac: None };
+        let mut token = Token { kind: kind.into(), bank, time, digest, mac: None };
         token.mac = Some(short(&self.token_mac(tx, &token)));
         token
     }
@@ -246,7 +249,7 @@ impl Seal {
         token.mac.as_ref().is_some_and(|theirs| is_short_of(&self.token_mac(tx, token), theirs))
     }
 
-    /// A MAC over `parts`, each with its length before it.
+    /// A MAC over `parts`, each prefixed with its length.
     pub fn mac(&self, context: &str, parts: &[&[u8]]) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         for part in std::iter::once(&context.as_bytes()).chain(parts) {
@@ -257,11 +260,11 @@ impl Seal {
     }
 
     fn token_mac(&self, tx: &TxId, token: &Token) -> blake3::Hash {
-        // One buffer of fixed layout and one hash: this runs for every vote and every token
+        // A fixed buffer and a single hash: this runs for every vote and every token that is
         // checked.
         let mut text = [0u8; 128];
         let id = tx.as_str().as_bytes();
-        text[0] = token.said.code();
+        text[0] = token.kind.code();
         text[1] = token.bank.as_u8();
         text[2] = u8::from(token.digest.is_some());
         text[3] = u8::try_from(id.len()).unwrap_or(u8::MAX);
@@ -273,12 +276,12 @@ impl Seal {
     }
 }
 
-/// The part of a MAC that tokens and statements carry.
+/// The part of a MAC that is sent.
 pub(crate) fn short(mac: &blake3::Hash) -> [u8; 16] {
     *mac.as_bytes().first_chunk().unwrap_or(&[0; 16])
 }
 
-/// Is `theirs` that part of `mac`? Takes the same time whatever differs.
+/// Is `theirs` that part of `mac`? Compares in constant time.
 pub(crate) fn is_short_of(mac: &blake3::Hash, theirs: &[u8; 16]) -> bool {
     let mut padded = *mac.as_bytes();
     padded[..16].copy_from_slice(theirs);
@@ -313,11 +316,12 @@ pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
         seen |= high | low;
         *byte = high << 4 | low & 15;
     }
-    // One check at the end instead of one a digit: this runs for every token of every COMMIT.
+    // One check at the end instead of one for each digit: this runs for every token of every
+    // COMMIT.
     (seen < 16).then_some(bytes)
 }
 
-/// The value of each hex digit; 255 for what is none.
+/// The value of each hex digit; 255 for other bytes.
 const NIBBLES: [u8; 256] = {
     let mut table = [255; 256];
     let mut value = 0u8;

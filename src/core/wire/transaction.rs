@@ -1,4 +1,5 @@
-//! A transaction: the same JSON text for every bank it names, so that each can check all of it.
+//! A transaction: one JSON text, sent unchanged to every bank that it names, so each can check all
+//! of it.
 
 mod read;
 
@@ -11,13 +12,13 @@ use crate::money::Money;
 use crate::wire::token::Digest;
 use std::fmt;
 
-/// The register that is meant where none is named.
+/// The register of a `set` that names none.
 pub const KEY_DEFAULT: &str = "storage";
 
-/// Longest transaction: it must fit a line with its verb and id.
+/// The longest transaction that fits a line with its verb and id.
 pub const TRANSACTION_BYTES_MAX: usize = LINE_BYTES_MAX - "PREPARE  \n".len() - TX_ID_BYTES_MAX;
 
-/// A well-formed transaction. It may still be refused: it need not balance, nor fit any ledger.
+/// A well-formed transaction. It may still be refused, if it does not balance or by a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
     text: Box<str>,
@@ -28,62 +29,62 @@ pub struct Transaction {
     outside: bool,
 }
 
-/// Whose text a transaction is.
+/// The origin of a transaction's text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// A line's, or what will be one.
+    /// A line: received, or to be sent.
     Line,
-    /// A bank's own, and its journal's: it may name an outside coordinator.
+    /// The bank itself or its journal; only there may it name an outside coordinator.
     Bank,
 }
 
 /// One operation at one bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Op {
-    /// Where.
+    /// The bank that executes it.
     pub bank: BankId,
-    /// What.
+    /// What it does there.
     pub action: Action,
 }
 
 /// What an operation does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Moves money on one account.
+    /// Moves money from or to one account.
     Money {
-        /// Which way.
+        /// The direction, and the counterpart.
         flow: Flow,
-        /// The account.
+        /// The number of the account.
         account: AccountNumber,
-        /// Where given, a holder of that account.
+        /// A holder of the account, if given.
         cpf: Option<TaxId>,
-        /// Positive.
+        /// How much; always positive.
         amount: Money,
     },
-    /// Writes a replicated register.
+    /// Sets a register, which is replicated at all banks.
     Set {
-        /// Which; `storage` where the text names none.
+        /// The register; `storage` if the text names none.
         key: RegisterKey,
-        /// Its new value.
+        /// The value to be set.
         value: RegisterValue,
     },
 }
 
-/// The four ways money moves.
+/// How an operation moves money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flow {
     /// Out of an account, to credits of the same transaction.
     Debit,
     /// Into an account, from debits of the same transaction.
     Credit,
-    /// Cash in.
+    /// Cash is paid in.
     Deposit,
-    /// Cash out.
+    /// Cash is paid out.
     Withdraw,
 }
 
 impl Flow {
-    /// Does it take from the account?
+    /// Does it take money from the account?
     pub fn takes(self) -> bool {
         match self {
             Flow::Debit | Flow::Withdraw => true,
@@ -91,7 +92,7 @@ impl Flow {
         }
     }
 
-    /// The word on the wire.
+    /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Flow::Debit => "debit",
@@ -106,7 +107,7 @@ impl Transaction {
     /// Reads a transaction from its exact bytes, from the first `{` to the last `}` of its line.
     ///
     /// # Errors
-    /// `malformed` or `limit`, naming the field, for what is not a transaction.
+    /// `malformed` or `limit`, naming the field, if it is no transaction.
     pub fn parse(text: &str) -> Result<Transaction, Fault> {
         Transaction::read(text, Source::Line)
     }
@@ -117,17 +118,18 @@ impl Transaction {
                 format!("a transaction of {} bytes, more than {TRANSACTION_BYTES_MAX}", text.len());
             return Err(Fault::new(Reason::Limit, text));
         }
-        let read::Fields { ops, patience_ms, outside } = read::read(text, source)?;
+        let read::TransactionFields { ops, patience_ms, outside } = read::read(text, source)?;
         let banks = ops.iter().map(|op| op.bank).chain(outside).collect();
         let (digest, outside) = (Digest::of(text.as_bytes()), outside.is_some());
         Ok(Transaction { digest, text: text.into(), ops, patience_ms, banks, outside })
     }
 
-    /// The transaction of these operations; its text is compact, in the canonical order of fields.
+    /// Makes a transaction of these operations; its text is compact, with fields in canonical
+    /// order.
     ///
     /// # Errors
-    /// As for `parse`: no or too many operations, an amount that is not positive, a patience out of
-    /// bounds.
+    /// As for `parse`: no or too many operations, an amount that is not positive, or a patience out
+    /// of bounds.
     pub fn from_ops(ops: impl AsRef<[Op]>, patience_ms: Option<u32>) -> Result<Transaction, Fault> {
         let mut text = b"{\"ops\":".to_vec();
         write_ops(&mut text, ops.as_ref());
@@ -139,11 +141,12 @@ impl Transaction {
         Transaction::parse(&String::from_utf8_lossy(&text))
     }
 
-    /// What an outside coordinator has `bank` withdraw, perhaps nothing. It is committed when that
-    /// coordinator votes OK too. Its text ends with `"outside":<bank>`, which no line carries.
+    /// Makes a transaction of withdrawals at `bank`, perhaps none, with an outside coordinator. It
+    /// commits when that coordinator votes OK too. Its text ends with `"outside":<bank>`, which is
+    /// not allowed on a line.
     ///
     /// # Errors
-    /// As for `from_ops`, and when an operation is no withdrawal at `bank`.
+    /// As for `from_ops`, and if an operation is no withdrawal at `bank`.
     pub fn with_outside(bank: BankId, ops: impl AsRef<[Op]>) -> Result<Transaction, Fault> {
         let mut text = b"{\"ops\":".to_vec();
         write_ops(&mut text, ops.as_ref());
@@ -153,17 +156,17 @@ impl Transaction {
         Transaction::read(&String::from_utf8_lossy(&text), Source::Bank)
     }
 
-    /// Has an outside coordinator a vote on it, beside the one bank that it names?
+    /// Does an outside coordinator vote on it, besides the one bank that it names?
     pub fn has_outside(&self) -> bool {
         self.outside
     }
 
-    /// Its exact text.
+    /// Its text, byte for byte.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// BLAKE3 of its text.
+    /// The BLAKE3 hash of its text.
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
@@ -178,12 +181,12 @@ impl Transaction {
         self.ops.iter().filter(move |op| op.bank == bank)
     }
 
-    /// How long the banks wait before they resolve by themselves, where the driver asked for that.
+    /// How long the banks wait before they resolve it themselves, if the driver sets that.
     pub fn patience_ms(&self) -> Option<u32> {
         self.patience_ms
     }
 
-    /// The banks it names.
+    /// All banks that it names.
     pub fn banks(&self) -> BankSet {
         self.banks
     }
@@ -213,7 +216,7 @@ impl Transaction {
                 Action::Money { .. } => None,
             })
         };
-        // A transaction has few operations, so a pass for each of them needs no map.
+        // A transaction has few operations, so one pass for each of them is cheaper than a map.
         sets().all(|(_, key, value)| {
             let mut banks = BankSet::EMPTY;
             let uniform =
@@ -226,15 +229,14 @@ impl Transaction {
         })
     }
 
-    /// How much memory it takes at most, roughly.
+    /// An upper bound on the memory that it holds.
     pub fn memory_bytes(&self) -> usize {
-        // Long names are kept a second time outside their operations; all of them stand in the
-        // text.
+        // Long names are kept a second time in the operations; all of them are part of the text.
         size_of::<Transaction>() + 2 * self.text.len() + self.ops.capacity() * size_of::<Op>()
     }
 }
 
-/// In the journal a transaction is its text.
+/// A transaction is stored in the journal as its text.
 impl serde::Serialize for Transaction {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)
@@ -247,7 +249,7 @@ impl<'de> serde::Deserialize<'de> for Transaction {
     }
 }
 
-/// Reads the text where it lies: recovery reads one for every vote in the journal.
+/// Borrows the text while it is parsed: recovery reads one for every vote in the journal.
 struct TextVisitor;
 
 impl serde::de::Visitor<'_> for TextVisitor {

@@ -1,49 +1,49 @@
-//! The verbs: one table, from which their names, their kinds and HELP are taken.
+//! The verbs: one table, from which their names, their kinds and HELP are generated.
 
 use std::fmt;
 
-/// What a verb is about. Who treats all verbs of one kind alike asks for this.
+/// What a verb is about, for code that treats all verbs of one kind alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// One transaction, by its id.
+pub enum VerbKind {
+    /// One transaction, named by its id.
     Transaction,
-    /// A new client or account.
+    /// Registers a client or an account.
     Registration,
-    /// The bank's books, which it only reads.
+    /// Reads the bank's books.
     Read,
-    /// What one bank asks another, and nobody else may.
+    /// Sent by one bank to another; rejected from clients.
     Link,
-    /// What the session answers, without the bank.
+    /// Answered by the session, without the bank.
     Local,
 }
 
 macro_rules! verbs {
     ($($verb:ident $name:literal $kind:ident $help:literal;)+) => {
-        /// A request's first word.
+        /// The first word of a request.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Verb {
             $(#[doc = concat!("`", $name, "`")] $verb,)+
         }
 
         impl Verb {
-            /// All of them, in the order of HELP.
+            /// All verbs, in the order of HELP.
             pub const ALL: &[Verb] = &[$(Verb::$verb,)+];
 
-            /// As it is typed.
+            /// The verb as it is typed.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Verb::$verb => $name,)+
                 }
             }
 
-            /// What it is about.
-            pub fn kind(self) -> Kind {
+            /// What the verb is about.
+            pub fn kind(self) -> VerbKind {
                 match self {
-                    $(Verb::$verb => Kind::$kind,)+
+                    $(Verb::$verb => VerbKind::$kind,)+
                 }
             }
 
-            /// Its line of HELP: how it is typed, and what it does.
+            /// Its line of HELP: its form, and what it does.
             pub fn help(self) -> &'static str {
                 match self {
                     $(Verb::$verb => $help,)+
@@ -117,7 +117,7 @@ verbs! {
 }
 
 impl Verb {
-    /// Reads one; `None` for what is none. Verbs are typed in capitals.
+    /// Reads a verb from a word; `None` if there is no such verb. Verbs are in upper case.
     pub fn read(word: &str) -> Option<Verb> {
         Verb::ALL.iter().copied().find(|verb| verb.name() == word)
     }

@@ -1,17 +1,17 @@
-//! Are the indexes in a folder as they were written? For those who verify a journal; the journal
-//! itself looks at each page when it reads it.
+//! Verifies the indexes in a folder, for people who verify a journal; the journal itself checks
+//! each page when it reads it.
 
 use super::{Index, load};
 use crate::JournalError;
 use crate::disk::Disk;
 use crate::format::JournalId;
-use crate::format::Span;
+use crate::format::SegmentSpan;
 use crate::io_error;
 
-/// Pages that are read at once.
+/// How many pages are read at once.
 const PAGES_AT_ONCE: u64 = 64;
 
-/// Is every byte of this index as it was written?
+/// Checks every byte of an index.
 fn is_whole(disk: &dyn Disk, index: &Index) -> Result<bool, JournalError> {
     if index.with_filter(disk)?.is_none() {
         return Ok(false);
@@ -33,11 +33,12 @@ fn is_whole(disk: &dyn Disk, index: &Index) -> Result<bool, JournalError> {
     Ok(true)
 }
 
-/// The names of the indexes in the folder that are not whole. One that is removed meanwhile, for a
-/// merged one has its place, is none of them.
+/// The names of the damaged indexes in the folder. One that is removed meanwhile, because a merged
+/// index replaces it, is not damaged.
 pub(crate) fn not_whole(disk: &dyn Disk, journal: &JournalId) -> Result<Vec<String>, JournalError> {
     let list = || disk.list().map_err(|error| io_error(disk, "list", "", error));
-    let mut spans: Vec<Span> = list()?.iter().filter_map(|name| Span::named(name)).collect();
+    let mut spans: Vec<SegmentSpan> =
+        list()?.iter().filter_map(|name| SegmentSpan::named(name)).collect();
     spans.sort_unstable();
     let mut found = Vec::new();
     for span in spans {

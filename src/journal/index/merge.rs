@@ -1,29 +1,29 @@
-//! Several indexes become one: a thing that goes on step by step, as far as its caller lets it.
+//! Merges several indexes into one, in pieces.
 //!
-//! The merged index is written aside and synced; [`Merge::name`] gives it its name and makes that
-//! durable. The ones that it was made of are removed by the caller, once this one is in use. Given
-//! up at any moment, nothing is lost.
+//! The merged index is written under another name and synced; [`Merge::name`] renames it and makes
+//! that durable. The caller removes the inputs once the merged index is in use. A merge that is
+//! discarded at any moment loses nothing.
 
 use super::Index;
 use super::merged::MergedWriter;
-use super::pages::Placed;
+use super::pages::PlacedEntry;
 use crate::disk::{Disk, DiskFile};
 use crate::format::JournalId;
-use crate::format::Span;
+use crate::format::SegmentSpan;
 use crate::{JournalError, io_error, sync_error};
 use consorcio_system::crash;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Pages of an input that are read at once.
+/// How many pages of an input are read at once.
 const PAGES_AT_ONCE: u64 = 16;
 
-/// Why a merge can't go on.
+/// Why a merge can't continue.
 #[derive(Debug)]
 pub(crate) enum Halt {
-    /// The index of these segments is not as it was written.
-    Input(Span),
-    /// The disk fails, or this program does.
+    /// The index of these segments is damaged.
+    Input(SegmentSpan),
+    /// The disk failed, or this program is at fault.
     Error(JournalError),
 }
 
@@ -33,28 +33,28 @@ impl From<JournalError> for Halt {
     }
 }
 
-/// A merge under way.
+/// A merge in progress.
 pub(crate) struct Merge {
-    span: Span,
+    span: SegmentSpan,
     inputs: Vec<MergeInput>,
     writer: MergedWriter,
-    /// Numbers of the first record and of the last.
+    /// The numbers of the first record and of the last.
     records: (u64, u64),
 }
 
-/// One of the indexes that are merged, read from its beginning to its end.
+/// One of the inputs, read from its beginning to its end.
 struct MergeInput {
     index: Arc<Index>,
     file: Arc<dyn DiskFile>,
-    /// Its first segment, counted from the merged index's.
+    /// Its first segment, relative to the merged index's.
     segment: u32,
-    /// What was read and not taken yet.
-    ahead: VecDeque<Placed>,
+    /// Entries that were read and not merged yet.
+    ahead: VecDeque<PlacedEntry>,
     next_page: u64,
 }
 
 impl Merge {
-    /// Begins to merge these indexes, which follow each other.
+    /// Starts to merge these indexes, which must be consecutive.
     pub(crate) fn begin(
         disk: &dyn Disk,
         journal: &JournalId,
@@ -63,7 +63,7 @@ impl Merge {
         let (Some(first), Some(last)) = (inputs.first(), inputs.last()) else {
             return Err(Halt::Error(JournalError::Stopped("there is nothing to merge".into())));
         };
-        let span = Span { first: first.span.first, last: last.span.last };
+        let span = SegmentSpan { first: first.span.first, last: last.span.last };
         let records = (first.first, last.last);
         for pair in inputs.windows(2) {
             if pair[0].span.last + 1 != pair[1].span.first || pair[0].last + 1 != pair[1].first {
@@ -83,14 +83,15 @@ impl Merge {
         })
     }
 
-    /// Takes up to so many entries. The merged index, once it is whole; it has not its name yet.
+    /// Merges up to `entries_max` entries. Returns the merged index once it is complete; it does
+    /// not have its name yet.
     pub(crate) fn step(
         &mut self,
         disk: &dyn Disk,
         entries_max: u64,
     ) -> Result<Option<Index>, Halt> {
         for _ in 0..entries_max {
-            let mut least: Option<(usize, Placed)> = None;
+            let mut least: Option<(usize, PlacedEntry)> = None;
             for (at, input) in self.inputs.iter_mut().enumerate() {
                 if let Some(entry) = input.peek(disk)?
                     && least.is_none_or(|(_, found)| entry < found)
@@ -110,7 +111,7 @@ impl Merge {
         Ok(None)
     }
 
-    /// Gives the whole index its name, and makes that durable.
+    /// Renames the complete index, and makes that durable.
     pub(crate) fn name(&self, disk: &dyn Disk) -> Result<(), JournalError> {
         let (unfinished, name) = (&self.writer.name, self.span.name());
         disk.rename(unfinished, &name)
@@ -119,14 +120,14 @@ impl Merge {
         disk.sync_folder().map_err(|error| sync_error(disk, "", error))
     }
 
-    /// Removes what was written. Where it can't be removed, the next start does.
-    pub(crate) fn give_up(&self, disk: &dyn Disk) {
-        let _left = disk.remove(&self.writer.name);
+    /// Removes the incomplete file. If it can't be removed, the next start removes it.
+    pub(crate) fn discard(&self, disk: &dyn Disk) {
+        let _removed_later = disk.remove(&self.writer.name);
     }
 }
 
 impl MergeInput {
-    fn new(disk: &dyn Disk, span: Span, index: &Arc<Index>) -> Result<MergeInput, Halt> {
+    fn new(disk: &dyn Disk, span: SegmentSpan, index: &Arc<Index>) -> Result<MergeInput, Halt> {
         let file = index.open(disk)?.ok_or(Halt::Input(index.span))?;
         let segment =
             u32::try_from(index.span.first - span.first).map_err(|_| Halt::Input(index.span))?;
@@ -139,8 +140,8 @@ impl MergeInput {
         })
     }
 
-    /// The next entry, as the merged index has it.
-    fn peek(&mut self, disk: &dyn Disk) -> Result<Option<Placed>, Halt> {
+    /// The next entry, in the form of the merged index.
+    fn peek(&mut self, disk: &dyn Disk) -> Result<Option<PlacedEntry>, Halt> {
         let pages = self.index.pages;
         if self.ahead.is_empty() && self.next_page < pages.count() {
             let read = pages.read(self.file.as_ref(), self.next_page, PAGES_AT_ONCE);
@@ -152,6 +153,6 @@ impl MergeInput {
         Ok(self
             .ahead
             .front()
-            .map(|entry| Placed { segment: entry.segment + self.segment, ..*entry }))
+            .map(|entry| PlacedEntry { segment: entry.segment + self.segment, ..*entry }))
     }
 }

@@ -1,42 +1,42 @@
-//! The index of several segments that follow each other, made of theirs.
+//! The index of several consecutive segments, merged from theirs.
 //!
 //! ```text
 //! page 0         file header (64 bytes) · own header, to the end of the page
-//! own header     crc32c · zeros u32 · first record u64 · last record u64 · entries u64 · last
-//! segment u64 · zeros
+//! own header     crc32c · zeros u32 · first record u64 · last record u64 · entries u64 ·
+//!                last segment u64 · zeros
 //! filter pages   63 blocks of 64 bytes · zeros · crc32c
-//! entry pages    as `pages` tells
+//! entry pages    as in `pages`
 //! ```
 //!
-//! Hashes that ascend have blocks of the filter that ascend: so both parts are written from their
-//! beginnings to their ends, and a merge needs little memory however large the index is. To ask the
-//! filter on disk is to read one page.
+//! Ascending hashes have ascending blocks of the filter. So both parts are written sequentially,
+//! and a merge needs little memory even for a large index. Querying the filter on disk reads one
+//! page.
 
 use super::merge::Halt;
-use super::pages::{PAGE_BYTES, Pages, Placed};
+use super::pages::{PAGE_BYTES, Pages, PlacedEntry};
 use super::{FilterAt, Index};
 use crate::disk::{Disk, DiskFile};
 use crate::filter::{BLOCK_BYTES, BlockFilter, FilterBlocks, block_may_have, block_of, blocks_for};
-use crate::format::Span;
+use crate::format::SegmentSpan;
 use crate::format::{
     FILE_HEADER_BYTES, FileHeader, FileKind, JournalId, Salt, u32_at, u64_at, usize_of,
 };
-use crate::{JournalError, place, sync_error, write_error};
+use crate::{JournalError, display_path, sync_error, write_error};
 use std::io;
 use std::sync::Arc;
 
 const OWN_HEADER_BYTES: usize = PAGE_BYTES - FILE_HEADER_BYTES;
 const BLOCKS_IN_PAGE: usize = (PAGE_BYTES - 4) / BLOCK_BYTES;
-/// Pages of the filter that are read at once, when all of it is.
+/// How many pages of the filter are read at once.
 const PAGES_AT_ONCE: u64 = 64;
 
-/// What the filter takes in memory.
+/// The size of the filter in memory.
 pub(super) fn filter_bytes(entries: u64) -> u64 {
     blocks_for(entries).saturating_mul(BLOCK_BYTES as u64)
 }
 
-/// Where the entries stand.
-fn pages(journal: &JournalId, span: Span, entries: u64) -> Pages {
+/// The position of the entries in the file.
+fn pages(journal: &JournalId, span: SegmentSpan, entries: u64) -> Pages {
     let filter_pages = blocks_for(entries).div_ceil(BLOCKS_IN_PAGE as u64);
     let begin = filter_pages.saturating_add(1).saturating_mul(PAGE_BYTES as u64);
     Pages { begin, entries, with_segment: true, salt: Salt::of_span(journal, span) }
@@ -46,11 +46,11 @@ fn filter_page_at(number: u64) -> u64 {
     (number + 1) * PAGE_BYTES as u64
 }
 
-/// The index, without its filter, as the header has it; `None` where that is not as it was written.
+/// The index, without its filter, from its header; `None` if that is damaged.
 pub(super) fn read_header(
     file: &dyn DiskFile,
     journal: &JournalId,
-    span: Span,
+    span: SegmentSpan,
 ) -> io::Result<Option<Index>> {
     let mut head = [0; PAGE_BYTES];
     let got = file.read_at(0, &mut head)?;
@@ -78,7 +78,7 @@ pub(super) fn read_header(
     }))
 }
 
-/// Reads the whole filter; `None` where it is not as it was written.
+/// Reads the whole filter; `None` if it is damaged.
 pub(super) fn read_filter(file: &dyn DiskFile, pages: Pages) -> io::Result<Option<BlockFilter>> {
     let mut blocks = Vec::with_capacity(usize_of(filter_bytes(pages.entries)));
     let count = blocks_for(pages.entries).div_ceil(BLOCKS_IN_PAGE as u64);
@@ -99,7 +99,7 @@ pub(super) fn read_filter(file: &dyn DiskFile, pages: Pages) -> io::Result<Optio
     Ok(BlockFilter::from_bytes(&blocks))
 }
 
-/// Asks the filter on disk, of which it reads one page; `None` where that is not as it was written.
+/// Queries the filter on disk by reading one page; `None` if that is damaged.
 pub(super) fn read_may_have(
     file: &dyn DiskFile,
     pages: Pages,
@@ -114,38 +114,38 @@ pub(super) fn read_may_have(
     Ok(blocks.map(|blocks| block_may_have(&blocks[at..at + BLOCK_BYTES], hash)))
 }
 
-/// The blocks in the bytes of a page of the filter, if it is whole.
+/// The blocks in the bytes of a page of the filter, if it is valid.
 fn filter_page(salt: Salt, number: u64, bytes: &[u8]) -> Option<&[u8]> {
     let crc = salt.crc(filter_page_at(number), &bytes[..PAGE_BYTES - 4]);
     (crc == u32_at(bytes, PAGE_BYTES - 4)).then_some(&bytes[..BLOCKS_IN_PAGE * BLOCK_BYTES])
 }
 
-/// Writes a merged index from entries in ascending order, under another name than its own.
+/// Writes a merged index from entries in ascending order, under a temporary name.
 pub(super) struct MergedWriter {
     file: Arc<dyn DiskFile>,
-    /// The name that it has until it is whole.
+    /// The temporary name of the file.
     pub name: String,
-    span: Span,
+    span: SegmentSpan,
     journal: JournalId,
     pages: Pages,
     filter: FilterBlocks,
-    /// Blocks of the filter that are not written yet, and the page that they are of.
+    /// Blocks of the filter that are not written yet, and the number of their page.
     blocks: Vec<u8>,
     filter_page: u64,
-    /// Entries that are not written yet, and the page that they begin.
-    entries: Vec<Placed>,
+    /// Entries that are not written yet, and the number of their page.
+    entries: Vec<PlacedEntry>,
     entry_page: u64,
     count: u64,
-    last: Option<Placed>,
+    last: Option<PlacedEntry>,
     ascending: bool,
 }
 
 impl MergedWriter {
-    /// For so many entries.
+    /// Creates the file for so many entries.
     pub(super) fn create(
         disk: &dyn Disk,
         journal: &JournalId,
-        span: Span,
+        span: SegmentSpan,
         entries: u64,
     ) -> Result<MergedWriter, JournalError> {
         let name = format!("{}.tmp", span.name());
@@ -167,8 +167,8 @@ impl MergedWriter {
         })
     }
 
-    /// Takes the next entry.
-    pub(super) fn push(&mut self, entry: Placed) {
+    /// Adds the next entry.
+    pub(super) fn push(&mut self, entry: PlacedEntry) {
         self.ascending &= self.last.is_none_or(|last| last < entry);
         self.last = Some(entry);
         self.count += 1;
@@ -176,7 +176,7 @@ impl MergedWriter {
         self.entries.push(entry);
     }
 
-    /// Writes the pages that are full, or all, and syncs them.
+    /// Writes the full pages, or all, and syncs them.
     pub(super) fn flush(&mut self, disk: &dyn Disk, all: bool) -> Result<(), JournalError> {
         let in_page = self.pages.in_page();
         let full = self.entries.len() / in_page * in_page;
@@ -207,14 +207,14 @@ impl MergedWriter {
         self.file.sync().map_err(|error| sync_error(disk, &self.name, error))
     }
 
-    /// Writes what is left, and the header. The file is whole and synced then, and has not its
-    /// name.
+    /// Writes the rest, and the header. Then the file is complete and synced, but not renamed yet.
     pub(super) fn finish(&mut self, disk: &dyn Disk, first: u64, last: u64) -> Result<Index, Halt> {
         self.filter.finish(&mut self.blocks);
-        // Never true, or else this program's fault: what is left out here would be voted on again.
+        // Only a fault of this program gets here: an id that is missing in the index would be voted
+        // on again.
         if self.count != self.pages.entries || !self.ascending {
             return Err(Halt::Error(JournalError::Damaged {
-                file: place(disk, &self.name),
+                file: display_path(disk, &self.name),
                 offset: 0,
                 why: format!(
                     "{} entries were merged where {} were due",

@@ -1,14 +1,13 @@
-//! Where full segments decide which id.
+//! Indexes: which record of the full segments decides an id.
 //!
-//! Each full segment gets an index of its own (`single`); eight of them that follow each other
-//! become one (`merged`), eight of these one again, and so on (`tiers`, `merge`). So the indexes
-//! that a look-up asks grow with the logarithm of the number of segments. Those whose filters have
-//! room in memory are asked without a read, of the others one page is read.
+//! Each full segment gets an index of its own (`single`); eight consecutive ones are merged into
+//! one (`merged`), eight of these again, and so on (`tiers`, `merge`). So the number of indexes
+//! grows with the logarithm of the number of segments. If a filter is in memory, most look-ups need
+//! no read; otherwise they read one page.
 //!
-//! An index can always be made again from its segments (`repair`); so one that is missing or
-//! damaged is no error. Every part of it has a checksum: a wrong "not found" would let a bank vote
-//! twice. An index knows ids by their hashes; the record itself says whether it decides the id that
-//! is asked for.
+//! An index can always be rebuilt from its segments (`repair`), so a missing or damaged one is no
+//! error. Every part of it has a checksum: a wrong "not found" would let a bank vote twice. An
+//! index identifies ids by their hashes; the record itself shows whether it decides the id.
 
 mod check;
 mod merge;
@@ -21,10 +20,10 @@ mod tiers;
 pub(super) use check::not_whole;
 pub(super) use merge::{Halt, Merge};
 pub(super) use repair::Repair;
-pub(super) use single::{Closed, note_decided, read_closed, write_index};
+pub(super) use single::{ClosedSegment, note_decided, read_closed, write_index};
 pub(super) use tiers::{due, kept, last_indexed};
 
-use super::format::Span;
+use super::format::SegmentSpan;
 
 use super::disk::{Disk, DiskFile};
 use super::files::{FileOf, Files};
@@ -33,7 +32,7 @@ use super::format::{
     JournalId, RECORD_HEADER_BYTES, Salt, check_record, decode_record, segment_name, size, u32_at,
     u64_at, usize_of,
 };
-use super::{JournalError, io_error, place};
+use super::{JournalError, display_path, io_error};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
 use consorcio_core::ids::TxId;
@@ -41,7 +40,7 @@ use pages::Pages;
 use std::io;
 use std::sync::Arc;
 
-/// A hash of ids, keyed with the journal's id, so that nobody can choose ids that collide.
+/// A hash of ids, keyed with the journal's id, so that a client can't choose colliding ids.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct IdHash([u8; 32]);
 
@@ -58,64 +57,64 @@ impl IdHash {
     }
 }
 
-/// One id that a segment decides.
+/// An id that a segment decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct IndexEntry {
     pub hash: u64,
-    /// Where the record's header begins, in the segment.
+    /// The offset of the record's header in the segment.
     pub offset: u32,
 }
 
-/// What an index file says of its segments; the entries stay on disk.
+/// The header of an index file; the entries stay on disk.
 #[derive(Debug, Clone)]
 pub(super) struct Index {
-    pub span: Span,
-    /// The first record's number in its segments.
+    pub span: SegmentSpan,
+    /// The number of the first record in its segments.
     pub first: Seq,
-    /// The last one's; `first - 1` when there is none.
+    /// That of the last one; `first - 1` if there is none.
     pub last: Seq,
     journal: JournalId,
     pages: Pages,
     filter_at: FilterAt,
-    /// The filter, where it is kept in memory.
+    /// The filter, if it is in memory.
     filter: Option<Arc<BlockFilter>>,
 }
 
-/// How the filter stands in the file.
+/// The position of the filter in the file.
 #[derive(Debug, Clone, Copy)]
 enum FilterAt {
-    /// So many bytes behind the header, with one checksum.
+    /// So many bytes after the header, with one checksum.
     Whole { bytes: u64, crc: u32 },
-    /// In pages that have a checksum each.
+    /// In pages with a checksum each.
     Pages,
 }
 
-/// What a look into an index found.
+/// The result of a search in one index.
 #[derive(Debug)]
 pub(super) enum Lookup {
     /// The record that decides the id.
     Found(Record),
     /// These segments do not decide it.
     Not,
-    /// The index file is gone or damaged.
+    /// The index file is missing or damaged.
     IndexBad,
 }
 
-/// What looks have cost.
+/// The cost of searches.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Cost {
-    /// Filters that were asked.
+    /// How many filters were queried.
     pub filters: u64,
-    /// Pages of indexes that were read.
+    /// How many pages of indexes were read.
     pub pages: u64,
 }
 
-/// Opens and reads an index: its header, without filter and entries. `None` when it is missing,
-/// damaged, or another version's.
+/// Opens an index and reads its header, without filter and entries. `None` if it is missing,
+/// damaged, or of another version.
 pub(super) fn load(
     disk: &dyn Disk,
     journal: &JournalId,
-    span: Span,
+    span: SegmentSpan,
 ) -> Result<Option<Index>, JournalError> {
     let name = span.name();
     let file = match disk.open(&name) {
@@ -139,7 +138,7 @@ impl Index {
         usize_of(self.pages.entries)
     }
 
-    /// What its filter takes in memory, if it is kept there.
+    /// The size of its filter in memory.
     pub(crate) fn filter_bytes(&self) -> u64 {
         match self.filter_at {
             FilterAt::Whole { bytes, .. } => bytes,
@@ -147,22 +146,22 @@ impl Index {
         }
     }
 
-    /// What its filter takes in memory now.
+    /// How much memory its filter takes now.
     pub(crate) fn kept_bytes(&self) -> u64 {
         self.filter.as_ref().map_or(0, |filter| filter.bytes())
     }
 
-    /// Is the filter kept in memory?
+    /// Is the filter in memory?
     pub(crate) fn has_filter(&self) -> bool {
         self.filter.is_some()
     }
 
-    /// The same index, whose filter stays on disk.
+    /// The same index without the filter in memory.
     pub(crate) fn without_filter(&self) -> Index {
         Index { filter: None, ..self.clone() }
     }
 
-    /// The same index with its filter in memory; `None` where that is not as it was written.
+    /// The same index with its filter in memory; `None` if the filter is damaged.
     pub(crate) fn with_filter(&self, disk: &dyn Disk) -> Result<Option<Index>, JournalError> {
         let name = self.span.name();
         let file = match disk.open(&name) {
@@ -180,9 +179,9 @@ impl Index {
         Ok(filter.map(|filter| Index { filter: Some(Arc::new(filter)), ..self.clone() }))
     }
 
-    /// Looks for the record that decides `tx`, whose hash is `hash`: with no read where a filter in
-    /// memory says that it is not there.
-    pub(crate) fn look(
+    /// Searches the record that decides `tx`, whose hash is `hash`; without a read if a filter in
+    /// memory excludes it.
+    pub(crate) fn find(
         &self,
         files: &Files,
         tx: &TxId,
@@ -213,10 +212,10 @@ impl Index {
                 None => return Ok(Lookup::IndexBad),
             }
         }
-        let places = self.pages.find(file.as_ref(), hash, &mut cost.pages).map_err(read)?;
-        let Some(places) = places else { return Ok(Lookup::IndexBad) };
-        // The last record on an id is its outcome.
-        for found in places.iter().rev() {
+        let positions = self.pages.find(file.as_ref(), hash, &mut cost.pages).map_err(read)?;
+        let Some(positions) = positions else { return Ok(Lookup::IndexBad) };
+        // The last record about an id is its outcome.
+        for found in positions.iter().rev() {
             let record =
                 self.read_record(files, self.span.first + u64::from(found.segment), found.offset)?;
             if record.decides() == Some(tx) {
@@ -235,13 +234,13 @@ impl Index {
         let (disk, name) = (files.disk.as_ref(), segment_name(segment));
         let read = |error| io_error(disk, "read", &name, error);
         let damaged = |why: &str| JournalError::Damaged {
-            file: place(disk, &name),
+            file: display_path(disk, &name),
             offset: u64::from(offset),
             why: why.into(),
         };
         let file = files.get(FileOf::Segment(segment));
         let file = file.map_err(|error| io_error(disk, "open", &name, error))?;
-        // Most records fit this; the rest of a longer one is read when its length is known.
+        // Most records fit this size; the rest of a longer one is read once its length is known.
         let mut bytes = vec![0; 1024];
         let got = file.read_at(u64::from(offset), &mut bytes).map_err(read)?;
         bytes.truncate(got);
@@ -262,7 +261,7 @@ impl Index {
             .map_err(|why| damaged(&format!("this program can't read the record: {why}")))
     }
 
-    /// Opens the file anew, apart from those that look-ups use.
+    /// Opens the file separately from the cache of look-ups.
     fn open(&self, disk: &dyn Disk) -> Result<Option<Arc<dyn DiskFile>>, JournalError> {
         match disk.open(&self.span.name()) {
             Ok(file) => Ok(Some(file)),

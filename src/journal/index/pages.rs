@@ -1,39 +1,39 @@
-//! Pages of sorted entries, as both kinds of index have them, and the search in them.
+//! Pages of sorted entries, as in both kinds of index, and the search in them.
 //!
 //! ```text
 //! page (4096 bytes)  entries, sorted · zeros · count u32 · crc32c
-//! entry              hash u64 · in a merged index the segment, counted from its first one, u32 ·
-//! offset u32
+//! entry              hash u64 · in a merged index the segment u32, relative to its first one ·
+//!                    offset u32
 //! ```
 
 use crate::disk::DiskFile;
 use crate::format::{Salt, size, u32_at, u64_at};
 use std::io;
 
-/// Bytes of a page.
+/// The size of a page.
 pub(super) const PAGE_BYTES: usize = 4096;
 const TRAILER_BYTES: usize = 8;
 
-/// Hashes are even over their range: a few guesses lead to the right page, or else halving does.
+/// Hashes are evenly distributed: a few guesses find the right page; after that the search halves.
 const GUESSES: u32 = 6;
 
-/// Where a record stands.
+/// An entry of an index: the position of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Placed {
+pub(crate) struct PlacedEntry {
     pub hash: u64,
-    /// Its segment, counted from the index's first one.
+    /// Its segment, relative to the index's first one.
     pub segment: u32,
-    /// Where its header begins, in the segment.
+    /// The offset of its header in the segment.
     pub offset: u32,
 }
 
-/// Where pages of entries stand in a file, and what is in each entry.
+/// The pages of entries in a file, and the format of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pages {
-    /// Where the first begins.
+    /// The offset of the first page.
     pub begin: u64,
     pub entries: u64,
-    /// Do entries name a segment?
+    /// Whether entries contain a segment.
     pub with_segment: bool,
     pub salt: Salt,
 }
@@ -43,7 +43,7 @@ impl Pages {
         if self.with_segment { 16 } else { 12 }
     }
 
-    /// Entries in a page.
+    /// How many entries a page has.
     pub(crate) fn in_page(self) -> usize {
         (PAGE_BYTES - TRAILER_BYTES) / self.entry_bytes()
     }
@@ -52,7 +52,7 @@ impl Pages {
         self.entries.div_ceil(self.in_page() as u64)
     }
 
-    /// Where the last one ends.
+    /// The offset after the last page.
     pub(super) fn end(self) -> u64 {
         self.offset(self.count())
     }
@@ -61,8 +61,8 @@ impl Pages {
         self.begin.saturating_add(page.saturating_mul(PAGE_BYTES as u64))
     }
 
-    /// Adds a page of these entries, which is to stand at `page`, to `out`.
-    pub(super) fn encode(self, page: u64, entries: &[Placed], out: &mut Vec<u8>) {
+    /// Appends a page of these entries to `out`; its number is `page`.
+    pub(super) fn encode(self, page: u64, entries: &[PlacedEntry], out: &mut Vec<u8>) {
         let begin = out.len();
         for entry in entries {
             out.extend_from_slice(&entry.hash.to_le_bytes());
@@ -78,8 +78,8 @@ impl Pages {
         out.extend_from_slice(&crc.to_le_bytes());
     }
 
-    /// The entries in the bytes of `page`; `None` where they are not as they were written.
-    fn decode(self, page: u64, bytes: &[u8], out: &mut Vec<Placed>) -> Option<()> {
+    /// The entries in the bytes of `page`; `None` if they are damaged.
+    fn decode(self, page: u64, bytes: &[u8], out: &mut Vec<PlacedEntry>) -> Option<()> {
         let crc = self.salt.crc(self.offset(page), bytes.get(..PAGE_BYTES - 4)?);
         let count = size(u32_at(bytes, PAGE_BYTES - TRAILER_BYTES));
         let left = self.entries.checked_sub(page.saturating_mul(self.in_page() as u64))?;
@@ -87,7 +87,7 @@ impl Pages {
         if crc != u32_at(bytes, PAGE_BYTES - 4) || count as u64 != due {
             return None;
         }
-        out.extend(bytes.chunks_exact(self.entry_bytes()).take(count).map(|entry| Placed {
+        out.extend(bytes.chunks_exact(self.entry_bytes()).take(count).map(|entry| PlacedEntry {
             hash: u64_at(entry, 0),
             segment: if self.with_segment { u32_at(entry, 8) } else { 0 },
             offset: u32_at(entry, self.entry_bytes() - 4),
@@ -95,13 +95,13 @@ impl Pages {
         Some(())
     }
 
-    /// Reads up to `most` pages from `page` on; `None` where one is not as it was written.
+    /// Reads up to `most` pages from `page` on; `None` if one is damaged.
     pub(super) fn read(
         self,
         file: &dyn DiskFile,
         page: u64,
         most: u64,
-    ) -> io::Result<Option<Vec<Placed>>> {
+    ) -> io::Result<Option<Vec<PlacedEntry>>> {
         let pages = usize::try_from(self.count().saturating_sub(page).min(most)).unwrap_or(0);
         let mut bytes = vec![0; pages * PAGE_BYTES];
         if file.read_at(self.offset(page), &mut bytes)? < bytes.len() {
@@ -116,22 +116,21 @@ impl Pages {
         Ok(Some(entries))
     }
 
-    /// All entries with this hash, in order; `None` where a page on the way is not as it was
-    /// written. `reads` counts the pages.
+    /// All entries with this hash, in order; `None` if a page that it reads is damaged. `reads`
+    /// counts the pages.
     pub(super) fn find(
         self,
         file: &dyn DiskFile,
         hash: u64,
         reads: &mut u64,
-    ) -> io::Result<Option<Vec<Placed>>> {
+    ) -> io::Result<Option<Vec<PlacedEntry>>> {
         let mut read = |page| {
             *reads += 1;
             self.read(file, page, 1)
         };
         let pages = self.count();
         let distance = |hashes: u64| scaled(hashes, pages);
-        // The first page whose last hash is not before this one is not before `low`, and not behind
-        // `high`.
+        // The first page whose last hash is not less than this one is in `low..=high`.
         let (mut low, mut high, mut at, mut guesses) = (0, pages, distance(hash), 0);
         let mut found = Vec::new();
         while low < high {
@@ -153,10 +152,10 @@ impl Pages {
                 found = entries;
             }
         }
-        let mut places = Vec::new();
+        let mut positions = Vec::new();
         while low < pages {
-            places.extend(found.iter().filter(|entry| entry.hash == hash));
-            // Others with this hash may follow in the next page.
+            positions.extend(found.iter().filter(|entry| entry.hash == hash));
+            // More entries with this hash may follow in the next page.
             if found.last().is_none_or(|last| last.hash > hash) {
                 break;
             }
@@ -166,12 +165,11 @@ impl Pages {
                 found = entries;
             }
         }
-        Ok(Some(places))
+        Ok(Some(positions))
     }
 }
 
-/// How many of `pages` lie between two hashes that are so far from each other, where hashes are
-/// even.
+/// How many of `pages` lie between two hashes at this distance, if hashes are evenly distributed.
 fn scaled(hashes: u64, pages: u64) -> u64 {
     u64::try_from((u128::from(hashes) * u128::from(pages)) >> 64).unwrap_or(pages)
 }

@@ -1,14 +1,14 @@
-//! An index that is damaged is made again from its segments: each of them gets one of its own, and
-//! these are merged again later. One segment a step.
+//! Rebuilds a damaged index from its segments, one segment at a time: each gets an index of its
+//! own, and these are merged again later.
 
-use super::{Closed, Index, read_closed, write_index};
+use super::{ClosedSegment, Index, read_closed, write_index};
 use crate::disk::Disk;
-use crate::format::Span;
+use crate::format::SegmentSpan;
 use crate::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
-use crate::{JournalError, place};
+use crate::{JournalError, display_path};
 use std::sync::Arc;
 
-/// A repair under way.
+/// A repair in progress.
 pub(crate) struct Repair {
     damaged: Arc<Index>,
     /// The indexes of its first segments.
@@ -20,14 +20,14 @@ impl Repair {
         Repair { damaged, made: Vec::new() }
     }
 
-    /// The segments whose index is made again.
-    pub(crate) fn span(&self) -> Span {
+    /// The segments whose index is rebuilt.
+    pub(crate) fn span(&self) -> SegmentSpan {
         self.damaged.span
     }
 
-    /// Makes the index of the next segment; all of them, once they are there. What the damaged one
-    /// held must all be there: a segment that ends too early would make of a decided id an unknown
-    /// one.
+    /// Rebuilds the index of the next segment; returns all of them when it is complete. Everything
+    /// that the damaged index contained must be found: a segment that ends too early would make a
+    /// decided id unknown.
     pub(crate) fn step(
         &mut self,
         disk: &dyn Disk,
@@ -47,10 +47,10 @@ impl Repair {
         Ok(ends.then(|| std::mem::take(&mut self.made)))
     }
 
-    fn differs(&self, disk: &dyn Disk, closed: &Closed) -> JournalError {
-        let Span { first, last } = self.damaged.span;
+    fn differs(&self, disk: &dyn Disk, closed: &ClosedSegment) -> JournalError {
+        let SegmentSpan { first, last } = self.damaged.span;
         JournalError::Damaged {
-            file: place(disk, &segment_name(closed.segment)),
+            file: display_path(disk, &segment_name(closed.segment)),
             offset: SEGMENT_HEADER_BYTES,
             why: format!(
                 "it holds records {} to {} now; segments {first} to {last} held {} to {} when \

@@ -1,18 +1,17 @@
 //! The index of one full segment.
 //!
 //! ```text
-//! file header (64 bytes) · own header (64 bytes) · filter · pages of entries, as `pages` tells
-//! own header  crc32c · zeros u32 · first record u64 · last record u64 · entries u64 · bytes of the
-//! filter u64 ·
-//!             crc32c of the filter · zeros
+//! file header (64 bytes) · own header (64 bytes) · filter · pages of entries, as in `pages`
+//! own header  crc32c · zeros u32 · first record u64 · last record u64 · entries u64 ·
+//!             bytes of the filter u64 · crc32c of the filter · zeros
 //! ```
 
-use super::pages::{Pages, Placed};
+use super::pages::{Pages, PlacedEntry};
 use super::{FilterAt, IdHash, Index, IndexEntry};
 use crate::JournalError;
 use crate::disk::{Disk, DiskFile};
 use crate::filter::BlockFilter;
-use crate::format::Span;
+use crate::format::SegmentSpan;
 use crate::format::{
     FILE_HEADER_BYTES, FileHeader, FileKind, JournalId, Salt, index_name, u32_at, u64_at, usize_of,
 };
@@ -27,21 +26,21 @@ use std::sync::atomic::AtomicBool;
 const OWN_HEADER_BYTES: usize = 64;
 const HEAD_BYTES: usize = FILE_HEADER_BYTES + OWN_HEADER_BYTES;
 
-/// A full segment, from which an index is made.
+/// A full segment, from which an index is built.
 #[derive(Debug)]
-pub(crate) struct Closed {
+pub(crate) struct ClosedSegment {
     pub segment: u64,
     pub first: Seq,
     pub last: Seq,
     pub entries: Vec<IndexEntry>,
 }
 
-/// Writes the index of a full segment: whole and synced before it gets its name. Its filter is in
-/// memory then.
+/// Writes the index of a full segment: complete and synced before it is renamed. Its filter is in
+/// memory afterwards.
 pub(crate) fn write_index(
     disk: &dyn Disk,
     journal: &JournalId,
-    closed: &mut Closed,
+    closed: &mut ClosedSegment,
 ) -> Result<Index, JournalError> {
     closed.entries.sort_unstable();
     let entries = &closed.entries;
@@ -61,16 +60,16 @@ pub(crate) fn write_index(
     bytes.extend_from_slice(&header);
     bytes.extend_from_slice(&filter_bytes);
     let pages = pages(salt, filter.bytes(), entries.len() as u64);
-    let placed: Vec<Placed> = entries
+    let placed: Vec<PlacedEntry> = entries
         .iter()
-        .map(|entry| Placed { hash: entry.hash, segment: 0, offset: entry.offset })
+        .map(|entry| PlacedEntry { hash: entry.hash, segment: 0, offset: entry.offset })
         .collect();
     for (page, entries) in (0..).zip(placed.chunks(pages.in_page())) {
         pages.encode(page, entries, &mut bytes);
     }
     write_whole(disk, &index_name(closed.segment), &[&bytes], &AtomicBool::new(false))?;
     Ok(Index {
-        span: Span::one(closed.segment),
+        span: SegmentSpan::one(closed.segment),
         first: closed.first,
         last: closed.last,
         journal: *journal,
@@ -85,11 +84,11 @@ fn pages(salt: Salt, filter_bytes: u64, entries: u64) -> Pages {
     Pages { begin, entries, with_segment: false, salt }
 }
 
-/// The index, without its filter, as the header has it; `None` where that is not as it was written.
+/// The index, without its filter, from its header; `None` if that is damaged.
 pub(super) fn read_header(
     file: &dyn DiskFile,
     journal: &JournalId,
-    span: Span,
+    span: SegmentSpan,
 ) -> io::Result<Option<Index>> {
     let mut head = [0; HEAD_BYTES];
     let got = file.read_at(0, &mut head)?;
@@ -114,8 +113,8 @@ pub(super) fn read_header(
     }))
 }
 
-/// Reads the filter, which the header says has so many bytes and this checksum; `None` where it is
-/// not as it was written. The file was found to be as long as the header says.
+/// Reads the filter, with the size and the checksum from the header; `None` if it is damaged. The
+/// file's length agrees with the header.
 pub(super) fn read_filter(
     file: &dyn DiskFile,
     salt: Salt,
@@ -128,20 +127,20 @@ pub(super) fn read_filter(
     Ok(whole.then(|| BlockFilter::from_bytes(&bytes)).flatten())
 }
 
-/// Reads a full segment to find what its index must hold.
+/// Reads a full segment to find the content of its index.
 pub(crate) fn read_closed(
     disk: &dyn Disk,
     journal: &JournalId,
     segment: u64,
-) -> Result<Closed, JournalError> {
+) -> Result<ClosedSegment, JournalError> {
     let mut reader = open_segment(disk, segment)?;
     reader.expect_journal(journal)?;
     let hash = IdHash::new(journal);
-    let mut closed: Option<Closed> = None;
+    let mut closed: Option<ClosedSegment> = None;
     loop {
         match reader.next()? {
             FoundSegment::Batch(offset, header) => {
-                let closed = closed.get_or_insert_with(|| Closed {
+                let closed = closed.get_or_insert_with(|| ClosedSegment {
                     segment,
                     first: header.first,
                     last: header.first.saturating_sub(1),
@@ -149,7 +148,7 @@ pub(crate) fn read_closed(
                 });
                 if header.first != closed.last + 1 {
                     return Err(JournalError::Damaged {
-                        file: reader.place(),
+                        file: reader.display_path(),
                         offset,
                         why: format!(
                             "record {} was due and {} came",
@@ -165,14 +164,14 @@ pub(crate) fn read_closed(
             }
             FoundSegment::End(offset) => {
                 return closed.ok_or_else(|| JournalError::Damaged {
-                    file: reader.place(),
+                    file: reader.display_path(),
                     offset,
                     why: "a full segment holds no batch".into(),
                 });
             }
-            FoundSegment::Bad(bad) => {
+            FoundSegment::BadBatch(bad) => {
                 return Err(JournalError::Damaged {
-                    file: reader.place(),
+                    file: reader.display_path(),
                     offset: bad.offset,
                     why: format!(
                         "{} (at {}), and later segments were written",
@@ -184,7 +183,7 @@ pub(crate) fn read_closed(
     }
 }
 
-/// Notes where `record` stands, if it decides an id.
+/// Adds an entry for `record` if it decides an id.
 pub(crate) fn note_decided(
     hash: &IdHash,
     offset: u64,
@@ -202,7 +201,7 @@ mod tests {
     use super::*;
     use crate::files::Files;
     use crate::index::{Cost, Lookup, load};
-    use crate::{MemDisk, Options, Replica, open};
+    use crate::{JournalOptions, MemDisk, Replica, open};
     use consorcio_core::ids::{Time, TxId};
     use consorcio_core::wire::Reason;
     use std::sync::Arc;
@@ -229,9 +228,9 @@ mod tests {
     }
 
     #[test]
-    fn ids_with_one_hash_are_told_apart_over_many_blocks() {
+    fn ids_with_the_same_hash_are_distinguished_over_many_pages() {
         let disk = MemDisk::new();
-        let options = Options { threads: false, ..Options::default() };
+        let options = JournalOptions { threads: false, ..JournalOptions::default() };
         let (mut appender, ..) = open(Arc::new(disk.clone()), options, &mut NoReplica).unwrap();
         let mut batch = appender.batch();
         (1..=1500).for_each(|n| batch.push(n, &refused(i64::try_from(n).unwrap())));
@@ -239,24 +238,24 @@ mod tests {
         let journal = *appender.journal();
         let mut closed = read_closed(&disk, &journal, 1).unwrap();
         assert_eq!((closed.first, closed.last, closed.entries.len()), (1, 1500, 1500));
-        // As if a thousand ids had the hash of id 7.
+        // Simulates a thousand ids with the hash of id 7.
         let hash = IdHash::new(&journal).of(&tx(7));
         closed.entries[..1000].iter_mut().for_each(|entry| entry.hash = hash);
         let index = write_index(&disk, &journal, &mut closed).unwrap();
-        let loaded = load(&disk, &journal, Span::one(1)).unwrap().unwrap();
+        let loaded = load(&disk, &journal, SegmentSpan::one(1)).unwrap().unwrap();
         assert!(index.has_filter() && !loaded.has_filter());
         let again = loaded.with_filter(&disk).unwrap().unwrap();
         let files = Files::new(Arc::new(disk.clone()), 4);
         for index in [index, loaded, again] {
-            let look = |n| {
-                index.look(&files, &tx(n), IdHash::new(&journal).of(&tx(n)), &mut Cost::default())
+            let find = |n| {
+                index.find(&files, &tx(n), IdHash::new(&journal).of(&tx(n)), &mut Cost::default())
             };
-            assert!(matches!(look(7).unwrap(), Lookup::Found(record) if record == refused(7)));
-            assert!(matches!(look(8).unwrap(), Lookup::Not), "its hash is not there");
+            assert!(matches!(find(7).unwrap(), Lookup::Found(record) if record == refused(7)));
+            assert!(matches!(find(8).unwrap(), Lookup::Not), "no entry has its hash");
             for n in [1001, 1250, 1500] {
-                assert!(matches!(look(n).unwrap(), Lookup::Found(record) if record == refused(n)));
+                assert!(matches!(find(n).unwrap(), Lookup::Found(record) if record == refused(n)));
             }
-            assert!(matches!(look(2000).unwrap(), Lookup::Not));
+            assert!(matches!(find(2000).unwrap(), Lookup::Not));
         }
     }
 }

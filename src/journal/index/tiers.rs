@@ -1,21 +1,24 @@
-//! Which segments share an index. Pure: no file is touched here.
+//! Selects the segments that share an index. Pure: no file is touched here.
 //!
-//! As in a log-structured merge tree (O'Neil et al. 1996): [`INDEX_FAN_OUT`] indexes of one tier
-//! that follow each other become one of the next. So of n full segments there are at most `FAN_OUT
-//! - 1` indexes of each tier, and `log(n)` tiers; each entry is written once a tier.
+//! As in a log-structured merge tree (O'Neil et al. 1996), [`INDEX_FAN_OUT`] consecutive indexes of
+//! one tier are merged into one of the next. So for n full segments there are at most `FAN_OUT - 1`
+//! indexes in each tier, and `log(n)` tiers; each entry is written once for each tier.
 
-use crate::format::Span;
+use crate::format::SegmentSpan;
 use consorcio_core::limits::INDEX_FAN_OUT;
 use std::ops::Range;
 
-/// The last segment whose index is among these names.
-pub(crate) fn last_indexed(names: &[String]) -> Option<Span> {
-    names.iter().filter_map(|name| Span::named(name)).max_by_key(|span| span.last)
+/// The last segment with an index among these names.
+pub(crate) fn last_indexed(names: &[String]) -> Option<SegmentSpan> {
+    names.iter().filter_map(|name| SegmentSpan::named(name)).max_by_key(|span| span.last)
 }
 
-/// Which of these indexes, that follow each other, are to become one: those of the lowest tier
-/// first, and the oldest of these. None that `cannot` be read takes part.
-pub(crate) fn due(spans: &[Span], cannot: impl Fn(Span) -> bool) -> Option<Range<usize>> {
+/// Which of these consecutive indexes are to be merged: those of the lowest tier first, and the
+/// oldest of these. Indexes that `cannot` be read are excluded.
+pub(crate) fn due(
+    spans: &[SegmentSpan],
+    cannot: impl Fn(SegmentSpan) -> bool,
+) -> Option<Range<usize>> {
     let count = usize::try_from(INDEX_FAN_OUT).ok()?;
     let is_due = |at: &usize| {
         let group = &spans[*at..*at + count];
@@ -28,8 +31,8 @@ pub(crate) fn due(spans: &[Span], cannot: impl Fn(Span) -> bool) -> Option<Range
     Some(at..at + count)
 }
 
-/// Which filters are kept in memory, of these sizes: the smallest, as long as all of them have at
-/// most `bytes_max`. So those that are left out are as few as can be.
+/// Which filters of these sizes are kept in memory: the smallest, as long as they fit `bytes_max`
+/// together. So as few as possible stay on disk.
 pub(crate) fn kept(sizes: &[u64], bytes_max: u64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|at| (sizes[*at], usize::MAX - at));
@@ -50,14 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_aligned_spans() {
+    fn names_are_parsed_only_for_aligned_spans() {
         for (first, last, name) in [
             (1, 1, "index-0000000001"),
             (9, 16, "merged-0000000009-0000000016"),
             (1, 64, "merged-0000000001-0000000064"),
         ] {
-            let span = Span { first, last };
-            assert_eq!((span.name().as_str(), Span::named(name)), (name, Some(span)));
+            let span = SegmentSpan { first, last };
+            assert_eq!((span.name().as_str(), SegmentSpan::named(name)), (name, Some(span)));
         }
         for other in [
             "merged-0000000001-0000000007",
@@ -71,20 +74,22 @@ mod tests {
             "index-1",
             "segment-0000000001",
         ] {
-            assert_eq!(Span::named(other), None, "{other}");
+            assert_eq!(SegmentSpan::named(other), None, "{other}");
         }
     }
 
-    /// Whatever was merged, few are left, and none is lost.
+    /// After any number of merges few indexes are left, and every segment is covered.
     #[test]
-    fn the_number_of_indexes_is_the_logarithm_of_that_of_segments() {
-        let mut spans: Vec<Span> = Vec::new();
+    fn the_number_of_indexes_grows_with_the_logarithm_of_the_segments() {
+        let mut spans: Vec<SegmentSpan> = Vec::new();
         for segment in 1..=5_000u64 {
-            spans.push(Span::one(segment));
+            spans.push(SegmentSpan::one(segment));
             while let Some(group) = due(&spans, |_| false) {
-                let merged =
-                    Span { first: spans[group.start].first, last: spans[group.end - 1].last };
-                assert_eq!(Span::named(&merged.name()), Some(merged));
+                let merged = SegmentSpan {
+                    first: spans[group.start].first,
+                    last: spans[group.end - 1].last,
+                };
+                assert_eq!(SegmentSpan::named(&merged.name()), Some(merged));
                 spans.splice(group, [merged]);
             }
             let tiers = segment.ilog(INDEX_FAN_OUT) + 1;
@@ -98,21 +103,25 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_left_out_and_the_lowest_tier_comes_first() {
-        let mut spans: Vec<Span> =
-            (0..8).map(|n| Span { first: n * 8 + 1, last: n * 8 + 8 }).collect();
+    fn unreadable_indexes_are_excluded_and_the_lowest_tier_is_merged_first() {
+        let mut spans: Vec<SegmentSpan> =
+            (0..8).map(|n| SegmentSpan { first: n * 8 + 1, last: n * 8 + 8 }).collect();
         assert_eq!(due(&spans, |_| false), Some(0..8));
         assert_eq!(due(&spans, |span| span.first == 9), None);
-        spans.extend((65..=72).map(Span::one));
+        spans.extend((65..=72).map(SegmentSpan::one));
         assert_eq!(due(&spans, |_| false), Some(8..16));
         assert_eq!(due(&spans, |span| span.first == 70), Some(0..8));
-        assert_eq!(due(&spans[1..15], |_| false), None, "they do not begin where eight do");
+        assert_eq!(due(&spans[1..15], |_| false), None, "they are not aligned");
     }
 
     #[test]
     fn the_smallest_filters_stay_in_memory() {
         assert_eq!(kept(&[80, 10, 10, 1], 21), [false, true, true, true]);
-        assert_eq!(kept(&[80, 10, 10, 1], 20), [false, false, true, true], "the newer one of two");
+        assert_eq!(
+            kept(&[80, 10, 10, 1], 20),
+            [false, false, true, true],
+            "the newer of two equal ones"
+        );
         assert_eq!(kept(&[80, 10, 10, 1], 101), [true; 4]);
         assert_eq!(kept(&[80, 10], 9), [false; 2]);
         assert_eq!(kept(&[], 9), [false; 0]);

@@ -1,4 +1,4 @@
-//! The folder and its files as a journal meets them.
+//! The folder and its files, as the journal uses them.
 
 use super::*;
 

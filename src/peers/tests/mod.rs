@@ -5,11 +5,11 @@ mod trouble;
 mod trust;
 
 use super::*;
-use consorcio_core::commit::message::AskedVerb;
+use consorcio_core::commit::message::PeerVerb;
 use consorcio_core::ids::TxId;
 use consorcio_core::limits::SESSION_REQUESTS_MAX;
 use consorcio_core::wire::request::{Local, Request};
-use consorcio_core::wire::token::{Digest, Seal, Verdict};
+use consorcio_core::wire::token::{Digest, Seal, Vote};
 use consorcio_steps::steplog::StepLogOptions;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
@@ -81,7 +81,7 @@ impl Bank {
 }
 
 fn answer(number: usize, reply: Option<Reply>) -> Input {
-    let asked = Asked { tx: tx(number), verb: AskedVerb::Resolve };
+    let asked = RequestKey { tx: tx(number), verb: PeerVerb::Resolve };
     Input::Answer { peer: bank(1), asked, reply, past: None }
 }
 
@@ -207,7 +207,7 @@ fn know(peers: &Peers, time: i64) {
 }
 
 fn vote(bank: BankId, time: i64) -> (TxId, Token) {
-    let token = key().token(bank, Verdict::Ok, &tx(1), Some(Digest::of(b"{}")), Time(time));
+    let token = key().token(bank, Vote::Ok, &tx(1), Some(Digest::of(b"{}")), Time(time));
     (tx(1), token)
 }
 
@@ -344,7 +344,7 @@ fn every_verb_goes_out_and_every_answer_comes_back() {
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), Timing::default());
         let (mut session, _) = peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
-        let token = key().token(bank(1), Verdict::Ok, &tx(1), Some(Digest::of(b"{}")), Time(5));
+        let token = key().token(bank(1), Vote::Ok, &tx(1), Some(Digest::of(b"{}")), Time(5));
         zero.peers.send(bank(1), Message::Commit(tx(1), vec![token]));
         zero.peers.send(bank(1), Message::Abort(tx(2), None));
         zero.peers.send(bank(1), Message::Abort(tx(1), Some(token)));
@@ -361,7 +361,7 @@ fn every_verb_goes_out_and_every_answer_comes_back() {
             session.reply(reply).await;
         }
         for (reply, verb) in
-            replies.into_iter().zip([AskedVerb::Commit, AskedVerb::Abort, AskedVerb::Abort])
+            replies.into_iter().zip([PeerVerb::Commit, PeerVerb::Abort, PeerVerb::Abort])
         {
             let Input::Answer { asked, reply: given, .. } = zero.next().await else {
                 panic!("an answer")

@@ -7,7 +7,7 @@ use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Input, Origin};
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::{BankId, Time, TxId};
-use consorcio_core::wire::token::{Digest, Seal, Token, Verdict};
+use consorcio_core::wire::token::{Digest, Seal, Token, Vote};
 
 fn bank(position: usize) -> BankId {
     BankId::new(position).unwrap()
@@ -26,7 +26,7 @@ fn keyed(position: usize) -> Identity {
 fn vote(bank: BankId, time: i64) -> (TxId, Token) {
     let tx = TxId::new(&format!("t{time}")).unwrap();
     let seal = Seal::keyed([7; 32]);
-    let token = seal.token(bank, Verdict::Ok, &tx, Some(Digest::of(b"{}")), Time(time));
+    let token = seal.token(bank, Vote::Ok, &tx, Some(Digest::of(b"{}")), Time(time));
     (tx, token)
 }
 

@@ -4,7 +4,7 @@ use crate::line::{CpfEnd, Load, LoggedOutcome, OtherEnd, ReplySummary, RequestId
 use consorcio_core::bank::io::{CoreStep, Outcome, Seq};
 use consorcio_core::bank::record::Record;
 use consorcio_core::commit::coordinator;
-use consorcio_core::commit::message::{Asked, AskedVerb, Message};
+use consorcio_core::commit::message::{Message, PeerVerb, RequestKey};
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
@@ -103,8 +103,8 @@ impl Step {
             Message::Abort(_, token) => Load::Tokens(usize::from(token.is_some())),
             Message::Resolve(_) | Message::Registers { .. } => Load::Nothing,
         };
-        let Asked { tx, verb } = message.asked();
-        let (tx, verb, is_question) = (Some(tx), asked_verb(verb), verb == AskedVerb::Resolve);
+        let RequestKey { tx, verb } = message.key();
+        let (tx, verb, is_question) = (Some(tx), asked_verb(verb), verb == PeerVerb::Resolve);
         if is_question {
             Step::Ask { to, verb, tx, load, id }
         } else {
@@ -116,7 +116,7 @@ impl Step {
     /// arrive any more.
     pub fn of_answer(
         from: BankId,
-        asked: &Asked,
+        asked: &RequestKey,
         reply: Option<&Reply>,
         id: Option<RequestId>,
     ) -> Step {
@@ -201,13 +201,13 @@ impl Load {
 }
 
 /// The verb on the wire of a message.
-fn asked_verb(verb: AskedVerb) -> Verb {
+fn asked_verb(verb: PeerVerb) -> Verb {
     match verb {
-        AskedVerb::Prepare => Verb::Prepare,
-        AskedVerb::Commit => Verb::Commit,
-        AskedVerb::Abort => Verb::Abort,
-        AskedVerb::Resolve => Verb::Resolve,
-        AskedVerb::Registers => Verb::Registers,
+        PeerVerb::Prepare => Verb::Prepare,
+        PeerVerb::Commit => Verb::Commit,
+        PeerVerb::Abort => Verb::Abort,
+        PeerVerb::Resolve => Verb::Resolve,
+        PeerVerb::Registers => Verb::Registers,
     }
 }
 

@@ -4,12 +4,12 @@ use super::*;
 use crate::line::{CpfEnd, Formatter};
 use consorcio_core::bank::io::{CoreStep, DoubtCause, Outcome, OwnVote};
 use consorcio_core::bank::record::Record;
-use consorcio_core::commit::message::{Asked, AskedVerb, Message};
+use consorcio_core::commit::message::{Message, PeerVerb, RequestKey};
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
-use consorcio_core::wire::token::{Digest, Seal, Token, Verdict};
+use consorcio_core::wire::token::{Digest, Seal, Token, Vote};
 use consorcio_core::wire::transaction::Transaction;
 use std::net::SocketAddr;
 
@@ -24,7 +24,7 @@ pub(super) fn tx(id: &str) -> TxId {
     TxId::new(id).unwrap()
 }
 
-pub(super) fn token(verdict: Verdict) -> Token {
+pub(super) fn token(verdict: Vote) -> Token {
     Seal::keyed([9; 32]).token(bank(1), verdict, &tx("t1"), Some(Digest::of(b"{}")), Time(77))
 }
 
@@ -68,7 +68,7 @@ fn every_event_is_formatted() {
     let at = SocketAddr::from(([10, 0, 0, 7], 9));
     let v6: SocketAddr = "[::1]:80".parse().unwrap();
     let id = RequestId::new(4567, 17);
-    let asked = |verb| Asked { tx: tx("t1"), verb };
+    let asked = |verb| RequestKey { tx: tx("t1"), verb };
     let cases: Vec<(Step, &str)> = vec![
         (Step::Start("0.1.0".into()), "start tx=- peer=- 0.1.0"),
         (Step::Ready("3 places".into()), "ready tx=- peer=- 3 places"),
@@ -93,7 +93,7 @@ fn every_event_is_formatted() {
         ),
         (
             Step::of_request(
-                &Request::Commit(tx("t1"), vec![token(Verdict::Ok)]),
+                &Request::Commit(tx("t1"), vec![token(Vote::Ok)]),
                 OtherEnd::Link(at, bank(2)),
                 17,
             ),
@@ -202,12 +202,12 @@ fn every_event_is_formatted() {
             "ask tx=t1 peer=127.0.0.1:8887 bank=1 RESOLVE",
         ),
         (
-            Step::of_reply(&Reply::Ok(tx("t1"), token(Verdict::Ok)), client(), 3),
+            Step::of_reply(&Reply::Ok(tx("t1"), token(Vote::Ok)), client(), 3),
             "reply tx=t1 peer=127.0.0.1:53012 OK time=77 by=1 n=3",
         ),
         (
             Step::of_reply(
-                &Reply::Nok(tx("t1"), token(Verdict::No), Reason::NotHolder, "cpf".into()),
+                &Reply::Nok(tx("t1"), token(Vote::No), Reason::NotHolder, "cpf".into()),
                 client(),
                 4,
             ),
@@ -215,7 +215,7 @@ fn every_event_is_formatted() {
         ),
         (
             Step::of_reply(
-                &Reply::Committed(tx("t1"), Time(99), token(Verdict::Ok), None),
+                &Reply::Committed(tx("t1"), Time(99), token(Vote::Ok), None),
                 client(),
                 5,
             ),
@@ -232,14 +232,14 @@ fn every_event_is_formatted() {
         (
             Step::of_answer(
                 bank(1),
-                &asked(AskedVerb::Resolve),
-                Some(&Reply::Aborted(tx("t1"), token(Verdict::No), Reason::Refused, None)),
+                &asked(PeerVerb::Resolve),
+                Some(&Reply::Aborted(tx("t1"), token(Vote::No), Reason::Refused, None)),
                 id,
             ),
             "answer tx=t1 peer=127.0.0.1:8887 bank=1 RESOLVE ABORTED refused by=1 port=4567 n=17",
         ),
         (
-            Step::of_answer(bank(1), &asked(AskedVerb::Prepare), None, id),
+            Step::of_answer(bank(1), &asked(PeerVerb::Prepare), None, id),
             "answer tx=t1 peer=127.0.0.1:8887 bank=1 PREPARE none port=4567 n=17",
         ),
         (
@@ -284,7 +284,7 @@ fn a_transaction_is_logged_with_its_size_and_banks() {
         transaction: Arc::clone(&transaction),
         refusal,
     };
-    let own = OwnVote { verdict: Verdict::Ok, time: Time(5), digest: None };
+    let own = OwnVote { vote: Vote::Ok, time: Time(5), digest: None };
     let decided = |outcome| Record::Decided { tx: tx("t1"), own, outcome, votes: Vec::new() };
     let outside = |refusal| Record::OutsideVoted { tx: tx("t1"), own, time: Time(9), refusal };
     let cases = [
@@ -327,7 +327,7 @@ fn a_transaction_is_logged_with_its_size_and_banks() {
             "outcome tx=t1 peer=- COMMITTED time=9 seq=8",
         ),
         (
-            Step::of_record(&decided(Outcome::Aborted(token(Verdict::No), Reason::Limit)), 8),
+            Step::of_record(&decided(Outcome::Aborted(token(Vote::No), Reason::Limit)), 8),
             "outcome tx=t1 peer=- ABORTED limit by=1 seq=8",
         ),
     ];

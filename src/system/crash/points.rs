@@ -4,7 +4,7 @@
 use super::names::{Answer, Asking, Kind, Stage, Step};
 use consorcio_core::bank::io::{Origin, Outcome};
 use consorcio_core::bank::record::Record;
-use consorcio_core::commit::message::{AskedVerb, Message};
+use consorcio_core::commit::message::{Message, PeerVerb};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
 use consorcio_core::wire::verb::Verb;
@@ -181,17 +181,17 @@ impl Inquiry {
 
     /// What one bank tells another with it.
     pub fn of_message(message: &Message) -> Inquiry {
-        Inquiry::of_asked(message.asked().verb)
+        Inquiry::of_asked(message.key().verb)
     }
 
     /// What a bank was asked by another.
-    pub fn of_asked(verb: AskedVerb) -> Inquiry {
+    pub fn of_asked(verb: PeerVerb) -> Inquiry {
         Inquiry::Line(match verb {
-            AskedVerb::Prepare => Verb::Prepare,
-            AskedVerb::Commit => Verb::Commit,
-            AskedVerb::Abort => Verb::Abort,
-            AskedVerb::Resolve => Verb::Resolve,
-            AskedVerb::Registers => Verb::Registers,
+            PeerVerb::Prepare => Verb::Prepare,
+            PeerVerb::Commit => Verb::Commit,
+            PeerVerb::Abort => Verb::Abort,
+            PeerVerb::Resolve => Verb::Resolve,
+            PeerVerb::Registers => Verb::Registers,
         })
     }
 
@@ -271,12 +271,12 @@ impl Asking {
     }
 
     /// The same for what such a message asked.
-    pub fn of_asked(verb: AskedVerb) -> Asking {
+    pub fn of_asked(verb: PeerVerb) -> Asking {
         match verb {
-            AskedVerb::Prepare => Asking::Prepare,
-            AskedVerb::Commit => Asking::Commit,
-            AskedVerb::Abort | AskedVerb::Resolve => Asking::Abort,
-            AskedVerb::Registers => Asking::Question,
+            PeerVerb::Prepare => Asking::Prepare,
+            PeerVerb::Commit => Asking::Commit,
+            PeerVerb::Abort | PeerVerb::Resolve => Asking::Abort,
+            PeerVerb::Registers => Asking::Question,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::exhaustive::state::{ModelState, bank};
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};
 use consorcio::wire::request::Request;
-use consorcio::wire::token::{Digest, Token, Verdict};
+use consorcio::wire::token::{Digest, Token, Vote};
 use std::sync::Arc;
 
 /// The records that an old copy of a journal lacks.
@@ -48,10 +48,7 @@ impl Lost {
     }
 }
 
-fn votes(
-    records: &[Arc<Record>],
-    tx: &TxId,
-) -> impl Iterator<Item = (Verdict, Time, Option<Digest>)> {
+fn votes(records: &[Arc<Record>], tx: &TxId) -> impl Iterator<Item = (Vote, Time, Option<Digest>)> {
     records.iter().filter_map(|record| vote_in(record, tx)).map(|held| held.token)
 }
 
@@ -83,7 +80,7 @@ impl ModelState {
             return;
         }
         for (other, peer) in self.nodes.iter().enumerate().filter(|(other, _)| *other != at) {
-            for (tx, token) in peer.core.as_ref().unwrap().votes_shown_to(bank(at)) {
+            for (tx, token) in peer.core.as_ref().unwrap().votes_to_send(bank(at)) {
                 assert!(
                     !self.forgot(at, &tx, &token),
                     "bank {other} knows of a vote of bank {at} on {tx}, which works on without \

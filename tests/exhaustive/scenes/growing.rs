@@ -10,7 +10,7 @@ use consorcio::bank::record::Record;
 use consorcio::ids::{RegisterKey, Time, TxId};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{Read, Request};
-use consorcio::wire::token::{Said, Token};
+use consorcio::wire::token::{Token, TokenKind};
 use consorcio::wire::transaction::Transaction;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl GrowingScene {
                     ..
                 } => {
                     let set = self.sets.iter_mut().find(|set| set.tx == tx).unwrap();
-                    if token.said == Said::Ok && !set.tokens.contains(&token) {
+                    if token.kind == TokenKind::Ok && !set.tokens.contains(&token) {
                         set.tokens.push(token);
                     }
                 }

@@ -10,7 +10,7 @@ use consorcio::ids::{BankId, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
-use consorcio::wire::token::{Said, Token};
+use consorcio::wire::token::{Token, TokenKind};
 use consorcio::wire::transaction::Transaction;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -184,14 +184,14 @@ impl MeetingScene {
 
     fn replied(&mut self, at: usize, reply: &Reply) {
         for token in tokens_of(reply) {
-            let ok = token.said != Said::No;
+            let ok = token.kind != TokenKind::No;
             let before = *self.votes.entry(token.bank.index()).or_insert(ok);
             assert!(
                 before == ok || self.forgotten,
                 "bank {} votes twice, bank {at} reports {reply:?}",
                 token.bank
             );
-            if token.said == Said::Ok && !self.tokens.contains(&token) {
+            if token.kind == TokenKind::Ok && !self.tokens.contains(&token) {
                 self.tokens.push(token);
             }
         }
@@ -366,7 +366,7 @@ impl MeetingScene {
     /// lacks.
     fn check_lost_promise_detected(&self, lost: usize) {
         for by in (0..self.banks()).filter(|by| *by != lost && self.world.is_up(*by)) {
-            for (tx, token) in self.world.core(by).votes_shown_to(BankId::new(lost).unwrap()) {
+            for (tx, token) in self.world.core(by).votes_to_send(BankId::new(lost).unwrap()) {
                 let held = self.world.nodes[lost].journal.iter().any(|record| match record {
                     Record::Voted { tx: of, time, .. }
                     | Record::Executed { tx: of, time, .. }

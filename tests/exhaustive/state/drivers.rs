@@ -41,7 +41,7 @@ impl ModelState {
                     self.say(Dialler::Driver(at), to.index(), request_of(message))
                 }
                 Do::StartTimer => Rc::make_mut(&mut self.drivers[at]).armed = true,
-                Do::Tell(verdict) => {
+                Do::Report(verdict) => {
                     self.reached.push(match verdict {
                         Verdict::Committed(_) => "driver reports committed",
                         Verdict::Aborted { .. } => "driver reports aborted",

@@ -9,7 +9,7 @@ use consorcio::bank::io::{Caller, Input, Now, Origin, Outgoing, Sending, Session
 use consorcio::bank::record::Record;
 use consorcio::bank::{Change, Waits};
 use consorcio::commit::coordinator::{Answer, Event};
-use consorcio::commit::message::{Asked, AskedVerb, Message};
+use consorcio::commit::message::{Message, PeerVerb, RequestKey};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use consorcio::wire::token::Digest;
@@ -163,14 +163,14 @@ impl ModelState {
             + verb
     }
 
-    pub(super) fn asked(&self, slot: u64) -> Asked {
+    pub(super) fn asked(&self, slot: u64) -> RequestKey {
         let verb = match slot % 8 {
-            0 => AskedVerb::Prepare,
-            1 => AskedVerb::Commit,
-            2 => AskedVerb::Abort,
-            _ => AskedVerb::Resolve,
+            0 => PeerVerb::Prepare,
+            1 => PeerVerb::Commit,
+            2 => PeerVerb::Abort,
+            _ => PeerVerb::Resolve,
         };
-        Asked { tx: self.base.txs[usize::try_from(slot / 8).unwrap()].clone(), verb }
+        RequestKey { tx: self.base.txs[usize::try_from(slot / 8).unwrap()].clone(), verb }
     }
 
     pub(super) fn line(&mut self, session: u64, again: bool) {

@@ -52,7 +52,7 @@ impl ModelState {
 
     fn show_votes(&mut self, from: usize, to: usize) {
         let Some(core) = &self.nodes[from].core else { return };
-        for (tx, token) in core.votes_shown_to(bank(to)) {
+        for (tx, token) in core.votes_to_send(bank(to)) {
             if self.setup.planted == Some(Planted::LostPromiseUndetected) {
                 continue;
             }

@@ -7,12 +7,12 @@ use crate::journal::support::small;
 use consorcio::bank::Identity;
 use consorcio::bank::io::Input;
 use consorcio::bank::record::Record;
-use consorcio::commit::message::{Asked, AskedVerb};
+use consorcio::commit::message::{PeerVerb, RequestKey};
 use consorcio::ids::{BankId, Time, TxId};
-use consorcio::journal::{BankReplica, FileDisk, Options, Sizes};
+use consorcio::journal::{BankReplica, FileDisk, JournalOptions, SegmentSizes};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
-use consorcio::wire::token::{Seal, Token, Verdict};
+use consorcio::wire::token::{Seal, Token, Vote};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -32,9 +32,9 @@ pub(super) fn identity() -> Identity {
     }
 }
 
-pub(super) fn options() -> Options {
-    Options {
-        sizes: Sizes::all(8192),
+pub(super) fn options() -> JournalOptions {
+    JournalOptions {
+        sizes: SegmentSizes::all(8192),
         snapshot_after_segments: 2,
         replica: Some(BankReplica::maker(identity())),
         new_id: Some(*b"the first format"),
@@ -43,8 +43,8 @@ pub(super) fn options() -> Options {
 }
 
 /// The options of the stopped bank's journal.
-pub(super) fn options_of_the_stopped() -> Options {
-    Options { sizes: Sizes::all(512), ..options() }
+pub(super) fn options_of_the_stopped() -> JournalOptions {
+    JournalOptions { sizes: SegmentSizes::all(512), ..options() }
 }
 
 /// Sends a line. Returns the reply's line, or `(waits)` if there is no reply yet.
@@ -60,7 +60,7 @@ fn text_of(reply: &Reply) -> String {
 }
 
 /// The tokens of banks 1 and 2 that vote on the bytes of the vote `own`.
-pub(super) fn theirs(own: &Token, tx: &str, verdict: Verdict) -> Vec<Token> {
+pub(super) fn theirs(own: &Token, tx: &str, verdict: Vote) -> Vec<Token> {
     let tx = TxId::new(tx).unwrap();
     let vote = |bank: usize| {
         let time = Time(own.time.0 + i64::try_from(bank).unwrap());
@@ -80,7 +80,7 @@ fn prepare(live: &mut Live, tx: &str, ops: &str) -> Token {
 
 fn commit(live: &mut Live, tx: &str, own: Token) {
     let mut tokens = vec![own];
-    tokens.extend(theirs(&own, tx, Verdict::Ok));
+    tokens.extend(theirs(&own, tx, Vote::Ok));
     let reply = live.ask(Request::Commit(TxId::new(tx).unwrap(), tokens));
     assert!(matches!(reply, Some(Reply::Committed(..))), "{tx}: {reply:?}");
 }
@@ -135,7 +135,7 @@ fn write_every_record(live: &mut Live) {
     let own = prepare(live, "refused-elsewhere", &transfer("1-1", 500));
     let reply = live.ask(Request::Abort(
         TxId::new("refused-elsewhere").unwrap(),
-        Some(theirs(&own, "refused-elsewhere", Verdict::No)[0]),
+        Some(theirs(&own, "refused-elsewhere", Vote::No)[0]),
     ));
     assert!(matches!(reply, Some(Reply::Aborted(..))), "{reply:?}");
     drive(live);
@@ -163,8 +163,8 @@ fn drive(live: &mut Live) {
     let Request::Execute(tx, transaction) = request.clone() else { panic!("{line}") };
     assert_eq!(live.ask(request), None, "bank 0 did not ask bank 1 first");
     let time = Time(live.core.clock().0 + 5);
-    let token = identity().seal.token(one, Verdict::Ok, &tx, Some(*transaction.digest()), time);
-    let asked = Asked { tx: tx.clone(), verb: AskedVerb::Prepare };
+    let token = identity().seal.token(one, Vote::Ok, &tx, Some(*transaction.digest()), time);
+    let asked = RequestKey { tx: tx.clone(), verb: PeerVerb::Prepare };
     let reply = Some(Reply::Ok(tx, token));
     let output = live.happen(&Input::Answer { peer: one, asked, reply, past: None });
     assert!(matches!(&output.records[..], [Record::Executed { .. }]), "{output:?}");

@@ -15,7 +15,7 @@ pub(super) fn merges_continue_while_segments_wait_for_their_index() {
     let disk = MemDisk::new();
     let odd = FaultyDisk::new(&disk, Failing::IndexIsLate);
     let merged_before_the_last = Arc::clone(&odd.times);
-    let (mut appender, reader, ..) = must_open(odd, Options { threads: true, ..small() });
+    let (mut appender, reader, ..) = must_open(odd, JournalOptions { threads: true, ..small() });
     fill(&mut appender, &disk, LATE);
     let begun = Instant::now();
     while !names(&disk, "index-").contains(&index_name(LATE)) {
@@ -33,7 +33,7 @@ pub(super) fn ids_of_segments_that_wait_for_their_index_are_read_again() {
     let disk = MemDisk::new();
     let odd = FaultyDisk::new(&disk, Failing::IndexIsLate);
     let opened = Arc::clone(&odd.opened);
-    let (mut appender, reader, ..) = must_open(odd, Options { threads: true, ..small() });
+    let (mut appender, reader, ..) = must_open(odd, JournalOptions { threads: true, ..small() });
     // The first index is made once all these are full: an appender that waited would never get
     // here.
     fill(&mut appender, &disk, LATE);
@@ -58,7 +58,7 @@ pub(super) fn ids_of_segments_that_wait_for_their_index_are_read_again() {
 #[test]
 pub(super) fn merges_during_appends_and_look_ups() {
     let disk = MemDisk::new();
-    let options = Options {
+    let options = JournalOptions {
         threads: true,
         replica: with_snapshots(9).replica,
         snapshot_after_segments: 9,

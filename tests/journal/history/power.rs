@@ -3,7 +3,7 @@
 use super::*;
 
 /// Appends until power fails; returns the last acknowledged record.
-pub(super) fn run(disk: &MemDisk, options: &Options, acknowledged: Seq, to: Seq) -> Seq {
+pub(super) fn run(disk: &MemDisk, options: &JournalOptions, acknowledged: Seq, to: Seq) -> Seq {
     let Ok((mut appender, reader, recovered, log)) = try_open(disk.clone(), options.clone()) else {
         return acknowledged;
     };
@@ -31,7 +31,7 @@ pub(super) fn run(disk: &MemDisk, options: &Options, acknowledged: Seq, to: Seq)
 }
 
 /// Power fails at each sync from `base` to `to`, and again during the next start.
-pub(super) fn crash_at_every_sync(base: &MemDisk, options: &Options, to: Seq, seeds: u64) {
+pub(super) fn crash_at_every_sync(base: &MemDisk, options: &JournalOptions, to: Seq, seeds: u64) {
     let whole = base.copy();
     run(&whole, options, 0, to);
     let (mut merging, mut both) = (0, 0);
@@ -79,7 +79,7 @@ pub(super) fn a_power_failure_within_a_merge_loses_nothing() {
 #[test]
 pub(super) fn a_power_failure_within_a_merge_of_a_higher_tier_loses_nothing() {
     let base = MemDisk::new();
-    let options = || Options {
+    let options = || JournalOptions {
         replica: with_snapshots(3).replica,
         snapshot_after_segments: 3,
         ..bounds(500, 300)

@@ -9,7 +9,7 @@ use crate::support::wait_until;
 use consorcio::bank::io::Seq;
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};
-use consorcio::journal::{FileDisk, Options, Replica, Sizes, open};
+use consorcio::journal::{FileDisk, JournalOptions, Replica, SegmentSizes, open};
 use consorcio::steplog::wall_us;
 use consorcio::wire::Reason;
 use std::path::Path;
@@ -55,11 +55,11 @@ fn id(number: u64) -> TxId {
 
 /// Fills so many segments with refusals, whose number is returned.
 fn give_a_past(data: &Path) -> u64 {
-    let options = Options {
-        sizes: Sizes::all(128 * 1024),
+    let options = JournalOptions {
+        sizes: SegmentSizes::all(128 * 1024),
         threads: false,
         snapshot_after_segments: 0,
-        ..Options::default()
+        ..JournalOptions::default()
     };
     let disk = Arc::new(FileDisk::open(data).unwrap());
     let (mut appender, ..) = open(disk, options, &mut Nobody).unwrap();

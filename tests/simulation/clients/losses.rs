@@ -8,7 +8,7 @@ impl Simulation<'_> {
         let Some(mut connection) = self.clients.connections.remove(&session) else { return };
         let mut owed = Clients::owed(&mut connection);
         owed.extend(connection.up.drain(..).filter_map(|line| match line {
-            ToBank::Line(message) => Some(message.asked()),
+            ToBank::Line(message) => Some(message.key()),
             ToBank::End => None,
         }));
         if connection.bank_end {
@@ -17,7 +17,7 @@ impl Simulation<'_> {
         self.client_lost(connection.driver, connection.bank, owed);
     }
 
-    pub(super) fn client_lost(&mut self, driver: Option<u64>, at: usize, owed: Vec<Asked>) {
+    pub(super) fn client_lost(&mut self, driver: Option<u64>, at: usize, owed: Vec<RequestKey>) {
         let Some(id) = driver else { return };
         if let Some(driver) = self.clients.drivers.get_mut(&id) {
             driver.connections[at] = None;
@@ -85,7 +85,7 @@ impl Simulation<'_> {
                 // Lines that were sent may still arrive; no end of the stream ever does.
                 let mut owed = Clients::owed(connection);
                 owed.extend(connection.up.iter().filter_map(|line| match line {
-                    ToBank::Line(message) => Some(message.asked()),
+                    ToBank::Line(message) => Some(message.key()),
                     ToBank::End => None,
                 }));
                 connection.up.retain(|line| matches!(line, ToBank::Line(_)));

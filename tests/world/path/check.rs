@@ -8,7 +8,7 @@ impl World {
     /// matter.
     pub(super) fn check_reply(
         &mut self,
-        (to, link, asked): (usize, u64, &Asked),
+        (to, link, asked): (usize, u64, &RequestKey),
         honest: Option<&Reply>,
         forged: &Reply,
     ) {
@@ -67,7 +67,7 @@ impl World {
             | Request::Resolve(tx) => attacker.knows(tx),
             _ => false,
         };
-        let asked = message.asked();
+        let asked = message.key();
         let request = match changed {
             Err(fault) => {
                 let reply = Reply::from(fault);

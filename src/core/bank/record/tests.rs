@@ -1,9 +1,9 @@
-//! What stands on disk: the bytes of each record and of every enum in one. A journal of any older
-//! version must be read, so these bytes never change; what is new gets a row of its own.
+//! The format on disk: the bytes of each record, and of every enum in one. Journals of all older
+//! versions must remain readable, so these bytes never change; each new variant gets a row.
 
 use super::*;
 use crate::limits::{OUTCOME_RECORD_BYTES_MAX, TX_ID_BYTES_MAX};
-use crate::wire::token::{Digest, Said, Token, Verdict};
+use crate::wire::token::{Digest, Token, TokenKind, Vote};
 
 const TEXT: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":5}]}"#;
 
@@ -19,11 +19,11 @@ fn transaction() -> Arc<Transaction> {
     Arc::new(Transaction::parse(TEXT).unwrap())
 }
 
-fn own(verdict: Verdict, digest: Option<Digest>) -> OwnVote {
-    OwnVote { verdict, time: Time(1), digest }
+fn own(vote: Vote, digest: Option<Digest>) -> OwnVote {
+    OwnVote { vote, time: Time(1), digest }
 }
 
-/// The record has these bytes, and they are read as this record.
+/// Checks that the record has these bytes and is read back from them.
 fn check(record: &Record, parts: &[&[u8]]) {
     let bytes = parts.concat();
     assert_eq!(postcard::to_stdvec(record).unwrap(), bytes, "{record:?}");
@@ -31,13 +31,13 @@ fn check(record: &Record, parts: &[&[u8]]) {
 }
 
 #[test]
-fn each_record_has_its_bytes() {
-    // Times are zigzag: 1 is 2, 2 is 4. Texts and lists have their length before them.
+fn the_bytes_of_each_record() {
+    // Times are zigzag-encoded: 1 is 2, 2 is 4. Texts and lists are prefixed with their length.
     let (t, text) = ([1, b't'], [&[60][..], TEXT.as_bytes()].concat());
     assert_eq!(TEXT.len(), 60);
     let (digest, mac) = ([9; 32], [8; 16]);
     let token =
-        Token { said: Said::No, bank: bank(1), time: Time(2), digest: None, mac: Some(mac) };
+        Token { kind: TokenKind::No, bank: bank(1), time: Time(2), digest: None, mac: Some(mac) };
     let voted =
         |refusal| Record::Voted { tx: tx(), time: Time(1), transaction: transaction(), refusal };
     let places = vec!["a".to_owned(), "-".to_owned()];
@@ -50,7 +50,7 @@ fn each_record_has_its_bytes() {
         &Record::Refused { tx: tx(), time: Time(1), reason: Reason::Expired },
         &[&[2], &t, &[2, 10]],
     );
-    let ok = own(Verdict::Ok, Some(Digest(digest)));
+    let ok = own(Vote::Ok, Some(Digest(digest)));
     let own_bytes = [&[0, 2, 1][..], &digest].concat();
     let votes = vec![(bank(1), Time(2))];
     check(
@@ -65,7 +65,7 @@ fn each_record_has_its_bytes() {
     check(
         &Record::Decided {
             tx: tx(),
-            own: own(Verdict::No, None),
+            own: own(Vote::No, None),
             outcome: Outcome::Aborted(token, Reason::Refused),
             votes: Vec::new(),
         },
@@ -101,7 +101,7 @@ fn each_record_has_its_bytes() {
 }
 
 #[test]
-fn each_reason_has_its_code() {
+fn the_code_of_each_reason() {
     let codes = [
         (Reason::InsufficientFunds, 0),
         (Reason::UnknownAccount, 1),
@@ -123,17 +123,17 @@ fn each_reason_has_its_code() {
     assert_eq!(
         codes.map(|(reason, _)| reason)[..],
         Reason::ALL[..],
-        "a new one gets a row here, at the end"
+        "a new reason gets a row here, at the end"
     );
     for (reason, code) in codes {
         assert_eq!(postcard::to_stdvec(&reason).unwrap(), [code], "{reason}");
     }
 }
 
-/// Journals of the first format told whose refusal was taken over in words.
+/// In journals of the first format, only the text names the bank whose refusal was taken over.
 #[test]
-fn who_refused_is_told_by_the_record() {
-    let follows = Cause::follows(bank(2), "whatever it said".to_owned());
+fn the_record_names_the_bank_that_refused() {
+    let follows = Cause::follows(bank(2), "any text".to_owned());
     assert_eq!(follows.refuser(), Some(bank(2)));
     for (old, refuser) in [
         ("bank 1 refused", Some(1)),
@@ -147,22 +147,22 @@ fn who_refused_is_told_by_the_record() {
     }
 }
 
-/// What the batch keeps room for.
+/// The size that a batch reserves for an outcome.
 #[test]
-fn the_longest_record_of_an_outcome() {
+fn the_longest_record_of_an_outcome_fits_its_reserve() {
     let id = TxId::new(&"t".repeat(TX_ID_BYTES_MAX)).unwrap();
     let digest = Some(Digest([255; 32]));
     let token = Token {
-        said: Said::No,
+        kind: TokenKind::No,
         bank: bank(15),
         time: Time(i64::MAX),
         digest,
         mac: Some([255; 16]),
     };
-    let own = OwnVote { verdict: Verdict::Ok, time: Time(i64::MAX), digest };
+    let own = OwnVote { vote: Vote::Ok, time: Time(i64::MAX), digest };
     let votes: Vec<_> = (0..15).map(|position| (bank(position), Time(i64::MAX))).collect();
     let outcome = Outcome::Aborted(token, Reason::Unreachable);
     let bytes =
         postcard::to_stdvec(&Record::Decided { tx: id, own, outcome, votes }).unwrap().len();
-    assert!(bytes + 16 <= OUTCOME_RECORD_BYTES_MAX, "{bytes} bytes, and what frames them");
+    assert!(bytes + 16 <= OUTCOME_RECORD_BYTES_MAX, "{bytes} bytes, and their frame");
 }

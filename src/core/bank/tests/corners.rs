@@ -1,9 +1,9 @@
-//! What single requests and records show, where no story does.
+//! Effects of single requests and records that no golden script covers.
 
 use super::*;
 use crate::bank::io::{CoreStep, Outcome, OwnVote};
 use crate::bank::record::Cause;
-use crate::commit::message::{Asked, AskedVerb};
+use crate::commit::message::{PeerVerb, RequestKey};
 use crate::limits::CUT_KEPT_MS;
 use crate::limits::CUT_MARK_EVERY_US;
 use crate::wire::request::Read;
@@ -19,7 +19,7 @@ fn network() -> Network {
     Network::new(WALL_US)
 }
 
-/// What leaves because of this line, to which slot.
+/// The replies that this line causes, with their slots.
 fn replies(network: &mut Network, slot: u64, line: &str) -> Vec<(u64, String)> {
     let caller = Caller { session: SessionId(1), slot };
     let (origin, request) = (Origin::Client, Request::parse(line).unwrap());
@@ -28,7 +28,7 @@ fn replies(network: &mut Network, slot: u64, line: &str) -> Vec<(u64, String)> {
     output.replies.into_iter().map(|out| (out.to.slot, text(&out.reply))).collect()
 }
 
-/// Its first words, without the token.
+/// The first words of a reply, without its token.
 fn text(reply: &Reply) -> String {
     let mut line = Vec::new();
     reply.write_to(&mut line);
@@ -49,21 +49,21 @@ fn parsed(text: &str) -> Arc<Transaction> {
     Arc::new(Transaction::parse(text).unwrap())
 }
 
-/// A drive has one transaction: other bytes under its id are refused at once, and do not wait for
+/// A drive has one transaction: other bytes under its id are rejected at once and do not wait for
 /// its outcome.
 #[test]
-fn other_bytes_under_an_id_that_is_driven_are_refused_at_once() {
+fn other_bytes_under_an_id_that_is_driven_are_rejected_at_once() {
     let mut network = network();
     assert_eq!(replies(&mut network, 1, &format!("EXECUTE t1 {BOTH}")), []);
-    assert_eq!(replies(&mut network, 2, &format!("EXECUTE t1 {BOTH}")), [], "the same waits");
-    let told = replies(&mut network, 3, &format!("EXECUTE t1 {MORE}"));
-    assert!(matches!(&told[..], [(3, told)] if told.starts_with("ERR duplicate-id")), "{told:?}");
+    assert_eq!(replies(&mut network, 2, &format!("EXECUTE t1 {BOTH}")), [], "the same bytes wait");
+    let reply = replies(&mut network, 3, &format!("EXECUTE t1 {MORE}"));
+    assert!(matches!(&reply[..], [(3, text)] if text.starts_with("ERR duplicate-id")), "{reply:?}");
 }
 
-/// A bank votes OK on other bytes of an id that it drives: who asked for the drive hears that it is
-/// aborted, though nothing records that.
+/// A bank votes OK on other bytes of an id that it drives: the caller of the drive gets ABORTED,
+/// although no record says so.
 #[test]
-fn a_vote_on_other_bytes_ends_a_drive_and_its_caller_is_told() {
+fn a_vote_on_other_bytes_aborts_a_drive_and_its_caller_gets_a_reply() {
     let mut network = network();
     network.input(&Input::PeerUp(BankId::new(1).unwrap()));
     assert_eq!(replies(&mut network, 1, &format!("EXECUTE t1 {BOTH}")), []);
@@ -71,31 +71,31 @@ fn a_vote_on_other_bytes_ends_a_drive_and_its_caller_is_told() {
     let granted = parsed(BOTH);
     let token = identity().seal.token(
         BankId::new(1).unwrap(),
-        Verdict::Ok,
+        Vote::Ok,
         &id("t1"),
         Some(*granted.digest()),
         Time(WALL_US),
     );
-    let asked = Asked { tx: id("t1"), verb: AskedVerb::Prepare };
+    let asked = RequestKey { tx: id("t1"), verb: PeerVerb::Prepare };
     let (peer, reply) = (token.bank, Some(Reply::Ok(id("t1"), token)));
     let then = network.input(&Input::Answer { peer, asked, reply, past: None });
     let then = then.replies.iter().map(|out| (out.to.slot, text(&out.reply)));
-    let told: Vec<_> = vote.into_iter().chain(then).collect();
+    let reply: Vec<_> = vote.into_iter().chain(then).collect();
     let vote = (2, "OK t1".to_owned());
-    assert!(told.contains(&vote), "{told:?}");
-    let end = told.iter().find(|(slot, _)| *slot == 1).map(|(_, text)| text.as_str());
-    assert_eq!(end, Some("ABORTED t1 duplicate-id"), "{told:?}");
+    assert!(reply.contains(&vote), "{reply:?}");
+    let end = reply.iter().find(|(slot, _)| *slot == 1).map(|(_, text)| text.as_str());
+    assert_eq!(end, Some("ABORTED t1 duplicate-id"), "{reply:?}");
 }
 
-/// Banks that can't be reached end a drive in the decision that begins it.
+/// If no bank is reachable, a drive ends in the decision that begins it.
 #[test]
-fn who_asks_for_what_reaches_no_bank_is_told_at_once() {
-    let told = replies(&mut network(), 7, &format!("EXECUTE t1 {OTHERS}"));
-    assert!(matches!(&told[..], [(7, told)] if told.starts_with("ERR unreachable")), "{told:?}");
+fn a_drive_that_reaches_no_bank_is_answered_at_once() {
+    let reply = replies(&mut network(), 7, &format!("EXECUTE t1 {OTHERS}"));
+    assert!(matches!(&reply[..], [(7, text)] if text.starts_with("ERR unreachable")), "{reply:?}");
 }
 
 #[test]
-fn an_outside_coordinator_prepares_its_own_transactions_alone() {
+fn an_outside_coordinator_prepares_only_its_own_transactions() {
     let mut network = network();
     let vote = network.ask(Origin::Outside, Request::Prepare(id("o1"), parsed(ALONE)));
     assert!(matches!(vote, Reply::Err(Reason::Refused, _)), "{vote:?}");
@@ -103,7 +103,7 @@ fn an_outside_coordinator_prepares_its_own_transactions_alone() {
 }
 
 #[test]
-fn new_texts_that_nobody_can_see_are_answered() {
+fn new_texts_with_invisible_characters_are_rejected() {
     let mut network = network();
     let before = network.core.seq();
     let lines = [
@@ -111,19 +111,19 @@ fn new_texts_that_nobody_can_see_are_answered() {
         "ACCOUNT {\"number\":\"1\u{202e}2\",\"holders\":[\"12345678900\"],\"deposit\":1}",
     ];
     for line in lines {
-        let told = network.say(line);
-        assert!(matches!(told, Reply::Err(Reason::Malformed, _)), "{line}: {told:?}");
+        let reply = network.send(line);
+        assert!(matches!(reply, Reply::Err(Reason::Malformed, _)), "{line}: {reply:?}");
     }
     assert_eq!(network.core.seq(), before, "nothing is recorded");
 }
 
-/// A number that new accounts can't have goes on to be used where an account has it by an older
-/// rule, and only there.
+/// An account whose number is not valid for new accounts any more remains usable at its bank, and
+/// only there.
 #[test]
-fn an_account_of_an_older_rule_is_used_at_its_own_bank_alone() {
+fn an_account_of_an_older_rule_is_usable_at_its_own_bank_only() {
     let mut network = network();
     let old = "1\u{202e}2";
-    network.say(r#"CLIENT {"cpf":"12345678901","name":"Q","kind":"F"}"#);
+    network.send(r#"CLIENT {"cpf":"12345678901","name":"Q","kind":"F"}"#);
     let sized = |text: &str| [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();
     let bytes = [&[6, 4][..], &sized(old), &[1], &sized("12345678901"), &[6]].concat();
     let record: Record = postcard::from_bytes(&bytes).unwrap();
@@ -134,39 +134,39 @@ fn an_account_of_an_older_rule_is_used_at_its_own_bank_alone() {
     let prepare = |tx: &str, mine: &str, its: &str| {
         format!(r#"PREPARE {tx} {{"ops":[{},{}]}}"#, op(0, mine), op(1, its))
     };
-    let used = network.say(&prepare("t1", old, "2"));
+    let used = network.send(&prepare("t1", old, "2"));
     assert!(matches!(used, Reply::Ok(..)), "{used:?}");
     for (tx, mine, its) in [("t2", "1", old), ("t3", "3\u{202e}4", "2")] {
-        let told = network.say(&prepare(tx, mine, its));
-        assert!(matches!(told, Reply::Err(Reason::Malformed, _)), "{tx}: {told:?}");
+        let reply = network.send(&prepare(tx, mine, its));
+        assert!(matches!(reply, Reply::Err(Reason::Malformed, _)), "{tx}: {reply:?}");
     }
 }
 
-/// An answer whose token proves nothing counts as silence and is told, so that the link is made
-/// anew.
+/// An answer whose token proves nothing counts as none and is reported, so that the link is opened
+/// again.
 #[test]
-fn an_answer_that_proves_nothing_is_told_of() {
+fn an_answer_that_proves_nothing_is_reported() {
     let mut network = network();
     let peer = BankId::new(1).unwrap();
     network.input(&Input::PeerUp(peer));
-    network.say(&format!("PREPARE t1 {BOTH}"));
+    network.send(&format!("PREPARE t1 {BOTH}"));
     network.input(&Input::Closed(SessionId(1)));
     let digest = Some(*parsed(BOTH).digest());
-    let forged = Seal::keyed([8; 32]).token(peer, Verdict::Ok, &id("t1"), digest, Time(WALL_US));
-    let asked = Asked { tx: id("t1"), verb: AskedVerb::Resolve };
+    let forged = Seal::keyed([8; 32]).token(peer, Vote::Ok, &id("t1"), digest, Time(WALL_US));
+    let asked = RequestKey { tx: id("t1"), verb: PeerVerb::Resolve };
     let reply = Some(Reply::Ok(id("t1"), forged));
     let output = network.input(&Input::Answer { peer, asked, reply, past: None });
     assert!(output.steps.contains(&CoreStep::Unproved(id("t1"), peer)), "{output:?}");
     assert_eq!((output.records.len(), network.core.undecided()), (0, 1));
 }
 
-/// Its own refusal stands in the history with who refused and in what words; a drive for others is
-/// no second line.
+/// This bank's own refusal is in the history with its bank and its text; a drive for others adds no
+/// second entry.
 #[test]
-fn the_history_tells_who_refused_and_an_id_once() {
+fn the_history_names_the_refusing_bank_and_has_each_id_once() {
     let mut network = network();
-    network.say(r#"EXECUTE t1 {"ops":[{"bank":0,"op":"withdraw","account":"1","amount":5000}]}"#);
-    let history = json(&network.say("HISTORY"));
+    network.send(r#"EXECUTE t1 {"ops":[{"bank":0,"op":"withdraw","account":"1","amount":5000}]}"#);
+    let history = json(&network.send("HISTORY"));
     let line = &history[0];
     assert_eq!((&line["tx"], &line["by"]), (&"t1".into(), &0.into()), "{line}");
     assert!(line["text"].as_str().is_some_and(|text| text.contains("1000")), "{line}");
@@ -178,15 +178,15 @@ fn the_history_tells_who_refused_and_an_id_once() {
         refusal: None,
     };
     network.core.apply(&drove);
-    network.say(&format!("EXECUTE t2 {ALONE}"));
-    let history = json(&network.say("HISTORY"));
+    network.send(&format!("EXECUTE t2 {ALONE}"));
+    let history = json(&network.send("HISTORY"));
     let ids: Vec<_> =
         history.as_array().unwrap().iter().map(|line| line["tx"].as_str().unwrap()).collect();
     assert_eq!(ids, ["t2", "t1"]);
 }
 
 #[test]
-fn info_tells_the_uptime_in_seconds() {
+fn info_has_the_uptime_in_seconds() {
     let mut core = Core::new(identity());
     let now = |mono_us| Now { wall_us: WALL_US, shown_us: WALL_US, mono_us };
     core.step(now(3_000_000), &Input::Started(Start::default()));
@@ -202,7 +202,7 @@ fn info_tells_the_uptime_in_seconds() {
     assert_eq!(json(&output.replies[0].reply)["uptime_s"], 7);
 }
 
-/// A cut's page holds every register that there is room for.
+/// A page of a cut has all registers that fit it.
 #[test]
 fn a_cut_has_all_registers() {
     let identity = Identity { places: vec!["a:1".to_owned()], ..identity() };
@@ -212,10 +212,10 @@ fn a_cut_has_all_registers() {
         let set = format!(
             r#"EXECUTE {key} {{"ops":[{{"bank":0,"op":"set","key":"{key}","value":"v"}}]}}"#
         );
-        let told = network.say(&set);
-        assert!(matches!(told, Reply::Committed(..)), "{told:?}");
+        let reply = network.send(&set);
+        assert!(matches!(reply, Reply::Committed(..)), "{reply:?}");
     }
-    let cut = json(&network.say("SNAPSHOT accounts"));
+    let cut = json(&network.send("SNAPSHOT accounts"));
     let keys: Vec<_> = cut["registers"]
         .as_array()
         .unwrap()
@@ -225,20 +225,20 @@ fn a_cut_has_all_registers() {
     assert_eq!((keys, cut["next"].is_null()), (vec!["k1", "k2", "k3"], true), "{cut}");
 }
 
-/// A cut's next page begins behind the account that the page before ended with.
+/// The next page of a cut begins after the last account of the page before.
 #[test]
-fn a_page_of_a_cut_begins_behind_the_one_before() {
+fn a_page_of_a_cut_begins_after_the_one_before() {
     let mut network = network();
     for number in ["2", "3"] {
-        network.say(&format!(r#"CLIENT {{"cpf":"1234567890{number}","name":"P","kind":"F"}}"#));
+        network.send(&format!(r#"CLIENT {{"cpf":"1234567890{number}","name":"P","kind":"F"}}"#));
         let account = format!(
             r#"ACCOUNT {{"number":"{number}","holders":["1234567890{number}"],"deposit":7}}"#
         );
-        let told = network.say(&account);
-        assert!(matches!(told, Reply::Done(_)), "{told:?}");
+        let reply = network.send(&account);
+        assert!(matches!(reply, Reply::Done(_)), "{reply:?}");
     }
     let mut numbers = |line: &str| {
-        let cut = json(&network.say(line));
+        let cut = json(&network.send(line));
         let number = |line: &serde_json::Value| line["number"].as_str().unwrap().to_owned();
         cut["accounts"].as_array().unwrap().iter().map(number).collect::<Vec<_>>()
     };
@@ -248,39 +248,39 @@ fn a_page_of_a_cut_begins_behind_the_one_before() {
     assert_eq!(numbers("SNAPSHOT accounts after=r:a"), [""; 0]);
 }
 
-/// Moments of the clock that no cut needs are let go.
+/// Records of the clock that no cut needs any more are dropped.
 #[test]
-fn a_bank_that_runs_for_long_keeps_few_moments_for_cuts() {
+fn a_long_run_keeps_a_bounded_number_of_clock_marks() {
     let mut core = Core::new(identity());
     let most = usize::try_from(CUT_KEPT_MS * 1_000 / CUT_MARK_EVERY_US).unwrap();
     let mut kept = 0;
-    for turn in 0..4 * u64::try_from(most).unwrap() {
-        let mono_us = turn * CUT_MARK_EVERY_US;
+    for tick in 0..4 * u64::try_from(most).unwrap() {
+        let mono_us = tick * CUT_MARK_EVERY_US;
         let wall_us = WALL_US + i64::try_from(mono_us).unwrap();
-        let input = if turn == 0 { Input::Started(Start::default()) } else { Input::Tick };
+        let input = if tick == 0 { Input::Started(Start::default()) } else { Input::Tick };
         core.step(Now { wall_us, shown_us: wall_us, mono_us }, &input);
         core.step(
             Now { wall_us, shown_us: wall_us, mono_us },
             &Input::Request {
                 caller: Caller { session: SessionId(1), slot: 0 },
                 origin: Origin::Client,
-                request: Request::parse(&format!("RESOLVE t{turn}")).unwrap(),
+                request: Request::parse(&format!("RESOLVE t{tick}")).unwrap(),
                 waited_us: 0,
                 past: None,
             },
         );
         kept = core.volatile.cut_marks.len();
-        assert!(kept <= most + 2, "{kept} moments after {turn} turns");
+        assert!(kept <= most + 2, "{kept} marks after {tick} ticks");
     }
-    assert!(kept >= most, "{kept} moments of {most}");
+    assert!(kept >= most, "{kept} marks of {most}");
 }
 
-/// What one tick forgets is bounded, and it says whether there is more.
+/// One call drops a bounded number of outcomes, and returns whether more are left.
 #[test]
-fn memory_forgets_outcomes_a_few_at_a_time() {
+fn outcomes_are_dropped_from_memory_a_few_at_a_time() {
     let mut network = network();
     for n in 0..10 {
-        network.say(&format!("RESOLVE r{n}"));
+        network.send(&format!("RESOLVE r{n}"));
     }
     let known = |core: &Core| (0..10).filter(|n| core.knows(&id(&format!("r{n}")))).count();
     let seq = network.core.seq();
@@ -294,10 +294,10 @@ fn memory_forgets_outcomes_a_few_at_a_time() {
     assert_eq!(known(&network.core), 1);
 }
 
-/// What a crash would forget is in the fingerprint: two cores that will act unlike have unlike
+/// The volatile state is in the fingerprint: two cores that will act differently have different
 /// ones.
 #[test]
-fn a_fingerprint_tells_cores_apart_that_will_act_unlike() {
+fn cores_that_will_act_differently_have_different_fingerprints() {
     let mut network = network();
     let mut seen = vec![network.core.fingerprint_text(5_000_000)];
     let inputs = [
@@ -321,24 +321,28 @@ fn a_fingerprint_tells_cores_apart_that_will_act_unlike() {
     for input in inputs {
         network.input(&input);
         let text = network.core.fingerprint_text(5_000_000);
-        assert!(!seen.contains(&text), "{input:?} does not show in {text}");
+        assert!(!seen.contains(&text), "{input:?} is missing from {text}");
         seen.push(text);
     }
     let text = seen.last().unwrap();
     assert!(text.contains("t1") && text.contains("t2"), "{text}");
-    assert_ne!(text, &network.core.fingerprint_text(5_000_001), "less is left until a deadline");
+    assert_ne!(
+        text,
+        &network.core.fingerprint_text(5_000_001),
+        "less time is left until a deadline"
+    );
 }
 
-/// Each thing that a journal of another machine may hold and no bank writes; each is refused, and
-/// the right one beside it is not.
+/// Each record that a foreign journal may contain but no bank writes is rejected, and the valid
+/// record beside it is not.
 #[test]
-fn what_no_bank_writes_is_not_admitted() {
+fn a_record_that_no_bank_writes_is_not_admitted() {
     let mut network = network();
-    let Reply::Ok(tx, own) = network.say(&format!("PREPARE t1 {BOTH}")) else { panic!("an OK") };
+    let Reply::Ok(tx, own) = network.send(&format!("PREPARE t1 {BOTH}")) else { panic!("an OK") };
     let mut core = network.core;
     let clock = core.clock();
     assert_eq!(own.time, clock);
-    let vote = OwnVote { verdict: Verdict::Ok, time: own.time, digest: own.digest };
+    let vote = OwnVote { vote: Vote::Ok, time: own.time, digest: own.digest };
     let decided =
         |own, outcome| Record::Decided { tx: tx.clone(), own, outcome, votes: Vec::new() };
     let refused = |time| Record::Refused { tx: id("t2"), time, reason: Reason::Expired };
@@ -386,7 +390,7 @@ fn what_no_bank_writes_is_not_admitted() {
             (answer, fault) => panic!("{record:?}: {answer:?}, not {fault:?}"),
         }
     }
-    // Once it is decided, nothing decides it again.
+    // Once a transaction is decided, no second decision is admitted.
     core.apply(&decided(vote, Outcome::Committed(clock)));
     let again = core.admits(&decided(vote, Outcome::Committed(next))).unwrap_err();
     assert!(again.contains("a second time"), "{again}");

@@ -1,5 +1,5 @@
-//! When a bank takes part with others, what it does about a session that ended, and when it is
-//! silent.
+//! When a bank takes part with others, how it resolves the transactions of a session that ended,
+//! and when it must be silent.
 
 use super::*;
 use crate::bank::io::{After, CoreStep, DoubtCause, Past};
@@ -10,9 +10,9 @@ use crate::limits::STEP_ITEMS_MAX;
 
 const WALL_US: i64 = 1_795_000_000_000_000;
 
-/// A bank with a new journal takes part with others only once it has met them.
+/// A bank with a new journal takes part with others only after its introduction.
 #[test]
-fn a_new_bank_is_not_introduced_until_it_met_the_others() {
+fn a_new_bank_is_not_introduced_before_the_record_of_it() {
     let mut core = Core::new(identity());
     let places = identity().places;
     core.apply(&Record::Consortium { bank: BankId::new(0).unwrap(), places });
@@ -22,30 +22,30 @@ fn a_new_bank_is_not_introduced_until_it_met_the_others() {
     assert!(core.is_introduced());
 }
 
-/// A session ends with more undecided transactions than one decision may ask about: each is asked
-/// about once.
+/// A session ends with more undecided transactions than one decision may ask about: the bank asks
+/// about each of them once.
 #[test]
-fn what_a_session_leaves_is_asked_about_once_a_share_at_a_time() {
+fn the_transactions_of_an_ended_session_are_asked_about_once_in_bounded_steps() {
     let mut network = Network::new(WALL_US);
     network.input(&Input::PeerUp(BankId::new(1).unwrap()));
     let count = STEP_ITEMS_MAX + 88;
     for n in 0..count {
-        assert!(matches!(network.say(&format!("PREPARE t{n} {BOTH}")), Reply::Ok(..)));
+        assert!(matches!(network.send(&format!("PREPARE t{n} {BOTH}")), Reply::Ok(..)));
     }
     let asked = |output: &Output| {
         let cause = |step: &CoreStep| matches!(step, CoreStep::Doubt(_, DoubtCause::DriverGone));
         output.steps.iter().filter(|step| cause(step)).count()
     };
-    let mut told = vec![asked(&network.input(&Input::Closed(SessionId(1))))];
-    told.extend((0..3).map(|_| asked(&network.input(&Input::Tick))));
-    assert_eq!(told, [STEP_ITEMS_MAX, 88, 0, 0]);
+    let mut counts = vec![asked(&network.input(&Input::Closed(SessionId(1))))];
+    counts.extend((0..3).map(|_| asked(&network.input(&Input::Tick))));
+    assert_eq!(counts, [STEP_ITEMS_MAX, 88, 0, 0]);
 }
 
-/// A bank that forgot a promise says nothing and records nothing any more.
+/// A bank that has forgotten a vote sends nothing and records nothing any more.
 #[test]
 fn a_bank_that_stopped_is_silent() {
     let mut network = Network::new(WALL_US);
-    network.say(&format!("PREPARE t1 {BOTH}"));
+    network.send(&format!("PREPARE t1 {BOTH}"));
     network.core.apply(&Record::Stopped { why: "it forgot".to_owned() });
     let records = network.journal.len();
     for line in ["STATUS t1", "ABORT t1", &format!("PREPARE t2 {BOTH}")] {
@@ -58,9 +58,9 @@ fn a_bank_that_stopped_is_silent() {
     assert_eq!(network.journal.len(), records);
 }
 
-/// That memory holds nothing of an id does not say that it is new.
+/// An id that memory does not hold need not be new.
 #[test]
-fn an_outcome_that_memory_forgot_is_known_by_the_index_alone() {
+fn an_outcome_dropped_from_memory_is_known_from_the_index() {
     let mut network = Network::new(WALL_US);
     let tx = crate::ids::TxId::new("t1").unwrap();
     let known = |bank: &Bank, past: Option<&Past>| match bank.known(&tx, past) {
@@ -75,10 +75,10 @@ fn an_outcome_that_memory_forgot_is_known_by_the_index_alone() {
     };
     let both = |core: &Core| (known(&core.bank, None), remembered(&core.bank));
     assert_eq!(both(&network.core), ("new", "nothing"));
-    network.say(&format!("PREPARE t1 {BOTH}"));
+    network.send(&format!("PREPARE t1 {BOTH}"));
     assert_eq!(both(&network.core), ("prepared", "prepared"));
     let mut network = Network::new(WALL_US);
-    network.say("RESOLVE t1");
+    network.send("RESOLVE t1");
     assert_eq!(both(&network.core), ("ended", "ended"));
     let record = network.journal.pop().unwrap();
     network.core.bank.outcomes.remove(&tx);
@@ -86,10 +86,10 @@ fn an_outcome_that_memory_forgot_is_known_by_the_index_alone() {
     assert_eq!(known(&network.core.bank, Some(&Past { record })), "ended");
 }
 
-/// What leaves says what must be durable before: the vote that it tells of, all that a read shows,
-/// or nothing.
+/// Each reply has what must be durable before it: the vote that it reveals, all that a read
+/// reflects, or nothing.
 #[test]
-fn each_answer_says_what_it_rests_on() {
+fn each_reply_has_what_must_be_durable_first() {
     let mut network = Network::new(WALL_US);
     let after = |network: &mut Network, line: &str| {
         let caller = Caller { session: SessionId(1), slot: 0 };
@@ -102,7 +102,7 @@ fn each_answer_says_what_it_rests_on() {
     let vote = network.core.seq();
     assert_eq!(voted, After::Record(vote));
     assert_eq!(after(&mut network, "RESOLVE t2"), After::Record(vote + 1));
-    // The vote that is repeated is an older record.
+    // The repeated vote is an older record.
     assert_eq!(after(&mut network, &prepare), After::Record(vote));
     assert_eq!(after(&mut network, "INFO"), After::Newest(vote + 1));
     assert_eq!(after(&mut network, "BALANCE 2"), After::Newest(vote + 1));
@@ -113,9 +113,9 @@ fn each_answer_says_what_it_rests_on() {
     assert!(!After::Decision(2).is_met(1) && !After::Newest(2).is_met(1));
 }
 
-/// A journal of another machine may tell of meetings that no bank records.
+/// A foreign journal may contain records of introduction that no bank writes.
 #[test]
-fn a_meeting_that_no_bank_records_is_not_admitted() {
+fn an_introduction_that_no_bank_records_is_not_admitted() {
     let mut core = Core::new(identity());
     let founding = FoundingId::new([1; 16]);
     let met = |bank| Record::Met { bank: BankId::new(bank).unwrap(), founding };
@@ -135,9 +135,9 @@ fn a_meeting_that_no_bank_records_is_not_admitted() {
     assert!(fault(&core, introduced()).contains("a second time"));
 }
 
-/// What is kept of a long text ends at a whole character.
+/// A text is cut between characters.
 #[test]
-fn the_beginning_of_a_text_has_whole_characters() {
+fn the_beginning_of_a_text_ends_between_characters() {
     let of = crate::bank::read::beginning;
     assert_eq!((of("não", 9), of("não", 4), of("não", 2), of("não", 0)), ("não", "não", "n", ""));
 }

@@ -1,9 +1,9 @@
-//! The one function that changes what a crash may forget.
+//! The only function that changes the volatile state.
 
 use super::*;
 
 impl Volatile {
-    /// The one function that changes the volatile state.
+    /// Applies one change of the volatile state.
     #[expect(clippy::too_many_lines, reason = "a flat table: one arm a change")]
     pub(in crate::bank) fn change(&mut self, change: &Change) {
         match change {
@@ -56,7 +56,7 @@ impl Volatile {
                 if self.first_of(*session).is_some() {
                     self.gone.insert(*session);
                 }
-                // Who waits on it is left: its reply finds no session.
+                // Waiters of this session stay: the session table drops their replies.
             }
             Change::Orphaned(session, count) => {
                 for _ in 0..*count {
@@ -75,21 +75,21 @@ impl Volatile {
                 self.next_waiter += 1;
             }
             Change::Served(waiter) => self.served(*waiter),
-            Change::TimersSeen(timers, patient, drives) => {
+            Change::TimersSeen(timers, with_patience, drives) => {
                 self.timers.drain(..(*timers).min(self.timers.len()));
-                for _ in 0..*patient {
-                    self.patient_timers.pop_first();
+                for _ in 0..*with_patience {
+                    self.patience_timers.pop_first();
                 }
                 for _ in 0..*drives {
                     self.drive_timers.pop_first();
                 }
             }
-            Change::LearnAsked(peer, nonce) => {
+            Change::LearnRequested(peer, nonce) => {
                 self.learning.asked += 1;
                 self.learning.last = Some(*peer);
                 self.learning.under_way = Some((*peer, nonce.clone()));
             }
-            Change::LearnTold(after) => {
+            Change::LearnedPage(after) => {
                 self.learning.under_way = None;
                 self.learning.failed = 0;
                 self.learning.after.clone_from(after);

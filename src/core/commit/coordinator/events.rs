@@ -1,72 +1,71 @@
-//! What a driver hears, what it must do, and what it knows: the values that the coordinator takes
-//! and gives.
+//! The inputs, actions and states of the coordinator.
 
-use crate::commit::message::{AskedVerb, Message};
+use crate::commit::message::{Message, PeerVerb};
 use crate::ids::{BankId, BankSet, Time};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
-use crate::wire::token::{Digest, Said, Token};
+use crate::wire::token::{Digest, Token, TokenKind};
 
-/// Who votes when.
+/// In which order the banks vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
     /// All banks at once: one round trip and one sync before the verdict.
     Parallel,
-    /// This bank drives and votes last, so that it stays free to refuse (the last agent, Samaras et
-    /// al. 1993).
+    /// This bank drives and votes last, so it can refuse until then (the last agent; Samaras et al.
+    /// 1993).
     LastAgent(BankId),
 }
 
-/// Something that happened to a driver.
+/// An input of the coordinator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Begin. These banks can't be reached: nothing was sent to them.
+    /// The transaction begins. Nothing was sent to these banks, because they are unreachable.
     Begin {
-        /// Who can't be reached.
+        /// The banks that can't be reached.
         unreachable: BankSet,
     },
-    /// A bank answered this verb, and this is what its answer counts for.
-    Answered(BankId, AskedVerb, Answer),
-    /// What a bank was asked last stays unanswered: its connection is lost, or could not be made
-    /// again.
-    Lost(BankId, AskedVerb),
-    /// The vote time-out, or later the wait for answers to ABORT, is over.
+    /// A bank answered a message with this verb; `Answer` is what the reply proves.
+    Answered(BankId, PeerVerb, Answer),
+    /// The last message to a bank stays unanswered: the connection was lost or could not be made.
+    Lost(BankId, PeerVerb),
+    /// The time-out for votes, or later the one for answers to ABORT, has expired.
     TimeOut,
-    /// The driving bank's own vote: asked for by `Do::VoteSelf` or `Do::RefuseSelf`, given to
-    /// another's PREPARE meanwhile, or recorded before `Begin`.
+    /// The driving bank's own vote: requested by `Do::VoteSelf` or `Do::RefuseSelf`, given to
+    /// another driver's PREPARE meanwhile, or recorded before `Begin`.
     OwnVote(Token, Option<(Reason, String)>),
 }
 
-/// What an answer counts for. A bank that drives has it proved (`proof`); `cliente`, which has no
-/// key, believes what the connection says that it opened to that bank.
+/// What a reply proves. A bank verifies its tokens (`proof`); `cliente`, which has no key, trusts
+/// the connection that it opened to the bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// What this reply says, to a driver that has no key.
+    /// The reply itself, for a driver without the key.
     Believed(Reply),
-    /// Banks hold OK on these bytes.
+    /// These banks hold OK on these bytes.
     Granted(Vec<Token>),
     /// A bank can never vote OK on these bytes, or they are aborted.
     Refused {
-        /// What convinces the others.
+        /// The token that proves it to other banks.
         token: Token,
-        /// Why.
+        /// The reason in the reply.
         reason: Reason,
-        /// In words; may be empty.
+        /// The text beside the reason; may be empty.
         text: String,
     },
     /// These bytes are committed, as these tokens prove.
     Committed(Time, Vec<Token>),
-    /// The bank says COMMITTED, with this token of its OK.
-    SaysCommitted(Time, Token),
-    /// Nothing: it counts as silence, as an ERR does, and what answers another question.
+    /// The bank replied COMMITTED, with this token of its OK.
+    RepliedCommitted(Time, Token),
+    /// Nothing: an ERR, or a reply that does not fit the request. Counts as no reply.
     Nothing,
 }
 
 impl Answer {
-    /// What a driver without a key takes from the answer of `bank` about the bytes with `digest`.
+    /// What a driver without the key concludes from the reply of `bank` about the bytes with
+    /// `digest`.
     pub(super) fn believed(
         bank: BankId,
-        verb: AskedVerb,
+        verb: PeerVerb,
         named: BankSet,
         digest: &Digest,
         reply: Reply,
@@ -74,20 +73,20 @@ impl Answer {
         let other_bytes =
             |token| Answer::Refused { token, reason: Reason::DuplicateId, text: String::new() };
         match reply {
-            Reply::Ok(_, token) if verb == AskedVerb::Prepare && token.bank == bank => {
+            Reply::Ok(_, token) if verb == PeerVerb::Prepare && token.bank == bank => {
                 if token.grants(digest) { Answer::Granted(vec![token]) } else { other_bytes(token) }
             }
             Reply::Nok(_, token, reason, text) if token.bank == bank && token.refuses(digest) => {
                 Answer::Refused { token, reason, text }
             }
-            // A bank that says ABORTED and that it held an OK can never vote OK on any bytes of
-            // this id again. Its statement convinces every other bank; the token beside it may be
-            // that bank's own. Without a statement it has refused itself, or drives other bytes
-            // under this id for others and tells how those ended: then the token says nothing of
-            // ours unless they name its bank.
+            // A bank that replies ABORTED and held an OK can never vote OK on any bytes of this id
+            // again. Its statement proves that to every other bank; the token beside it may be its
+            // own. Without a statement the bank has refused, or it drove other bytes under this id
+            // and reports their outcome: then the token proves nothing about ours, unless they name
+            // its bank.
             Reply::Aborted(_, token, reason, statement) => {
                 let token = statement.filter(|said| said.bank == bank).unwrap_or(token);
-                let refuses = token.refuses(digest) || token.said == Said::Aborted;
+                let refuses = token.refuses(digest) || token.kind == TokenKind::Aborted;
                 if named.has(token.bank) && refuses {
                     Answer::Refused { token, reason, text: String::new() }
                 } else {
@@ -96,7 +95,7 @@ impl Answer {
             }
             Reply::Committed(_, time, token, _) if token.bank == bank => {
                 if token.grants(digest) {
-                    Answer::SaysCommitted(time, token)
+                    Answer::RepliedCommitted(time, token)
                 } else {
                     other_bytes(token)
                 }
@@ -115,55 +114,55 @@ impl Answer {
     }
 }
 
-/// What a driver must do.
+/// An action that the driver must perform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Do {
-    /// Send this, over a new connection if need be; its answer, or its loss, comes back as an
+    /// Send this message, on a new connection if necessary; its answer, or its loss, returns as an
     /// event.
     Send(BankId, Message),
-    /// Only with `LastAgent`: vote now, all others said OK. The vote comes back as an event.
+    /// Only with `LastAgent`: vote now, since all others voted OK. The vote returns as an event.
     VoteSelf,
-    /// Only with `LastAgent`: record a refusal, unless voted. The vote comes back as an event.
+    /// Only with `LastAgent`: record a refusal, unless voted. The vote returns as an event.
     RefuseSelf(Reason),
-    /// Start the time-out (again): `VOTE_TIMEOUT_MS` from now.
+    /// Start the time-out, or restart it: `VOTE_TIMEOUT_MS` from now.
     StartTimer,
-    /// Tell it; comes once.
-    Tell(Verdict),
+    /// Report the verdict to the client; happens once.
+    Report(Verdict),
 }
 
-/// What became of a transaction, as its driver knows it.
+/// The result of a transaction, as far as its driver knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Every bank holds a durable OK: committed at this time.
     Committed(Time),
-    /// A bank refused for ever.
+    /// A bank refused, permanently.
     Aborted {
-        /// Who refused: the token's bank, whoever told it.
+        /// The bank that refused, not the one that reported it.
         by: BankId,
-        /// The token that it told.
+        /// The token in the reply.
         token: Token,
-        /// Why.
+        /// The reason of the refusal.
         reason: Reason,
-        /// In words; may be empty.
+        /// The text beside the reason; may be empty.
         text: String,
     },
-    /// Not known yet: these banks are silent, and may have voted OK.
+    /// Not known yet: these banks did not answer, and may have voted OK.
     Doubt(BankSet),
-    /// No bank at all could be reached, and nothing was sent to any.
+    /// No bank was reachable, and nothing was sent.
     Unreached,
 }
 
-/// How a bank stands towards a transaction, as its driver sees it.
+/// What a driver knows of one bank's vote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// Not asked.
+    /// Not asked to vote.
     Unasked,
-    /// Asked, no answer yet.
+    /// Asked to vote, no answer yet.
     Asked,
-    /// Could not be reached, or its answer got lost, or says nothing.
+    /// Unreachable, or its answer was lost or unusable.
     Silent,
-    /// OK, with its token.
+    /// It voted OK, with this token.
     Ok(Token),
-    /// NOK, or any other refusal for ever.
+    /// It refused permanently, with this token, reason and text.
     Refused(Token, Reason, String),
 }

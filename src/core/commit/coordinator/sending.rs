@@ -1,4 +1,4 @@
-//! What the coordinator sends, and what it knows of each participant.
+//! The messages of the coordinator, and what it knows of each participant.
 
 use super::{Coordinator, Do, Participant, Phase, Standing, Strategy, Verdict};
 use crate::commit::message::Message;
@@ -7,7 +7,7 @@ use crate::wire::token::Token;
 use std::sync::Arc;
 
 impl Coordinator {
-    /// Tells the outcome to every bank that may hold something for it.
+    /// Sends the outcome to every bank that may hold money or a register for it.
     pub(super) fn send_outcome(&mut self, todo: &mut Vec<Do>) {
         let me = self.me();
         for at in 0..self.participants.len() {
@@ -28,12 +28,12 @@ impl Coordinator {
         }
     }
 
-    pub(super) fn end_if_nothing_is_owed(&mut self, todo: &mut Vec<Do>) {
-        let waits = |participant: &Participant| {
-            participant.owes > 0 || participant.standing == Standing::Asked
+    pub(super) fn doubt_if_nothing_is_unanswered(&mut self, todo: &mut Vec<Do>) {
+        let is_waiting = |participant: &Participant| {
+            participant.unanswered > 0 || participant.standing == Standing::Asked
         };
         match self.phase {
-            Phase::GivingUp if !self.participants.iter().any(waits) => self.doubt(todo),
+            Phase::GivingUp if !self.participants.iter().any(is_waiting) => self.doubt(todo),
             Phase::Voting | Phase::GivingUp | Phase::Commit(_) | Phase::Abort(_) => {}
         }
     }
@@ -41,7 +41,7 @@ impl Coordinator {
     pub(super) fn doubt(&mut self, todo: &mut Vec<Do>) {
         let nothing_sent = self
             .standings()
-            .all(|(bank, standing)| *standing == Standing::Silent && !self.was_asked(bank));
+            .all(|(bank, standing)| *standing == Standing::Silent && !self.abort_was_sent(bank));
         let silent = |(_, standing): &(BankId, &Standing)| {
             matches!(standing, Standing::Silent | Standing::Asked | Standing::Unasked)
         };
@@ -50,17 +50,19 @@ impl Coordinator {
         } else {
             Verdict::Doubt(self.standings().filter(silent).map(|(bank, _)| bank).collect())
         };
-        self.tell(verdict, todo);
+        self.report(verdict, todo);
     }
 
-    pub(super) fn was_asked(&self, bank: BankId) -> bool {
-        self.participants.iter().any(|participant| participant.bank == bank && participant.given_up)
+    pub(super) fn abort_was_sent(&self, bank: BankId) -> bool {
+        self.participants
+            .iter()
+            .any(|participant| participant.bank == bank && participant.abort_sent)
     }
 
-    pub(super) fn tell(&mut self, verdict: Verdict, todo: &mut Vec<Do>) {
-        if self.told.is_none() {
-            self.told = Some(verdict.clone());
-            todo.push(Do::Tell(verdict));
+    pub(super) fn report(&mut self, verdict: Verdict, todo: &mut Vec<Do>) {
+        if self.verdict.is_none() {
+            self.verdict = Some(verdict.clone());
+            todo.push(Do::Report(verdict));
         }
     }
 
@@ -72,19 +74,19 @@ impl Coordinator {
 
     pub(super) fn abort_silent(&mut self, at: usize, todo: &mut Vec<Do>) {
         self.phase = Phase::GivingUp;
-        self.participants[at].given_up = true;
+        self.participants[at].abort_sent = true;
         self.send(at, Message::Abort(self.tx.clone(), None), todo);
     }
 
     pub(super) fn send(&mut self, at: usize, message: Message, todo: &mut Vec<Do>) {
-        self.participants[at].owes += 1;
+        self.participants[at].unanswered += 1;
         todo.push(Do::Send(self.participants[at].bank, message));
     }
 
-    /// One message to `bank` is answered or lost; `None` where none was under way.
-    pub(super) fn take_from_owed(&mut self, bank: BankId) -> Option<usize> {
+    /// Counts one message to `bank` as answered or lost; `None` if none is unanswered.
+    pub(super) fn take_unanswered(&mut self, bank: BankId) -> Option<usize> {
         let at = self.position_of(bank)?;
-        self.participants[at].owes = self.participants[at].owes.checked_sub(1)?;
+        self.participants[at].unanswered = self.participants[at].unanswered.checked_sub(1)?;
         Some(at)
     }
 

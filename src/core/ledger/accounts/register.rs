@@ -1,29 +1,35 @@
-//! How clients are registered and accounts opened: what is refused, and in which order.
+//! Registering clients and opening accounts: the checks, in their order.
 
 use super::*;
 
 impl Accounts {
-    pub(in crate::ledger) fn check_client(&self, client: &NewClient) -> Result<Known, Fault> {
+    pub(in crate::ledger) fn check_client(
+        &self,
+        client: &NewClient,
+    ) -> Result<RegistrationState, Fault> {
         match self.client(&client.cpf) {
-            Some(known) if known == client => Ok(Known::Same),
+            Some(known) if known == client => Ok(RegistrationState::Same),
             Some(_) => {
                 let detail = Detail::OtherClient { cpf: client.cpf.clone() };
                 Err(Fault::of(Reason::AlreadyExists, &detail))
             }
-            None => check_place(self.clients.len(), |most| Detail::ClientsFull { most }),
+            None => check_capacity(self.clients.len(), |most| Detail::ClientsFull { most }),
         }
     }
 
-    pub(in crate::ledger) fn check_account(&self, account: &NewAccount) -> Result<Known, Fault> {
+    pub(in crate::ledger) fn check_account(
+        &self,
+        account: &NewAccount,
+    ) -> Result<RegistrationState, Fault> {
         let NewAccount { number, holders, deposit } = account;
         if let Some(slot) = self.find(number) {
             let known = &self.accounts[slot.index()];
-            // Who holds a joint account with whom does not depend on who is named first.
+            // The order of the two holders makes no difference.
             let same = known.deposit == *deposit
                 && holders.len() == self.holders(slot).iter().count()
                 && self.holders(slot).iter().all(|holder| holders.contains(holder));
             return if same {
-                Ok(Known::Same)
+                Ok(RegistrationState::Same)
             } else {
                 Err(Fault::of(
                     Reason::AlreadyExists,
@@ -57,13 +63,13 @@ impl Accounts {
                 return Err(Fault::of(Reason::Refused, &detail));
             }
         }
-        check_place(self.accounts.len(), |most| Detail::AccountsFull { most })
+        check_capacity(self.accounts.len(), |most| Detail::AccountsFull { most })
     }
 
     pub(in crate::ledger) fn add_client(&mut self, client: &NewClient, time: Time) {
         let known = self.check_client(client);
-        assert_eq!(known, Ok(Known::New), "client {} is to be added", client.cpf);
-        self.by_cpf.insert(client.cpf.clone(), place(self.clients.len()));
+        assert_eq!(known, Ok(RegistrationState::New), "client {} is to be added", client.cpf);
+        self.by_cpf.insert(client.cpf.clone(), index_of_next(self.clients.len()));
         self.clients.push(ClientEntry {
             data: client.clone(),
             added: time,
@@ -75,7 +81,7 @@ impl Accounts {
     pub(in crate::ledger) fn open(&mut self, account: &NewAccount, time: Time) -> AccountSlot {
         let NewAccount { number, holders, deposit } = account;
         let known = self.check_account(account);
-        assert_eq!(known, Ok(Known::New), "account {number} is to be opened");
+        assert_eq!(known, Ok(RegistrationState::New), "account {number} is to be opened");
         let holders = match holders.as_slice() {
             [one] => HolderSlots::One(self.by_cpf[one]),
             [one, other] => HolderSlots::Joint(self.by_cpf[one], self.by_cpf[other]),
@@ -83,7 +89,7 @@ impl Accounts {
                 panic!("account {number} is to be opened for {} holders", holders.len())
             }
         };
-        let slot = AccountSlot(place(self.accounts.len()));
+        let slot = AccountSlot(index_of_next(self.accounts.len()));
         let figures =
             AccountFigures { balance: *deposit, held: Money::ZERO, incoming: Money::ZERO };
         self.accounts.push(AccountEntry {

@@ -1,8 +1,8 @@
-//! Cuts: the bank as of a commit time.
+//! Cuts: the ledger as of a commit time.
 
 use super::*;
 
-/// Balances in a cut, as `a=1 b=2`.
+/// The balances in a cut, as `a=1 b=2`.
 fn balances(ledger: &Ledger, time: i64) -> String {
     let then = ledger.cut_accounts_after(Time(time), None, usize::MAX);
     let each =
@@ -24,7 +24,7 @@ fn total(ledger: &Ledger, time: i64) -> i128 {
 fn a_cut_has_exactly_the_commits_up_to_its_time() {
     let mut ledger = with_accounts(&[100, 50]);
     run(&mut ledger, "t1", &across(&[debit("a", 10), credit("b", 10)]), 10);
-    // Settled later, but of an earlier time.
+    // Committed later, but with an earlier time.
     run(&mut ledger, "t2", &across(&[withdraw("a", 20)]), 7);
     run(&mut ledger, "t3", &across(&[credit("b", 5), deposit("b", 1)]), 10);
     assert_eq!(balances(&ledger, 0), "", "opened later");
@@ -44,7 +44,7 @@ fn a_cut_has_exactly_the_commits_up_to_its_time() {
 }
 
 #[test]
-fn holds_are_not_in_a_cut() {
+fn a_cut_has_no_holds() {
     let mut ledger = with_accounts(&[100]);
     let before = ledger.cut(Time(5));
     hold(&mut ledger, "t1", &across(&[debit("a", 10), credit("a", 3)]));
@@ -53,7 +53,7 @@ fn holds_are_not_in_a_cut() {
 }
 
 #[test]
-fn registers_as_of_a_time() {
+fn a_cut_has_the_registers_as_of_its_time() {
     let mut ledger = Ledger::new();
     run(&mut ledger, "t1", &set("b", "1"), 10);
     run(&mut ledger, "t2", &set("a", "x"), 15);
@@ -67,9 +67,9 @@ fn registers_as_of_a_time() {
     assert_eq!(ledger.cut_registers_after(Time(20), None, 1).len(), 1);
 }
 
-/// ▲ A cut older than what the bank still keeps is refused, by time and by memory.
+/// A cut older than the history is refused, whether the history was trimmed by time or by memory.
 #[test]
-fn what_is_dropped_is_expired() {
+fn a_cut_before_the_horizon_is_expired() {
     let mut ledger = with_accounts(&[10_000]);
     for n in 1..=5_000 {
         run_quietly(&mut ledger, &across(&[debit("a", 1)]), 10 * n);
@@ -81,7 +81,7 @@ fn what_is_dropped_is_expired() {
     assert_eq!(total(&ledger, 20_005), 8_000);
     assert_eq!(total(&ledger, 20_010), 7_999);
     ledger.trim_cuts(Time(10), usize::MAX);
-    assert_eq!(ledger.cut_horizon(), Time(20_005), "what is gone stays gone");
+    assert_eq!(ledger.cut_horizon(), Time(20_005), "the horizon never goes back");
 
     let bytes = ledger.cut_bytes();
     ledger.trim_cuts(Time(0), bytes);
@@ -100,13 +100,13 @@ fn what_is_dropped_is_expired() {
     ledger.trim_cuts(Time(0), 0);
     assert_eq!((ledger.cut_horizon(), ledger.cut_bytes()), (Time(50_000), 0));
     assert_eq!(total(&ledger, 50_000), 5_000);
-    // One that comes late is in every cut that can still be made.
+    // A commit that arrives late is in every possible cut.
     run_quietly(&mut ledger, &across(&[debit("a", 1)]), 49_999);
     assert_eq!(total(&ledger, 50_000), 4_999);
 }
 
 #[test]
-fn memory_of_registers_counts() {
+fn the_memory_of_registers_counts() {
     let mut ledger = Ledger::new();
     run(&mut ledger, "t1", &set("k", &"v".repeat(256)), 1);
     let bytes = ledger.cut_bytes();
@@ -117,24 +117,24 @@ fn memory_of_registers_counts() {
 }
 
 #[test]
-fn after_a_snapshot_cuts_begin_where_it_is_told() {
+fn after_a_snapshot_cuts_are_possible_from_a_given_time() {
     let mut ledger = with_accounts(&[100]);
     let waiting = across(&[debit("a", 1)]);
     hold(&mut ledger, "t1", &waiting);
     run(&mut ledger, "t2", &across(&[debit("a", 10)]), 20);
     let mut read: Ledger = postcard::from_bytes(&postcard::to_stdvec(&ledger).unwrap()).unwrap();
     assert_eq!(read, ledger);
-    assert!(read.cut(Time(1_000)).is_err(), "before it is told, it knows no cut");
+    assert!(read.cut(Time(1_000)).is_err(), "no cut is possible before the call");
     read.begin_cuts_at(Time(25));
     assert_eq!(read.cut(Time(24)), Err(Expired { horizon: Time(25) }));
     assert_eq!(total(&read, 25), 90);
-    read.settle(me(), &id("t1"), &waiting, Time(30));
+    read.commit(me(), &id("t1"), &waiting, Time(30));
     assert_eq!((total(&read, 29), total(&read, 30)), (90, 89));
     read.check_invariants();
 }
 
 #[test]
-fn a_page_of_an_expired_cut_stops_the_bank() {
+fn a_page_of_an_expired_cut_panics() {
     let mut ledger = with_accounts(&[100]);
     ledger.trim_cuts(Time(10), usize::MAX);
     for page in [
@@ -145,9 +145,9 @@ fn a_page_of_an_expired_cut_stops_the_bank() {
     }
 }
 
-/// A bank that was away brings old commits, thousands at once, among newer ones.
+/// A bank that was down receives thousands of old commits among newer ones.
 #[test]
-fn old_commits_come_late() {
+fn old_commits_may_arrive_late() {
     let mut ledger = with_accounts(&[1_000_000]);
     let one = across(&[debit("a", 1)]);
     for n in 1..=5_000 {
@@ -157,7 +157,7 @@ fn old_commits_come_late() {
         run_quietly(&mut ledger, &one, 1_000 + 2 * n - 1);
     }
     for _ in 0..5_000 {
-        run_quietly(&mut ledger, &one, 4_000); // all of one time
+        run_quietly(&mut ledger, &one, 4_000); // all with the same time
     }
     run_quietly(&mut ledger, &one, 2);
     ledger.check_invariants();
@@ -170,9 +170,9 @@ fn old_commits_come_late() {
     }
 }
 
-/// No account ever had less than nothing: a past that says so is wrong, and no cut tells it.
+/// No account ever had a negative balance: a history that implies one is wrong, and no cut uses it.
 #[test]
-fn a_past_in_which_an_account_had_less_than_nothing_stops_the_bank() {
+fn a_history_with_a_negative_balance_panics() {
     let ledger = with_accounts(&[100]);
     let slot = AccountSlot::default();
     assert_eq!(ledger.book.accounts.at(slot, Time(5), 100), (&number("a"), Some(Money(0))));
@@ -184,12 +184,12 @@ fn a_past_in_which_an_account_had_less_than_nothing_stops_the_bank() {
 /// Without the audit after each step.
 fn run_quietly(ledger: &mut Ledger, transaction: &Transaction, time: i64) {
     ledger.hold(me(), &id("t"), transaction);
-    ledger.settle(me(), &id("t"), transaction, Time(time));
+    ledger.commit(me(), &id("t"), transaction, Time(time));
 }
 
-/// Ledgers of one content are equal however they came to it, and others are not.
+/// Ledgers with the same content are equal whatever their history, and others are not.
 #[test]
-fn ledgers_are_told_apart() {
+fn ledgers_are_equal_only_with_the_same_content() {
     assert!(with_accounts(&[100]) == with_accounts(&[100]));
     assert!(with_accounts(&[100]) != with_accounts(&[101]));
     assert!(with_accounts(&[100]) != with_accounts(&[100, 0]));

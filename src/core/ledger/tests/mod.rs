@@ -1,5 +1,4 @@
-//! The ledger's tests: stories of single rules here, random histories against a naive model in
-//! `model`.
+//! Tests of the ledger: single rules here, random histories against a naive model in `model`.
 
 mod cuts;
 mod model;
@@ -10,7 +9,7 @@ use super::*;
 use crate::ids::{ClientKind, ClientName};
 use crate::wire::transaction::Op;
 
-/// The bank that is tested, one of three.
+/// The bank under test, one of three.
 fn me() -> BankId {
     bank(0)
 }
@@ -89,7 +88,7 @@ fn set_at(at: usize, register: &str, value: &str) -> Op {
     Op { bank: bank(at), action: Action::Set { key: key(register), value } }
 }
 
-/// One register set everywhere.
+/// A transaction that sets one register at every bank.
 fn set(register: &str, value: &str) -> Transaction {
     transaction(&[0, 1, 2].map(|at| set_at(at, register, value)))
 }
@@ -98,7 +97,7 @@ fn transaction(ops: &[Op]) -> Transaction {
     Transaction::from_ops(ops, None).unwrap()
 }
 
-/// These operations here, and what balances them on an account of another bank.
+/// These operations here, balanced by one on an account of another bank.
 fn across(ops: &[Op]) -> Transaction {
     let mut ops = ops.to_vec();
     let out: i64 = ops
@@ -117,8 +116,8 @@ fn across(ops: &[Op]) -> Transaction {
     transaction(&ops)
 }
 
-/// What the ledger says of a transaction.
-fn verdict(ledger: &Ledger, transaction: &Transaction) -> Option<Reason> {
+/// The reason for which the ledger refuses a transaction, if it does.
+fn refusal(ledger: &Ledger, transaction: &Transaction) -> Option<Reason> {
     ledger.check(me(), consortium(), transaction).err().map(|fault| fault.reason)
 }
 
@@ -128,14 +127,14 @@ fn hold(ledger: &mut Ledger, tx: &str, transaction: &Transaction) {
     ledger.check_invariants();
 }
 
-/// Checks, holds and settles.
+/// Checks, holds and commits.
 fn run(ledger: &mut Ledger, tx: &str, transaction: &Transaction, time: i64) {
     hold(ledger, tx, transaction);
-    ledger.settle(me(), &id(tx), transaction, Time(time));
+    ledger.commit(me(), &id(tx), transaction, Time(time));
     ledger.check_invariants();
 }
 
-/// balance, held, available, incoming
+/// The account's balance, held, available, incoming.
 fn figures(ledger: &Ledger, account: &str) -> [i64; 4] {
     let view = ledger.account(&number(account)).unwrap();
     [view.balance.0, view.held.0, view.available.0, view.incoming.0]

@@ -1,36 +1,36 @@
 //! Random histories against a naive model, which keeps everything and computes each figure from the
-//! start.
+//! beginning.
 
-mod deeds;
+mod steps;
 
 use super::*;
-use deeds::deed;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use steps::step;
 
 const ACCOUNTS: [&str; 4] = ["a", "b", "c", "d"];
 const KEYS: [&str; 3] = ["k", "storage", "z"];
 
-/// A step of a history. Numbers choose among what there is at that moment.
+/// A step of a history. Numbers select among what exists at that moment.
 #[derive(Debug, Clone)]
-enum Deed {
-    /// Open the next account with this deposit, when there is one left.
+enum LedgerStep {
+    /// Open the next account with this deposit, if one is left.
     Open(i64),
-    /// Ask for a transaction of these operations, and hold it when it is granted.
+    /// Check a transaction of these operations, and hold it if it is granted.
     Prepare(Vec<Op>),
-    /// Commit one of those that are held, so much later than it was voted.
+    /// Commit one of those that are held, so much later than its vote.
     Commit(usize, i64),
     /// Abort one of those that are held.
     Abort(usize),
-    /// Write the ledger to bytes and read it back; cuts begin again.
+    /// Write the ledger to bytes and read it back; its history is lost.
     Restart,
-    /// Drop this share (in percent) of the past that is kept.
+    /// Drop this share (in percent) of the history.
     Trim(i64),
-    /// Keep this share (in percent) of the memory that it takes.
+    /// Keep this share (in percent) of the memory of the history.
     Squeeze(usize),
 }
 
-/// The naive ledger: what was opened, what is held, what was committed, in full.
+/// The naive ledger: everything that was opened, is held, and was committed.
 #[derive(Default)]
 struct Model {
     clock: i64,
@@ -41,7 +41,7 @@ struct Model {
     ids: usize,
 }
 
-/// One money operation here: which way, account, amount.
+/// One operation here: the flow, the account and the amount.
 type Move<'a> = (Flow, &'a str, i128);
 
 impl Model {
@@ -70,8 +70,11 @@ impl Model {
         openings.chain(committed.flat_map(|(_, transaction)| Model::moves(transaction)))
     }
 
-    fn sum<'a>(moves: impl Iterator<Item = Move<'a>>, wanted: impl Fn(Flow, &str) -> bool) -> i128 {
-        moves.filter(|(flow, name, _)| wanted(*flow, name)).map(|(_, _, amount)| amount).sum()
+    fn sum<'a>(
+        moves: impl Iterator<Item = Move<'a>>,
+        selected: impl Fn(Flow, &str) -> bool,
+    ) -> i128 {
+        moves.filter(|(flow, name, _)| selected(*flow, name)).map(|(_, _, amount)| amount).sum()
     }
 
     fn balance(&self, account: &str, time: i64) -> i128 {
@@ -79,13 +82,13 @@ impl Model {
             - Model::sum(self.past(time), |flow, name| name == account && flow.takes())
     }
 
-    fn promised(&self, account: &str, takes: bool) -> i128 {
+    fn reserved(&self, account: &str, takes: bool) -> i128 {
         let moves = self.held.iter().flat_map(|(_, _, transaction)| Model::moves(transaction));
         Model::sum(moves, |flow, name| name == account && flow.takes() == takes)
     }
 
     fn totals_at(&self, time: i64) -> CutTotals {
-        let of = |wanted: Flow| Model::sum(self.past(time), |flow, _| flow == wanted);
+        let of = |selected: Flow| Model::sum(self.past(time), |flow, _| flow == selected);
         let opened = self.opened.iter().filter(|(t, ..)| *t <= time);
         CutTotals {
             balance_total: opened.map(|(_, name, _)| self.balance(name, time)).sum(),
@@ -103,9 +106,9 @@ impl Model {
         sets.map(|(key, value)| (key.to_string(), value.to_string())).collect()
     }
 
-    /// What `check` must say, but for what concerns the whole transaction, which is balanced and
-    /// uniform here.
-    fn verdict(&self, transaction: &Transaction) -> Option<Reason> {
+    /// The expected result of `check`. The rules for the whole transaction are left out: it is
+    /// always balanced and uniform here.
+    fn refusal(&self, transaction: &Transaction) -> Option<Reason> {
         let is_open = |account: &str| self.opened.iter().any(|(_, name, _)| *name == account);
         for op in transaction.ops().iter().filter(|op| op.bank == me()) {
             match &op.action {
@@ -128,21 +131,21 @@ impl Model {
                 })
             };
             let balance = self.balance(account, i64::MAX);
-            if sum(true) > balance - self.promised(account, true) {
+            if sum(true) > balance - self.reserved(account, true) {
                 return Some(Reason::InsufficientFunds);
             }
-            if balance + self.promised(account, false) + sum(false) > i128::from(i64::MAX) {
+            if balance + self.reserved(account, false) + sum(false) > i128::from(i64::MAX) {
                 return Some(Reason::Limit);
             }
         }
         None
     }
 
-    /// Every figure of the ledger, now and in every cut, and every page of them.
+    /// Compares every figure of the ledger, now and in every cut, and every page of them.
     fn assert_same(&self, ledger: &Ledger) {
         ledger.check_invariants();
         let now = self.totals_at(i64::MAX);
-        let held = |takes| self.opened.iter().map(|(_, name, _)| self.promised(name, takes)).sum();
+        let held = |takes| self.opened.iter().map(|(_, name, _)| self.reserved(name, takes)).sum();
         let totals = Totals {
             balance: now.balance_total,
             held: held(true),
@@ -160,7 +163,7 @@ impl Model {
             assert_eq!(balance, self.balance(name, i64::MAX), "{name}");
             assert_eq!(
                 (held, incoming),
-                (self.promised(name, true), self.promised(name, false)),
+                (self.reserved(name, true), self.reserved(name, false)),
                 "{name}"
             );
             assert_eq!(available, balance - held, "{name}");
@@ -225,9 +228,9 @@ impl Model {
         }
     }
 
-    fn do_to(&mut self, ledger: &mut Ledger, deed: &Deed) {
-        match deed {
-            Deed::Open(deposit) => {
+    fn apply(&mut self, ledger: &mut Ledger, step: &LedgerStep) {
+        match step {
+            LedgerStep::Open(deposit) => {
                 let Some(name) = ACCOUNTS.get(self.opened.len()) else { return };
                 self.clock += 1;
                 let n = u64::try_from(self.opened.len()).unwrap();
@@ -235,11 +238,11 @@ impl Model {
                 ledger.open_account(&new_account(name, &[n], *deposit), Time(self.clock));
                 self.opened.push((self.clock, name, *deposit));
             }
-            Deed::Prepare(ops) => {
+            LedgerStep::Prepare(ops) => {
                 let transaction = across(ops);
-                let verdict = verdict(ledger, &transaction);
-                assert_eq!(verdict, self.verdict(&transaction), "{}", transaction.text());
-                if verdict.is_none() {
+                let refusal = refusal(ledger, &transaction);
+                assert_eq!(refusal, self.refusal(&transaction), "{}", transaction.text());
+                if refusal.is_none() {
                     self.clock += 1;
                     self.ids += 1;
                     let tx = format!("t{}", self.ids);
@@ -247,24 +250,24 @@ impl Model {
                     self.held.push((tx, self.clock, transaction));
                 }
             }
-            Deed::Commit(which, later) => {
+            LedgerStep::Commit(which, later) => {
                 if self.held.is_empty() {
                     return;
                 }
                 let (tx, voted, transaction) = self.held.remove(which % self.held.len());
                 let time = voted + later;
                 self.clock = self.clock.max(time);
-                ledger.settle(me(), &id(&tx), &transaction, Time(time));
+                ledger.commit(me(), &id(&tx), &transaction, Time(time));
                 self.committed.push((time, transaction));
             }
-            Deed::Abort(which) => {
+            LedgerStep::Abort(which) => {
                 if self.held.is_empty() {
                     return;
                 }
                 let (tx, _, transaction) = self.held.remove(which % self.held.len());
                 ledger.release(me(), &id(&tx), &transaction);
             }
-            Deed::Restart => {
+            LedgerStep::Restart => {
                 let mut read: Ledger =
                     postcard::from_bytes(&postcard::to_stdvec(ledger).unwrap()).unwrap();
                 assert_eq!(read, *ledger);
@@ -272,11 +275,11 @@ impl Model {
                 *ledger = read;
                 self.horizon = self.clock;
             }
-            Deed::Trim(percent) => {
+            LedgerStep::Trim(percent) => {
                 self.horizon += (self.clock - self.horizon) * percent / 100;
                 ledger.trim_cuts(Time(self.horizon), usize::MAX);
             }
-            Deed::Squeeze(percent) => {
+            LedgerStep::Squeeze(percent) => {
                 let bytes_max = ledger.cut_bytes() * percent / 100;
                 ledger.trim_cuts(Time(0), bytes_max);
                 assert!(ledger.cut_bytes() <= bytes_max);
@@ -296,18 +299,18 @@ proptest! {
     })]
 
     #[test]
-    fn any_history_is_as_the_model_says(deeds in proptest::collection::vec(deed(), 1..60)) {
+    fn any_history_agrees_with_the_model(steps in proptest::collection::vec(step(), 1..60)) {
         let (mut ledger, mut model) = (Ledger::new(), Model::default());
-        for deed in [Deed::Open(500), Deed::Open(0)].iter().chain(&deeds) {
-            model.do_to(&mut ledger, deed);
+        for step in [LedgerStep::Open(500), LedgerStep::Open(0)].iter().chain(&steps) {
+            model.apply(&mut ledger, step);
             model.assert_same(&ledger);
         }
     }
 
-    /// Clients and accounts are created as a list of all that exist says.
+    /// The creation of clients and accounts agrees with a plain list of all that exist.
     #[test]
-    fn any_creation_is_as_a_list_says(
-        wanted in proptest::collection::vec(
+    fn any_creation_agrees_with_a_list(
+        selected in proptest::collection::vec(
             (
                 0..8u64,
                 proptest::sample::select(&ACCOUNTS[..]),
@@ -319,8 +322,8 @@ proptest! {
     ) {
         let mut ledger = Ledger::new();
         let mut accounts: Vec<NewAccount> = Vec::new();
-        for (new, name, holders, deposit) in wanted {
-            if new < 5 && ledger.check_client(&client(new)) == Ok(Known::New) {
+        for (new, name, holders, deposit) in selected {
+            if new < 5 && ledger.check_client(&client(new)) == Ok(RegistrationState::New) {
                 ledger.add_client(&client(new), Time(1));
             }
             let account = new_account(name, &holders, deposit);
@@ -334,7 +337,7 @@ proptest! {
                     let mut theirs = other.holders.clone();
                     theirs.sort();
                     let same = theirs == sorted && other.deposit == account.deposit;
-                    if same { Ok(Known::Same) } else { Err(Reason::AlreadyExists) }
+                    if same { Ok(RegistrationState::Same) } else { Err(Reason::AlreadyExists) }
                 }
                 None if !matches!(&sorted[..], [_]) && !matches!(&sorted[..], [a, b] if a != b) => {
                     Err(Reason::Malformed)
@@ -343,10 +346,10 @@ proptest! {
                     Err(Reason::UnknownClient)
                 }
                 None if accounts.iter().any(alone) => Err(Reason::Refused),
-                None => Ok(Known::New),
+                None => Ok(RegistrationState::New),
             };
             prop_assert_eq!(ledger.check_account(&account).map_err(|fault| fault.reason), expected);
-            if expected == Ok(Known::New) {
+            if expected == Ok(RegistrationState::New) {
                 ledger.open_account(&account, Time(1));
                 accounts.push(account);
             }

@@ -1,13 +1,13 @@
-//! Clients and accounts: how they are registered, listed and found.
+//! Clients and accounts: registration, lists and lookups.
 
 use super::*;
 
 #[test]
 fn clients_are_registered_once() {
     let mut ledger = Ledger::new();
-    assert_eq!(ledger.check_client(&client(7)), Ok(Known::New));
+    assert_eq!(ledger.check_client(&client(7)), Ok(RegistrationState::New));
     ledger.add_client(&client(7), Time(1));
-    assert_eq!(ledger.check_client(&client(7)), Ok(Known::Same));
+    assert_eq!(ledger.check_client(&client(7)), Ok(RegistrationState::Same));
     let renamed = NewClient { name: ClientName::new("Outra").unwrap(), ..client(7) };
     let other_kind = NewClient { kind: ClientKind::new("Jurídico").unwrap(), ..client(7) };
     for other in [renamed, other_kind] {
@@ -46,15 +46,15 @@ fn accounts_belong_to_one_client_or_to_two() {
     assert!(fault.text.contains(cpf(1).as_str()) && fault.text.contains(" a"), "{fault}");
     assert_eq!(
         ledger.check_account(&new_account("c", &[1, 3], 0)),
-        Ok(Known::New),
-        "any number of joint ones"
+        Ok(RegistrationState::New),
+        "any number of joint accounts"
     );
 
-    assert_eq!(ledger.check_account(&new_account("a", &[1], 5)), Ok(Known::Same));
-    assert_eq!(ledger.check_account(&new_account("j2", &[2, 1], 10)), Ok(Known::Same));
+    assert_eq!(ledger.check_account(&new_account("a", &[1], 5)), Ok(RegistrationState::Same));
+    assert_eq!(ledger.check_account(&new_account("j2", &[2, 1], 10)), Ok(RegistrationState::Same));
     assert_eq!(
         ledger.check_account(&new_account("j2", &[1, 2], 10)),
-        Ok(Known::Same),
+        Ok(RegistrationState::Same),
         "in any order"
     );
     for other in [
@@ -71,18 +71,14 @@ fn accounts_belong_to_one_client_or_to_two() {
     }
     let totals = ledger.totals();
     assert_eq!((totals.clients, totals.accounts), (3, 4));
-    assert_eq!(
-        (totals.balance, totals.cash_in),
-        (15, 15),
-        "what is brought at the opening is a deposit"
-    );
-    // The same content again is the same, whatever moved meanwhile.
+    assert_eq!((totals.balance, totals.cash_in), (15, 15), "the first deposit is cash in");
+    // The same request again is the same, whatever moved in between.
     run(&mut ledger, "t", &across(&[debit("a", 5)]), 9);
-    assert_eq!(ledger.check_account(&new_account("a", &[1], 5)), Ok(Known::Same));
+    assert_eq!(ledger.check_account(&new_account("a", &[1], 5)), Ok(RegistrationState::Same));
 }
 
 #[test]
-fn lists_are_ordered_and_go_on_after_a_key() {
+fn lists_are_ordered_and_continue_after_a_key() {
     let mut ledger = Ledger::new();
     for n in [30, 10, 20] {
         ledger.add_client(&client(n), Time(1));
@@ -101,7 +97,7 @@ fn lists_are_ordered_and_go_on_after_a_key() {
     };
     assert_eq!(accounts(None, None), "abcde");
     assert_eq!(accounts(None, Some("b")), "cde");
-    assert_eq!(accounts(None, Some("bb")), "cde", "a key that is not there");
+    assert_eq!(accounts(None, Some("bb")), "cde", "a key that does not exist");
     assert_eq!(accounts(None, Some("e")), "");
     assert_eq!(accounts(Some(cpf(10)), None), "abc");
     assert_eq!(accounts(Some(cpf(10)), Some("a")), "bc");
@@ -120,7 +116,7 @@ fn lists_are_ordered_and_go_on_after_a_key() {
     assert_eq!(created, [cpf(30), cpf(10), cpf(20)]);
 }
 
-/// Short numbers are found by an index of their own.
+/// Short numbers have an index of their own.
 #[test]
 fn numbers_of_any_length_are_found() {
     let mut ledger = Ledger::new();
@@ -149,7 +145,7 @@ fn numbers_of_any_length_are_found() {
 }
 
 #[test]
-fn an_account_as_json() {
+fn the_json_of_an_account() {
     let mut ledger = with_accounts(&[100]);
     ledger.add_client(&client(8), Time(1));
     ledger.open_account(&new_account("joint", &[8, 0], 0), Time(1));
@@ -168,7 +164,7 @@ fn an_account_as_json() {
 }
 
 #[test]
-fn a_snapshot_that_can_not_have_been_written_is_an_error() {
+fn a_damaged_snapshot_is_an_error_and_no_panic() {
     let bytes = postcard::to_stdvec(&with_accounts(&[100])).unwrap();
     for cut in 0..bytes.len() {
         assert!(postcard::from_bytes::<Ledger>(&bytes[..cut]).is_err(), "{cut}");
@@ -176,13 +172,13 @@ fn a_snapshot_that_can_not_have_been_written_is_an_error() {
     for at in 0..bytes.len() {
         let mut bytes = bytes.clone();
         bytes[at] ^= 1;
-        // An error or a ledger, but no panic; what the bytes say is the checksum's matter.
+        // An error or a ledger, but no panic: detecting other damage is up to the checksum.
         drop(postcard::from_bytes::<Ledger>(&bytes));
     }
 }
 
 #[test]
-fn the_greatest_transaction() {
+fn a_transaction_with_the_most_operations() {
     let mut ledger = with_accounts(&[64 * 5; 8]);
     let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let ops: Vec<Op> = (0..OPS_MAX)

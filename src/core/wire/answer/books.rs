@@ -1,5 +1,5 @@
-//! Clients, accounts and registers: CLIENTS, ACCOUNTS, BALANCE and VALUE, and what CLIENT and
-//! ACCOUNT answer.
+//! Answers about clients, accounts and registers: CLIENTS, ACCOUNTS, BALANCE, VALUE, CLIENT and
+//! ACCOUNT.
 
 use crate::ids::{AccountNumber, ClientKind, ClientName, RegisterKey, TaxId, Time};
 use crate::limits::HOLDERS_MAX;
@@ -10,22 +10,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 
-/// A client.
+/// A client, of CLIENTS and CLIENT.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientAnswer<'a> {
     /// CPF or CNPJ, its natural key.
     pub cpf: Cow<'a, TaxId>,
-    /// Kept as given.
+    /// The name, exactly as registered.
     pub name: Cow<'a, ClientName>,
-    /// Kept as given.
+    /// The kind, exactly as registered.
     pub kind: Cow<'a, ClientKind>,
-    /// Its position in the order of creation; lists alone say it.
+    /// Its position in the order of creation; sent in lists only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Time>,
 }
 
 impl<'a> ClientAnswer<'a> {
-    /// As CLIENT answers.
+    /// The answer to CLIENT for `client`.
     pub(crate) fn of(client: &'a NewClient) -> ClientAnswer<'a> {
         let NewClient { cpf, name, kind } = client;
         ClientAnswer {
@@ -37,22 +37,22 @@ impl<'a> ClientAnswer<'a> {
     }
 }
 
-/// An account as it stands.
+/// An account with its balances, in centavos.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountAnswer<'a> {
     /// Its natural key, unique at its bank.
     pub number: Cow<'a, AccountNumber>,
-    /// In the order of the opening.
+    /// The holders, in the order of the opening.
     pub holders: AccountHolders<'a>,
-    /// What all commits left on it.
+    /// The sum of all committed operations on it.
     pub balance: Money,
-    /// Promised by debits and withdrawals of undecided transactions.
+    /// Reserved by debits and withdrawals of undecided transactions.
     pub held: Money,
     /// What a further debit may take: balance - held.
     pub available: Money,
-    /// Awaited by credits and deposits of undecided transactions.
+    /// Expected from credits and deposits of undecided transactions.
     pub incoming: Money,
-    /// Its position in the order of creation; lists alone say it.
+    /// Its position in the order of creation; sent in lists only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Time>,
 }
@@ -60,23 +60,23 @@ pub struct AccountAnswer<'a> {
 /// A register and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterAnswer<'a> {
-    /// Which register.
+    /// The key of the register.
     pub key: Cow<'a, RegisterKey>,
-    /// Empty where it was never set.
+    /// Empty if it was never set.
     pub value: Cow<'a, str>,
 }
 
 /// The holders of an account; a JSON list of one or two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountHolders<'a> {
-    /// The only holder, or the first named.
+    /// The only holder, or the first one of a joint account.
     pub first: Cow<'a, TaxId>,
-    /// The other one, when the account is joint.
+    /// The second holder of a joint account.
     pub second: Option<Cow<'a, TaxId>>,
 }
 
 impl AccountHolders<'_> {
-    /// In the order of the opening.
+    /// All holders, in the order of the opening.
     pub fn iter(&self) -> impl Iterator<Item = &TaxId> {
         std::iter::once(&*self.first).chain(self.second.as_deref())
     }

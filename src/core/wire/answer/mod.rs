@@ -1,8 +1,8 @@
-//! The JSON of DONE: each answer is written by a bank and read by its clients with one definition.
+//! The JSON of DONE: for each answer one type, which banks write and clients read.
 //!
-//! What is written borrows from the bank (`Cow::Borrowed`); what is read owns its text, so a reader
-//! names an answer with `'static`. Fields that a later version adds are ignored. A field that is
-//! absent has its default; the ones that no version left out are required.
+//! When written, an answer borrows from the bank (`Cow::Borrowed`); when read, it owns its text, so
+//! readers use it with `'static`. Fields that a later version adds are ignored. A field that some
+//! version did not send has a default; all others are required.
 
 mod books;
 mod cut;
@@ -26,7 +26,7 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// Registers are known where nothing is said of them.
+/// The default of `registers_known`: versions that do not send it always know them.
 fn yes() -> bool {
     true
 }
@@ -36,7 +36,7 @@ fn is_true(flag: &bool) -> bool {
     *flag
 }
 
-/// A reading is its text; one that this version can't read is none.
+/// A reading as its text; one that this version can't parse becomes `None`.
 mod reading_text {
     use super::{Cow, Deserialize, Deserializer, Reading, Serializer};
 

@@ -1,6 +1,6 @@
-//! Lists that fit a line: a page of items, and the key that the next page begins after.
+//! Lists that fit a line: a page of items, and the key after which the next page begins.
 //!
-//! On the wire a page is a JSON array. Where there is more, its last element is
+//! On the wire a page is a JSON array. If there are more items, its last element is
 //! `{"next":"<key>"}` and nothing else.
 
 use crate::limits::LIST_BYTES_MAX;
@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 /// A page of a list, as a client reads it.
 #[derive(Debug, Clone)]
 pub struct AnswerPage<T> {
-    /// In the order of the list.
+    /// The items, in the order of the list.
     pub items: Vec<T>,
-    /// The key that the next page begins after, where there is one.
+    /// The key after which the next page begins, if there is one.
     pub next: Option<String>,
 }
 
@@ -25,10 +25,10 @@ struct NextPage<S> {
 }
 
 impl<T: DeserializeOwned> AnswerPage<T> {
-    /// Reads a page.
+    /// Reads a page from its JSON array.
     ///
     /// # Errors
-    /// When `json` is no list, or an item is not of this shape.
+    /// If `json` is no list, or an item does not match `T`.
     pub fn parse(json: &str) -> Result<AnswerPage<T>, serde_json::Error> {
         let mut raw: Vec<&RawValue> = serde_json::from_str(json)?;
         let last = raw.last().and_then(|last| serde_json::from_str(last.get()).ok());
@@ -56,7 +56,7 @@ impl PageWriter {
         PageWriter { json: vec![b'['], bytes_max, last_key, full: false }
     }
 
-    /// Adds an item unless the page is full; says whether it did.
+    /// Adds an item unless the page is full; returns whether it was added.
     pub(crate) fn push<T: Serialize>(&mut self, key: &str, item: &T) -> bool {
         if self.full {
             return false;
@@ -66,7 +66,7 @@ impl PageWriter {
         self.keep(key, from, end)
     }
 
-    /// The same for an item that may be longer than a page: then the shorter one replaces it.
+    /// As `push`, for an item that may be longer than a page: then `shorter` replaces it.
     pub(crate) fn push_or<T: Serialize>(
         &mut self,
         key: &str,
@@ -85,32 +85,32 @@ impl PageWriter {
         self.push(key, &shorter())
     }
 
-    /// The page continues after this key, without an item.
+    /// Skips an item: the next page begins after this key or a later one.
     pub(crate) fn pass(&mut self, key: &str) {
         if !self.full {
             self.last_key = Some(key.to_owned());
         }
     }
 
-    /// The page ends here, and there may be more.
+    /// Marks the page as full, although there may be more items.
     pub(crate) fn end(&mut self) {
         self.full = true;
     }
 
-    /// The bytes that are left.
+    /// How many bytes are left.
     pub(crate) fn room(&self) -> usize {
         self.bytes_max.saturating_sub(self.json.len())
     }
 
-    /// The array, and where there is more the key that the next page begins after.
+    /// The array, and the key after which the next page begins if there is one.
     pub(crate) fn into_parts(mut self) -> (String, Option<String>) {
         self.json.push(b']');
         let json = String::from_utf8(self.json).expect("JSON is UTF-8");
         (json, self.last_key.filter(|_| self.full))
     }
 
-    /// The array, with where the next page begins as its last element. It takes no more memory
-    /// than its text: what sessions hold that do not read is counted by length.
+    /// The array, with the next page's key as its last element. Its capacity is its length, because
+    /// replies that a session has not sent yet are counted by length.
     pub(crate) fn into_array(self) -> String {
         let (mut json, next) = self.into_parts();
         if let Some(next) = next {
@@ -123,7 +123,7 @@ impl PageWriter {
         json
     }
 
-    /// Appends an item behind a comma where it needs one; the position that its own text begins at.
+    /// Appends an item, with a comma before it if needed; returns where its own text begins.
     fn write<T: Serialize>(&mut self, item: &T) -> usize {
         if self.json.len() > 1 {
             self.json.push(b',');
@@ -133,8 +133,8 @@ impl PageWriter {
         from
     }
 
-    /// Keeps the item whose text begins at `from`, or takes it away again where the page, `end`
-    /// bytes long before it, has no room for it.
+    /// Keeps the item whose text begins at `from`; or removes it, if the page, `end` bytes long
+    /// before it, has no room for it.
     fn keep(&mut self, key: &str, from: usize, end: usize) -> bool {
         if end + (self.json.len() - from) > self.bytes_max {
             self.json.truncate(end);
@@ -165,11 +165,11 @@ mod tests {
         );
         let item = r#"[{"next":"b","cpf":"1"}]"#;
         let page: AnswerPage<Box<RawValue>> = AnswerPage::parse(item).unwrap();
-        assert_eq!((page.items.len(), page.next), (1, None), "an item is no key");
+        assert_eq!((page.items.len(), page.next), (1, None), "`next` within an item is none");
     }
 
     #[test]
-    fn a_page_says_more_whenever_something_is_left() {
+    fn a_page_has_a_next_key_whenever_items_are_left() {
         for room in 1..40 {
             let mut page = PageWriter::new(room, Some("before"));
             let taken =
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_full_to_its_last_byte_and_takes_nothing_behind_what_did_not_fit() {
+    fn a_page_fills_to_its_last_byte_and_stops_at_the_first_item_that_does_not_fit() {
         for (room, fits) in [(4, false), (5, true)] {
             assert_eq!(PageWriter::new(room, None).push("a", &"xy"), fits, "room for {room} bytes");
         }
@@ -197,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_no_page_holds_is_told_shorter() {
+    fn an_item_longer_than_a_page_is_shortened() {
         let (long, mut page) = ("x".repeat(LIST_BYTES_MAX), PageWriter::new(LIST_BYTES_MAX, None));
         assert!(page.push_or("a", &long, || "short".to_owned()) && page.push("b", &"y"));
         assert_eq!(page.into_array(), r#"["short","y"]"#);
     }
 
     #[test]
-    fn what_is_passed_over_counts_for_the_next_page() {
+    fn the_next_page_begins_after_skipped_items() {
         let mut page = PageWriter::new(LIST_BYTES_MAX, None);
         page.pass("a");
         page.pass("b");

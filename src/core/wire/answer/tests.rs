@@ -1,4 +1,4 @@
-//! The bytes on the wire, and what is read back from them.
+//! Each answer is written as the documented JSON and read back from it.
 
 use super::*;
 use crate::ids::{AccountNumber, BankId, ClientKind, ClientName, RegisterKey, TaxId, Time, TxId};
@@ -23,7 +23,8 @@ fn cpf() -> Cow<'static, TaxId> {
     Cow::Owned(TaxId::new("11111111111").unwrap())
 }
 
-/// `answer` is written as `json`, and read back from it, also where a later version adds a field.
+/// Checks that `answer` is written as `json` and read back from it, even with a field that a later
+/// version adds.
 #[track_caller]
 fn as_on_the_wire<T>(answer: &T, json: &str)
 where
@@ -79,7 +80,7 @@ fn clients_accounts_and_registers() {
     );
 }
 
-/// Of each kind, with the texts that need an escape.
+/// One operation of each kind, with texts that need escapes.
 const OPS: &str = concat!(
     r#"[{"bank":0,"op":"debit","account":"a\"\\","cpf":"11111111111","amount":7},"#,
     r#"{"bank":1,"op":"credit","account":"é","amount":7},"#,
@@ -99,7 +100,7 @@ fn operations_are_written_as_in_a_transaction() {
     assert_eq!((&*read[0].op, read[0].amount), ("freeze", None));
 }
 
-/// The longest transaction is still a line of a list.
+/// An item of PENDING with the longest transaction still fits a page.
 #[test]
 fn all_operations_of_the_longest_transaction_fit_a_list() {
     let (key, value) = (r#"\""#.repeat(64), r#"\\"#.repeat(256));
@@ -198,7 +199,7 @@ fn a_bank_in_numbers() {
     let young = InfoAnswer { registers_known: false, unmet: vec![bank(0), bank(2)], ..info() };
     let more = r#""registers_known":false,"unmet":[0,2],"#;
     as_on_the_wire(&young, &format!(r#"{head}{more}"committed":5,"aborted":6}}"#));
-    // What earlier versions did not send, and a reading that this one can't read.
+    // Fields that earlier versions did not send, and a reading that this version can't parse.
     let json = serde_json::to_string(&info()).unwrap();
     for (without, with) in [
         (r#""wall":11,"reading":"T1.12..","#, ""),

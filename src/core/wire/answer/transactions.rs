@@ -1,4 +1,4 @@
-//! Transactions: HISTORY and PENDING.
+//! Answers about transactions: HISTORY and PENDING.
 
 use super::is_false;
 use crate::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TaxId, Time, TxId};
@@ -8,20 +8,20 @@ use crate::wire::transaction::{Action, Op, Transaction};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// An operation of a transaction. What it does not have is absent.
+/// An operation of a transaction; fields that its kind does not have are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpAnswer<'a> {
     /// The bank that executes it.
     pub bank: BankId,
-    /// Its word on the wire; a later version may know more of them.
+    /// The operation's name; a later version may have more of them.
     pub op: Cow<'a, str>,
     /// The account whose money moves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Cow<'a, AccountNumber>>,
-    /// A holder, where the transaction names one.
+    /// A holder of the account, if the transaction names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpf: Option<Cow<'a, TaxId>>,
-    /// In centavos.
+    /// The amount in centavos.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Money>,
     /// The register that is set.
@@ -33,7 +33,7 @@ pub struct OpAnswer<'a> {
 }
 
 impl<'a> OpAnswer<'a> {
-    /// As an answer shows `op`.
+    /// The JSON form of `op`.
     pub fn of(op: &'a Op) -> OpAnswer<'a> {
         let bank = op.bank;
         let none = OpAnswer {
@@ -71,14 +71,14 @@ impl<'a> OpAnswer<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HistoryOutcome {
-    /// At every bank that it names.
+    /// Committed at every bank that it names.
     Committed,
-    /// At every bank that it names.
+    /// Aborted at every bank that it names.
     Aborted,
 }
 
 impl HistoryOutcome {
-    /// Its word on the wire.
+    /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             HistoryOutcome::Committed => "committed",
@@ -87,55 +87,55 @@ impl HistoryOutcome {
     }
 }
 
-/// A transaction that ended, of HISTORY.
+/// An entry of HISTORY: a transaction with an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryAnswer<'a> {
-    /// Its id.
+    /// The id of the transaction.
     pub tx: Cow<'a, TxId>,
-    /// How it ended.
+    /// Whether it committed or aborted.
     pub outcome: HistoryOutcome,
-    /// The commit's time, or the refusal's.
+    /// The time of the commit, or of the refusal.
     pub time: Time,
-    /// The word of the reason of an abort; a later version may know more of them.
+    /// The name of an abort's reason; a later version may have more of them.
     pub reason: Option<Cow<'a, str>>,
-    /// None where its bytes never came to the bank, or do not fit a page beside `text`.
+    /// Absent if the bank never received its bytes, or if they do not fit a page beside `text`.
     pub ops: Option<Vec<OpAnswer<'a>>>,
-    /// Had it an outside coordinator?
+    /// Did it have an outside coordinator?
     #[serde(default, skip_serializing_if = "is_false")]
     pub outside: bool,
-    /// Did the bank drive it?
+    /// Was this bank its driver?
     #[serde(default, skip_serializing_if = "is_false")]
     pub driven: bool,
-    /// The bank that refused, where it is remembered.
+    /// The bank that refused, if this bank still knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<BankId>,
-    /// The words of the bank's own refusal; may be empty.
+    /// The text of this bank's own refusal; may be empty.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub text: Cow<'a, str>,
 }
 
 impl HistoryAnswer<'_> {
-    /// The reason of an abort, where this version knows its word.
+    /// The reason of an abort, if this version knows its name.
     pub fn reason(&self) -> Option<Reason> {
         self.reason.as_deref().and_then(Reason::parse)
     }
 
-    /// Is it committed?
+    /// Is its outcome `Committed`?
     pub fn is_committed(&self) -> bool {
         self.outcome == HistoryOutcome::Committed
     }
 }
 
-/// An undecided transaction, of PENDING.
+/// An entry of PENDING: an undecided transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingAnswer<'a> {
-    /// Its id.
+    /// The id of the transaction.
     pub tx: Cow<'a, TxId>,
-    /// The time of the bank's vote.
+    /// The time of this bank's vote.
     pub since: Time,
-    /// The banks whose votes the bank does not know.
+    /// The banks whose votes this bank does not know.
     pub waiting_for: Vec<BankId>,
-    /// None from a version that does not list so many.
+    /// Absent from versions that do not list so many.
     pub ops: Option<Vec<OpAnswer<'a>>>,
     /// Does an outside coordinator decide it?
     #[serde(default, skip_serializing_if = "is_false")]

@@ -1,6 +1,7 @@
-//! The fields of an object whose reader ignores some, and says in another language what is wrong.
+//! The fields of an object for readers that ignore some of them and word errors in another
+//! language.
 
-use super::{Field, Reader};
+use super::{FieldPath, JsonReader};
 use crate::wire::Fault;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -9,26 +10,26 @@ use std::collections::BTreeSet;
 /// Why a text has no fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadObject {
-    /// It is JSON of another kind.
+    /// It is JSON, but no object.
     Other,
-    /// It is no JSON.
+    /// It is not JSON.
     Broken {
-        /// From this line on, counted from 1.
+        /// The line of the error, from 1.
         line: usize,
-        /// The byte in that line, counted from 1; 0 where the line is empty.
+        /// The byte of the error in that line, from 1; 0 if the line is empty.
         column: usize,
     },
-    /// This field is given twice.
+    /// The object has this field twice.
     Twice(String),
 }
 
-/// The fields of the object that `text` is, in their order, each with its JSON as it is.
+/// The fields of the object that `text` is, in order, each with its JSON unchanged.
 ///
 /// # Errors
-/// When it is no object, or a field is given twice.
+/// If it is no object, or has a field twice.
 pub fn fields(text: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, BadObject> {
-    const OBJECT: Field = Field::top("object");
-    let mut reader = Reader::new(text);
+    const OBJECT: FieldPath = FieldPath::top("object");
+    let mut reader = JsonReader::new(text);
     let mut fields: Vec<(Cow<'_, str>, &RawValue)> = Vec::new();
     let mut names = BTreeSet::new();
     let mut twice = None;
@@ -53,10 +54,10 @@ pub fn fields(text: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, BadObject> {
     twice.map_or(Ok(fields), |name| Err(BadObject::Twice(name)))
 }
 
-impl<'a> Reader<'a> {
-    /// Reads any value as it is. Where it is none, what can't be read begins at the reader's
-    /// position.
-    fn raw(&mut self, field: Field) -> Result<&'a RawValue, Fault> {
+impl<'a> JsonReader<'a> {
+    /// Reads any value without interpreting it. On an error the reader stays at the byte that can't
+    /// be read.
+    fn raw(&mut self, field: FieldPath) -> Result<&'a RawValue, Fault> {
         self.peek();
         let rest = &self.text[self.at..];
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
@@ -75,7 +76,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The position that can't be read, as lines and columns.
+    /// The reader's position as a line and a column.
     fn broken_here(&self) -> BadObject {
         let to = (self.at + 1).min(self.text.len());
         let before = &self.text.as_bytes()[..to];

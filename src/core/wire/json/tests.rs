@@ -1,23 +1,23 @@
-//! What is read as others read it, and what is refused.
+//! The reader agrees with other JSON readers on values, fields and errors.
 
 use super::*;
 use proptest::prelude::*;
 
 fn string(json: &str) -> Result<String, Fault> {
-    let mut reader = Reader::new(json);
-    let text = reader.string(Field::top("text"))?.into_owned();
+    let mut reader = JsonReader::new(json);
+    let text = reader.string(FieldPath::top("text"))?.into_owned();
     reader.end().map(|()| text)
 }
 
 fn whole(json: &str) -> Result<i64, Fault> {
-    let mut reader = Reader::new(json);
-    let number = reader.whole(Field::top("number"))?;
+    let mut reader = JsonReader::new(json);
+    let number = reader.whole(FieldPath::top("number"))?;
     reader.end().map(|()| number)
 }
 
 proptest! {
     #[test]
-    fn a_written_string_is_read_back_here_and_elsewhere(text in "\\PC{0,20}|[\\x00-\\x7f]{0,20}") {
+    fn a_written_string_is_read_back_by_all_readers(text in "\\PC{0,20}|[\\x00-\\x7f]{0,20}") {
         let mut json = Vec::new();
         write_string(&mut json, &text);
         let json = String::from_utf8(json).unwrap();
@@ -25,18 +25,18 @@ proptest! {
         prop_assert_eq!(string(&json), Ok(text));
     }
 
-    /// No other reader may see another text in the same bytes.
+    /// No other reader may read a different text from the same bytes.
     #[test]
-    fn strings_are_read_as_others_read_them(
+    fn strings_are_read_as_by_other_readers(
         inside in "([ -~é]|\\\\[\"\\\\/bfnrtu]|\\\\u[0-9a-fA-F]{4}|\\\\ud[89a-f][0-9a-f]{2}){0,8}",
     ) {
         let json = format!("\"{inside}\"");
         prop_assert_eq!(string(&json).ok(), serde_json::from_str::<String>(&json).ok(), "{}", json);
     }
 
-    /// Nor other fields.
+    /// No other reader may find different fields.
     #[test]
-    fn fields_are_read_as_others_read_them(
+    fn fields_are_read_as_by_other_readers(
         text in "[{\\[]?(\"[a-c]\"[:,] ?\
             ([0-9]{1,2}|-?1\\.5e3|true|nul|\\[1,2\\]|\\{\"a\":[]}]|\
             \"\\\\u00e9\")[,}\\]]? ?){0,3}\\}?"
@@ -45,7 +45,7 @@ proptest! {
         let object = others.as_ref().and_then(|value| value.as_object());
         match known(&text) {
             Ok(fields) => {
-                let object = object.expect("they see an object, too");
+                let object = object.expect("other readers find an object, too");
                 prop_assert_eq!(fields.len(), object.len());
                 for (name, value) in fields {
                     let value: serde_json::Value = serde_json::from_str(&value).unwrap();
@@ -58,9 +58,9 @@ proptest! {
         }
     }
 
-    /// Nor another number; `-0` is a float to others, and zero here.
+    /// No other reader may read a different number, except `-0`: a float to them, zero here.
     #[test]
-    fn whole_numbers_are_read_as_others_read_them(json in "-?[0-9]{1,21}|[-+.eE0-9]{1,6}") {
+    fn whole_numbers_are_read_as_by_other_readers(json in "-?[0-9]{1,21}|[-+.eE0-9]{1,6}") {
         prop_assume!(json != "-0");
         prop_assert_eq!(whole(&json).ok(), serde_json::from_str::<i64>(&json).ok(), "{}", json);
     }
@@ -72,7 +72,7 @@ fn known(text: &str) -> Result<Vec<(String, String)>, BadObject> {
 }
 
 #[test]
-fn fields_are_told_as_they_are() {
+fn fields_are_returned_unchanged() {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let text = r#" {"a" : 1.50, "e\u0073c":[1, {"x":null}] ,"c":"\u0041"} "#;
     let all = vec![pair("a", "1.50"), pair("esc", r#"[1, {"x":null}]"#), pair("c", r#""\u0041""#)];
@@ -97,7 +97,7 @@ fn fields_are_told_as_they_are() {
 }
 
 #[test]
-fn the_ends_of_the_range() {
+fn whole_numbers_at_the_ends_of_i64() {
     assert_eq!(whole("9223372036854775807"), Ok(i64::MAX));
     assert_eq!(whole("9223372036854775808").map_err(|fault| fault.reason), Err(Reason::Limit));
     assert_eq!(whole("-9223372036854775807"), Ok(-i64::MAX));

@@ -1,8 +1,8 @@
-//! Lines as the protocol has them, and what comes back from them.
+//! Each reply is written as the documented line and parsed back from it.
 
 use super::*;
 use crate::ids::BankId;
-use crate::wire::token::{Digest, Said, Seal, Verdict};
+use crate::wire::token::{Digest, Seal, TokenKind, Vote};
 use proptest::prelude::*;
 
 fn written(reply: &Reply) -> String {
@@ -20,24 +20,36 @@ fn tx() -> TxId {
 }
 
 fn token() -> Token {
-    Token { said: Said::No, bank: BankId::new(1).unwrap(), time: Time(7), digest: None, mac: None }
+    Token {
+        kind: TokenKind::No,
+        bank: BankId::new(1).unwrap(),
+        time: Time(7),
+        digest: None,
+        mac: None,
+    }
 }
 
 const STATEMENT: &str = "A2.9.0000000000000000000000000000000000000000000000000000000000000000.";
 
-fn said() -> Token {
+fn statement() -> Token {
     let digest = Some(Digest([0; 32]));
-    Token { said: Said::Aborted, bank: BankId::new(2).unwrap(), time: Time(9), digest, mac: None }
+    Token {
+        kind: TokenKind::Aborted,
+        bank: BankId::new(2).unwrap(),
+        time: Time(9),
+        digest,
+        mac: None,
+    }
 }
 
 #[test]
-fn words_that_a_later_version_adds_are_not_minded() {
-    let aborted = Ok(Reply::Aborted(tx(), token(), Reason::Refused, Some(said())));
+fn words_that_a_later_version_adds_are_ignored() {
+    let aborted = Ok(Reply::Aborted(tx(), token(), Reason::Refused, Some(statement())));
     for line in [
         format!("ABORTED t1 N1.7.. refused {STATEMENT}"),
         format!("ABORTED t1 N1.7.. refused {STATEMENT} Z1.2.3.4 more"),
         format!("ABORTED t1 N1.7.. refused more {STATEMENT}"),
-        // A reason that is not known here is one of them too.
+        // A reason that this version does not know is one of them.
         format!("ABORTED t1 N1.7.. full-moon {STATEMENT}"),
     ] {
         assert_eq!(Reply::parse(&line), aborted, "{line}");
@@ -51,7 +63,7 @@ fn words_that_a_later_version_adds_are_not_minded() {
 }
 
 #[test]
-fn lines_as_the_protocol_has_them() {
+fn replies_are_written_and_parsed_as_documented() {
     for (reply, line) in [
         (Reply::Ok(tx(), token()), "OK t1 N1.7.."),
         (Reply::Nok(tx(), token(), Reason::Locked, "by t2".into()), "NOK t1 N1.7.. locked by t2"),
@@ -59,11 +71,11 @@ fn lines_as_the_protocol_has_them() {
         (Reply::Committed(tx(), Time(12), token(), None), "COMMITTED t1 12 N1.7.."),
         (Reply::Aborted(tx(), token(), Reason::Refused, None), "ABORTED t1 N1.7.. refused"),
         (
-            Reply::Committed(tx(), Time(12), token(), Some(said())),
+            Reply::Committed(tx(), Time(12), token(), Some(statement())),
             &format!("COMMITTED t1 12 N1.7.. {STATEMENT}"),
         ),
         (
-            Reply::Aborted(tx(), token(), Reason::Refused, Some(said())),
+            Reply::Aborted(tx(), token(), Reason::Refused, Some(statement())),
             &format!("ABORTED t1 N1.7.. refused {STATEMENT}"),
         ),
         (Reply::Doubt(tx(), "bank 2 is silent".into()), "DOUBT t1 bank 2 is silent"),
@@ -98,7 +110,7 @@ fn an_answer_longer_than_a_line_is_refused() {
 }
 
 #[test]
-fn what_is_no_reply_is_named() {
+fn a_line_that_is_no_reply_is_rejected_with_its_fault() {
     for (line, named) in [
         ("", "begins with"),
         ("ok t1", "begins with `ok`"),
@@ -128,7 +140,7 @@ fn tokens() -> impl Strategy<Value = Token> {
     )
         .prop_map(|(ok, bank, time, bytes, key)| {
             let digest = bytes.map(|bytes| Digest::of(&bytes));
-            let verdict = if ok && digest.is_some() { Verdict::Ok } else { Verdict::No };
+            let verdict = if ok && digest.is_some() { Vote::Ok } else { Vote::No };
             let seal = Seal::keyed(key.unwrap_or_default());
             let token = seal.token(BankId::new(bank).unwrap(), verdict, &tx(), digest, Time(time));
             Token { mac: token.mac.filter(|_| key.is_some()), ..token }
@@ -144,10 +156,10 @@ fn replies() -> impl Strategy<Value = Reply> {
         (ids(), tokens(), reasons(), texts())
             .prop_map(|(tx, token, r, text)| Reply::Nok(tx, token, r, text)),
         (ids(), 0..=Time::MAX.0, tokens(), any::<bool>()).prop_map(|(tx, time, token, says)| {
-            Reply::Committed(tx, Time(time), token, Some(said()).filter(|_| says))
+            Reply::Committed(tx, Time(time), token, Some(statement()).filter(|_| says))
         }),
         (ids(), tokens(), reasons(), any::<bool>()).prop_map(|(tx, token, reason, says)| {
-            Reply::Aborted(tx, token, reason, Some(said()).filter(|_| says))
+            Reply::Aborted(tx, token, reason, Some(statement()).filter(|_| says))
         }),
         (ids(), texts()).prop_map(|(tx, text)| Reply::Doubt(tx, text)),
         ids().prop_map(Reply::Unknown),
@@ -157,9 +169,9 @@ fn replies() -> impl Strategy<Value = Reply> {
 }
 
 proptest! {
-    /// Texts come back as they look on one line; everything else exactly.
+    /// Texts come back as one line; everything else comes back exactly.
     #[test]
-    fn a_reply_comes_back(reply in replies()) {
+    fn a_reply_is_parsed_back_from_its_line(reply in replies()) {
         let line = written(&reply);
         let back = Reply::parse(&line).unwrap();
         prop_assert_eq!(written(&back), line);
@@ -179,12 +191,12 @@ proptest! {
     }
 
     #[test]
-    fn tokens_come_back(token in tokens()) {
+    fn tokens_are_parsed_back_from_their_text(token in tokens()) {
         prop_assert_eq!(Token::parse(&token.to_string()), Some(token));
     }
 
     #[test]
-    fn reading_never_panics(line in "(OK|NOK|COMMITTED|ABORTED|ERR|DONE)?[ -~é]{0,40}|\\PC{0,40}") {
+    fn parsing_never_panics(line in "(OK|NOK|COMMITTED|ABORTED|ERR|DONE)?[ -~é]{0,40}|\\PC{0,40}") {
         let _ = Reply::parse(&line);
     }
 }

@@ -1,10 +1,10 @@
-//! Reading a request's line, word by word.
+//! Parses the line of a request, word by word.
 
 use super::{Hello, Local, NewAccount, NewClient, Read, Request, SnapshotKey};
 use crate::ids::{AccountNumber, BadName, BankId, RegisterKey, TaxId, Time, TxId};
 use crate::limits::TOKENS_MAX;
 use crate::wire::reading::Reading;
-use crate::wire::text::{read_decimal, shown, split_word, trim};
+use crate::wire::text::{excerpt, read_decimal, split_word, trim};
 use crate::wire::token::Token;
 use crate::wire::transaction::{KEY_DEFAULT, Transaction};
 use crate::wire::verb::Verb;
@@ -15,7 +15,7 @@ impl Request {
     /// Reads a request from its line, without the line's end.
     ///
     /// # Errors
-    /// `malformed` or `limit`, naming what is wrong; it is answered with `ERR`.
+    /// `malformed` or `limit`, naming what is wrong; the reply to it is `ERR`.
     #[expect(clippy::too_many_lines, reason = "a flat table: one arm a verb")]
     pub fn parse(line: &str) -> Result<Request, Fault> {
         let (word, rest) = split_word(trim(line));
@@ -33,18 +33,18 @@ impl Request {
             }
             Verb::Commit => read_commit(rest),
             Verb::Abort => {
-                let mut words = Words::new("ABORT", rest);
+                let mut words = VerbArguments::new("ABORT", rest);
                 let tx = words.tx()?;
                 let token = words.next().and_then(Token::parse);
                 words.end(Request::Abort(tx, token))
             }
             Verb::Resolve => {
-                let mut words = Words::new("RESOLVE", rest);
+                let mut words = VerbArguments::new("RESOLVE", rest);
                 let tx = words.tx()?;
                 words.end(Request::Resolve(tx))
             }
             Verb::Status => {
-                let mut words = Words::new("STATUS", rest);
+                let mut words = VerbArguments::new("STATUS", rest);
                 let tx = words.tx()?;
                 words.end(Request::Status(tx))
             }
@@ -55,40 +55,40 @@ impl Request {
             Verb::Client => NewClient::parse(rest).map(Request::Client),
             Verb::Account => NewAccount::parse(rest).map(Request::Account),
             Verb::Clients => {
-                let mut words = Words::new("CLIENTS", rest);
+                let mut words = VerbArguments::new("CLIENTS", rest);
                 let after = words.after(TaxId::new)?;
                 words.end(Request::Read(Read::Clients { after }))
             }
             Verb::Accounts => {
-                let mut words = Words::new("ACCOUNTS", rest);
+                let mut words = VerbArguments::new("ACCOUNTS", rest);
                 let cpf = words.optional(TaxId::new)?;
                 let after = words.after(AccountNumber::new)?;
                 words.end(Request::Read(Read::Accounts { cpf, after }))
             }
             Verb::Balance => {
-                let mut words = Words::new("BALANCE", rest);
+                let mut words = VerbArguments::new("BALANCE", rest);
                 let number =
                     words.next().ok_or_else(|| malformed("BALANCE needs an account number"))?;
                 let number = AccountNumber::new(number).map_err(|bad| bad_word("BALANCE", &bad))?;
                 words.end(Request::Read(Read::Balance(number)))
             }
             Verb::Value => {
-                let mut words = Words::new("VALUE", rest);
+                let mut words = VerbArguments::new("VALUE", rest);
                 let key = words.next().unwrap_or(KEY_DEFAULT);
                 let key = RegisterKey::new(key).map_err(|bad| bad_word("VALUE", &bad))?;
                 words.end(Request::Read(Read::Value(key)))
             }
             Verb::History => read_history(rest),
             Verb::Pending => {
-                let mut words = Words::new("PENDING", rest);
+                let mut words = VerbArguments::new("PENDING", rest);
                 let after = words.after(TxId::new)?;
                 words.end(Request::Read(Read::Pending { after }))
             }
-            Verb::Banks => Words::new("BANKS", rest).end(Request::Local(Local::Banks)),
-            Verb::Info => Words::new("INFO", rest).end(Request::Read(Read::Info)),
+            Verb::Banks => VerbArguments::new("BANKS", rest).end(Request::Local(Local::Banks)),
+            Verb::Info => VerbArguments::new("INFO", rest).end(Request::Read(Read::Info)),
             Verb::Snapshot => read_snapshot(rest),
             Verb::Registers => {
-                let mut words = Words::new("REGISTERS", rest);
+                let mut words = VerbArguments::new("REGISTERS", rest);
                 let asker =
                     words.next().and_then(read_decimal).and_then(|bank| usize::try_from(bank).ok());
                 let asker = asker.and_then(BankId::new);
@@ -103,22 +103,22 @@ impl Request {
             }
             Verb::Peer => Ok(Request::Local(Local::Peer(rest.to_owned()))),
             Verb::Hello => Hello::parse(rest).map(|hello| Request::Local(Local::Hello(hello))),
-            Verb::Ping => Words::new("PING", rest).end(Request::Local(Local::Ping)),
-            Verb::Help => Words::new("HELP", rest).end(Request::Local(Local::Help)),
-            Verb::Quit => Words::new("QUIT", rest).end(Request::Local(Local::Quit)),
+            Verb::Ping => VerbArguments::new("PING", rest).end(Request::Local(Local::Ping)),
+            Verb::Help => VerbArguments::new("HELP", rest).end(Request::Local(Local::Help)),
+            Verb::Quit => VerbArguments::new("QUIT", rest).end(Request::Local(Local::Quit)),
         }
     }
 }
 
-/// The words after a verb, taken one by one.
-struct Words<'a> {
+/// The arguments of a verb, taken word by word.
+struct VerbArguments<'a> {
     verb: &'static str,
     rest: &'a str,
 }
 
-impl<'a> Words<'a> {
-    fn new(verb: &'static str, rest: &'a str) -> Words<'a> {
-        Words { verb, rest }
+impl<'a> VerbArguments<'a> {
+    fn new(verb: &'static str, rest: &'a str) -> VerbArguments<'a> {
+        VerbArguments { verb, rest }
     }
 
     fn next(&mut self) -> Option<&'a str> {
@@ -134,7 +134,7 @@ impl<'a> Words<'a> {
         read_tx(verb, word)
     }
 
-    /// The next word, unless it is an `after=` or there is none.
+    /// The next word, unless it begins with `after=` or there is none.
     fn optional<T>(
         &mut self,
         new: impl FnOnce(&str) -> Result<T, BadName>,
@@ -146,7 +146,7 @@ impl<'a> Words<'a> {
         new(word).map(Some).map_err(|bad| bad_word(self.verb, &bad))
     }
 
-    /// What `after=` names, if the next word is one.
+    /// The key in `after=<key>`, if that is the next word.
     fn after<T>(
         &mut self,
         new: impl FnOnce(&str) -> Result<T, BadName>,
@@ -158,12 +158,12 @@ impl<'a> Words<'a> {
         new(word).map(Some).map_err(|bad| malformed(format!("{} after=: {bad}", self.verb)))
     }
 
-    /// No word may be left.
+    /// Checks that no word is left.
     fn end(mut self, request: Request) -> Result<Request, Fault> {
         match self.next() {
             None => Ok(request),
             Some(word) => {
-                Err(malformed(format!("{} does not take `{}`; see HELP", self.verb, shown(word))))
+                Err(malformed(format!("{} does not take `{}`; see HELP", self.verb, excerpt(word))))
             }
         }
     }
@@ -184,17 +184,17 @@ fn bad_word(verb: &str, bad: &BadName) -> Fault {
 fn unknown_verb(verb: &str) -> Fault {
     let upper = verb.to_ascii_uppercase();
     let hint = if Verb::read(&upper).is_some() { "verbs are typed in capitals; " } else { "" };
-    malformed(format!("unknown verb `{}`; {hint}HELP lists them", shown(verb)))
+    malformed(format!("unknown verb `{}`; {hint}HELP lists them", excerpt(verb)))
 }
 
 fn read_tx(verb: &str, word: &str) -> Result<TxId, Fault> {
-    TxId::new(word).map_err(|bad| malformed(format!("{verb} `{}`: {bad}", shown(word))))
+    TxId::new(word).map_err(|bad| malformed(format!("{verb} `{}`: {bad}", excerpt(word))))
 }
 
 /// Reads `<tx> <transaction>`. The transaction's bytes are those from the first `{` to the last `}`
 /// of the line.
 fn read_transaction(verb: &'static str, rest: &str) -> Result<(TxId, Arc<Transaction>), Fault> {
-    let mut words = Words::new(verb, rest);
+    let mut words = VerbArguments::new(verb, rest);
     let tx = words.tx()?;
     let text = words.rest;
     if text.is_empty() {
@@ -204,19 +204,22 @@ fn read_transaction(verb: &'static str, rest: &str) -> Result<(TxId, Arc<Transac
         let (word, _) = split_word(text);
         return Err(malformed(format!(
             "{verb}: `{}` stands between id and transaction",
-            shown(word)
+            excerpt(word)
         )));
     }
     let end = memchr::memrchr(b'}', text.as_bytes()).map_or(0, |at| at + 1);
     let after = trim(&text[end..]);
     if end > 0 && !after.is_empty() {
-        return Err(malformed(format!("{verb}: `{}` stands after the transaction", shown(after))));
+        return Err(malformed(format!(
+            "{verb}: `{}` stands after the transaction",
+            excerpt(after)
+        )));
     }
     Ok((tx, Arc::new(Transaction::parse(&text[..end])?)))
 }
 
 fn read_commit(rest: &str) -> Result<Request, Fault> {
-    let mut words = Words::new("COMMIT", rest);
+    let mut words = VerbArguments::new("COMMIT", rest);
     let tx = words.tx()?;
     let mut tokens = Vec::new();
     let mut given = 0;
@@ -231,17 +234,17 @@ fn read_commit(rest: &str) -> Result<Request, Fault> {
 }
 
 fn read_history(rest: &str) -> Result<Request, Fault> {
-    let mut words = Words::new("HISTORY", rest);
+    let mut words = VerbArguments::new("HISTORY", rest);
     let count = match words.rest {
         rest if rest.is_empty() || rest.starts_with("after=") => None,
         _ => {
             let word = words.next().unwrap_or("");
-            // More than there can be is all; it stays a number that can be written again.
+            // A greater count means all of them too; it is capped so that it can be written again.
             let count = read_decimal(word).map(|count| count.min(i64::MAX.unsigned_abs()));
             let count = count.and_then(|count| usize::try_from(count).ok());
             let count = count.filter(|count| *count > 0);
             Some(count.ok_or_else(|| {
-                malformed(format!("HISTORY takes a number from 1 on, not `{}`", shown(word)))
+                malformed(format!("HISTORY takes a number from 1 on, not `{}`", excerpt(word)))
             })?)
         }
     };
@@ -250,20 +253,20 @@ fn read_history(rest: &str) -> Result<Request, Fault> {
 }
 
 fn read_snapshot(rest: &str) -> Result<Request, Fault> {
-    let mut words = Words::new("SNAPSHOT", rest);
+    let mut words = VerbArguments::new("SNAPSHOT", rest);
     let mut time = None;
     if words.rest.starts_with(|c: char| c.is_ascii_digit()) {
         let word = words.next().unwrap_or("");
         if !word.bytes().all(|b| b.is_ascii_digit()) {
             return Err(malformed(format!(
                 "SNAPSHOT: `{}` is no time in microseconds",
-                shown(word)
+                excerpt(word)
             )));
         }
         let read = read_decimal(word).and_then(|time| i64::try_from(time).ok()).map(Time);
         let read = read.filter(|time| *time <= Time::MAX);
         time = Some(read.ok_or_else(|| {
-            limit(format!("SNAPSHOT: time {} is past {}", shown(word), Time::MAX))
+            limit(format!("SNAPSHOT: time {} is past {}", excerpt(word), Time::MAX))
         })?);
     }
     let mut reading = None;
@@ -273,7 +276,7 @@ fn read_snapshot(rest: &str) -> Result<Request, Fault> {
         reading = Some(read.ok_or_else(|| {
             malformed(format!(
                 "SNAPSHOT: `{}` is no bank's reading of its clock; INFO tells one",
-                shown(word)
+                excerpt(word)
             ))
         })?);
     }

@@ -1,4 +1,4 @@
-//! Every verb there and back, every refusal by its text, and nothing that panics.
+//! Every verb is parsed and written; every rejection has its documented text; nothing panics.
 
 use super::*;
 use crate::ids::{BankId, ClientKind, ClientName};
@@ -6,7 +6,7 @@ use crate::limits::{LINE_BYTES_MAX, TOKENS_MAX};
 use crate::money::Money;
 use crate::wire::Reason;
 use crate::wire::reading::Reading;
-use crate::wire::token::{Digest, Seal, Verdict};
+use crate::wire::token::{Digest, Seal, Vote};
 use proptest::prelude::*;
 
 const SET: &str = r#"{"ops":[{"bank":0,"op":"set","value":"1"}]}"#;
@@ -17,7 +17,7 @@ fn tx(id: &str) -> TxId {
 
 fn token() -> Token {
     let seal = Seal::keyed([1; 32]);
-    seal.token(BankId::new(1).unwrap(), Verdict::Ok, &tx("t1"), Some(Digest::of(b"{}")), Time(7))
+    seal.token(BankId::new(1).unwrap(), Vote::Ok, &tx("t1"), Some(Digest::of(b"{}")), Time(7))
 }
 
 fn written(request: &Request) -> String {
@@ -30,7 +30,7 @@ fn written(request: &Request) -> String {
 }
 
 #[test]
-fn a_line_of_each_verb_and_back() {
+fn a_request_of_each_verb_is_parsed_and_written() {
     let token = token().to_string();
     for line in [
         &format!("PREPARE t1 {SET}"),
@@ -88,7 +88,7 @@ fn a_line_of_each_verb_and_back() {
 }
 
 #[test]
-fn what_may_be_left_out() {
+fn omitted_words_have_their_defaults() {
     assert_eq!(written(&Request::parse("VALUE").unwrap()), "VALUE storage");
     match Request::parse(r#"ACCOUNT {"holders":["12345678900"],"number":"1"}"#) {
         Ok(Request::Account(account)) => assert_eq!(account.deposit, Money::ZERO),
@@ -96,10 +96,10 @@ fn what_may_be_left_out() {
     }
 }
 
-/// A transaction's bytes are those from the first `{` to the last `}` of its line, blanks inside
-/// included.
+/// A transaction's bytes are those from the first `{` to the last `}` of its line, including blanks
+/// between them.
 #[test]
-fn the_bytes_of_a_transaction() {
+fn the_bytes_of_a_transaction_are_kept_exactly() {
     for spaced in [SET.to_owned(), SET.replace(':', " : "), SET.replace(',', "\t,")] {
         match Request::parse(&format!("PREPARE  t1 \t {spaced}  ")) {
             Ok(Request::Prepare(id, transaction)) => {
@@ -112,7 +112,7 @@ fn the_bytes_of_a_transaction() {
 }
 
 #[test]
-fn tokens_that_are_none_count_as_not_given() {
+fn words_that_are_no_tokens_are_ignored() {
     let good = token();
     assert_eq!(
         Request::parse(&format!("COMMIT t1 junk {good} O1")),
@@ -125,7 +125,7 @@ fn tokens_that_are_none_count_as_not_given() {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a flat table: one line a refusal")]
-fn what_is_refused_is_named() {
+fn a_bad_line_is_rejected_with_a_fault_that_names_it() {
     let many = format!("COMMIT t1{}", " x".repeat(TOKENS_MAX + 1));
     let long_id = format!("STATUS {}", "x".repeat(65));
     let long_name = format!(r#"CLIENT {{"name":"{}"}}"#, "x".repeat(201));
@@ -263,9 +263,9 @@ fn requests() -> impl Strategy<Value = Request> {
             any::<bool>(),
             prop::option::of(snapshot_keys)
         )
-            .prop_map(|(asked, accounts, after)| {
+            .prop_map(|(cut_time, accounts, after)| {
                 let (time, reading) =
-                    asked.map_or((None, None), |(time, reading)| (Some(Time(time)), reading));
+                    cut_time.map_or((None, None), |(time, reading)| (Some(Time(time)), reading));
                 Request::Read(Read::Snapshot { time, reading, accounts, after })
             }),
     ]
@@ -279,18 +279,18 @@ fn readings() -> impl Strategy<Value = Reading> {
 
 proptest! {
     #[test]
-    fn a_request_comes_back(request in requests()) {
+    fn a_request_is_parsed_back_from_its_line(request in requests()) {
         prop_assert_eq!(Request::parse(&written(&request)), Ok(request));
     }
 
     #[test]
-    fn reading_never_panics(line in "[A-Z]{0,9}[ -~é]{0,60}|\\PC{0,60}") {
+    fn parsing_a_request_never_panics(line in "[A-Z]{0,9}[ -~é]{0,60}|\\PC{0,60}") {
         let _ = Request::parse(&line);
     }
 
-    /// One byte of a good line changed, cut or doubled: an answer, never a panic.
+    /// A good line with one byte changed, cut or doubled gives a result, never a panic.
     #[test]
-    fn damaged_lines_never_panic(at in 0usize..150, with in "\\PC{0,2}|[\\x00-\\x20]") {
+    fn parsing_a_damaged_line_never_panics(at in 0usize..150, with in "\\PC{0,2}|[\\x00-\\x20]") {
         for line in [
             format!("PREPARE t1 {SET}"),
             concat!(

@@ -1,37 +1,41 @@
-//! Reading a transaction's JSON, field by field.
+//! Parses the JSON of a transaction, field by field.
 
 use super::{Action, Flow, KEY_DEFAULT, Op, Source};
 use crate::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TaxId};
 use crate::limits::{NAME_BYTES_MAX, OPS_MAX, PATIENCE_MS_MAX, REGISTER_VALUE_BYTES_MAX};
 use crate::money::Money;
 use crate::wire::Fault;
-use crate::wire::json::{Field, Reader, once};
-use crate::wire::text::shown;
+use crate::wire::json::{FieldPath, JsonReader, once};
+use crate::wire::text::excerpt;
 
-/// What stands in a transaction.
-pub(super) struct Fields {
+/// The fields of a transaction's JSON.
+pub(super) struct TransactionFields {
     pub ops: Vec<Op>,
     pub patience_ms: Option<u32>,
-    /// The bank that an outside coordinator prepares.
+    /// The bank that votes for an outside coordinator.
     pub outside: Option<BankId>,
 }
 
-pub(super) fn read(text: &str, source: Source) -> Result<Fields, Fault> {
-    // Blanks around it would be part of the digest, but not of what a line carries.
+pub(super) fn read(text: &str, source: Source) -> Result<TransactionFields, Fault> {
+    // White space around the object would change the digest, but a line does not carry it.
     if !text.starts_with('{') || !text.ends_with('}') {
-        return Err(Field::top("transaction").malformed("must be a JSON object, from `{` to `}`"));
+        return Err(
+            FieldPath::top("transaction").malformed("must be a JSON object, from `{` to `}`")
+        );
     }
-    let mut reader = Reader::new(text);
+    let mut reader = JsonReader::new(text);
     let (mut ops, mut patience_ms, mut outside) = (None, None, None);
-    reader.object(Field::top("transaction"), |reader, key| match key {
-        "ops" => once(&mut ops, Field::top("ops"), read_ops(reader, source)?),
-        "patience_ms" => once(&mut patience_ms, Field::top("patience_ms"), read_patience(reader)?),
+    reader.object(FieldPath::top("transaction"), |reader, key| match key {
+        "ops" => once(&mut ops, FieldPath::top("ops"), read_ops(reader, source)?),
+        "patience_ms" => {
+            once(&mut patience_ms, FieldPath::top("patience_ms"), read_patience(reader)?)
+        }
         "outside" if source == Source::Line => Err(OUTSIDE.malformed("can't be typed on a line")),
         "outside" => once(&mut outside, OUTSIDE, read_bank(reader, OUTSIDE)?),
-        unknown => Err(Field::top("transaction").unknown(unknown)),
+        unknown => Err(FieldPath::top("transaction").unknown(unknown)),
     })?;
     reader.end()?;
-    let ops: Vec<Op> = ops.ok_or_else(|| Field::top("ops").malformed("is missing"))?;
+    let ops: Vec<Op> = ops.ok_or_else(|| FieldPath::top("ops").malformed("is missing"))?;
     match outside {
         None if ops.is_empty() => return Err(empty()),
         Some(_) if patience_ms.is_some() => {
@@ -42,17 +46,17 @@ pub(super) fn read(text: &str, source: Source) -> Result<Fields, Fault> {
         }
         None | Some(_) => {}
     }
-    Ok(Fields { ops, patience_ms, outside })
+    Ok(TransactionFields { ops, patience_ms, outside })
 }
 
-const OUTSIDE: Field = Field::top("outside");
+const OUTSIDE: FieldPath = FieldPath::top("outside");
 
 fn withdraws_at(op: &Op, bank: BankId) -> bool {
     op.bank == bank && matches!(op.action, Action::Money { flow: Flow::Withdraw, .. })
 }
 
-fn read_patience(reader: &mut Reader<'_>) -> Result<u32, Fault> {
-    let field = Field::top("patience_ms");
+fn read_patience(reader: &mut JsonReader<'_>) -> Result<u32, Fault> {
+    let field = FieldPath::top("patience_ms");
     match reader.whole(field)? {
         patience @ ..=0 => {
             Err(field.malformed(format_args!("must be 1 to {PATIENCE_MS_MAX}, not {patience}")))
@@ -65,9 +69,9 @@ fn read_patience(reader: &mut Reader<'_>) -> Result<u32, Fault> {
     }
 }
 
-fn read_ops(reader: &mut Reader<'_>, source: Source) -> Result<Vec<Op>, Fault> {
-    let field = Field::top("ops");
-    // Most transactions move money from one account to another.
+fn read_ops(reader: &mut JsonReader<'_>, source: Source) -> Result<Vec<Op>, Fault> {
+    let field = FieldPath::top("ops");
+    // Most transactions have two operations: a transfer from one account to another.
     let mut ops = Vec::with_capacity(2);
     reader.list(field, |reader, at| {
         if at == OPS_MAX {
@@ -76,38 +80,37 @@ fn read_ops(reader: &mut Reader<'_>, source: Source) -> Result<Vec<Op>, Fault> {
         ops.push(read_op(reader, at)?);
         Ok(())
     })?;
-    // Only an outside coordinator may have nothing to withdraw, and whether there is one is not
-    // read yet.
+    // Only an outside coordinator may withdraw nothing, and its field may not have been read yet.
     if ops.is_empty() && source == Source::Line { Err(empty()) } else { Ok(ops) }
 }
 
 fn empty() -> Fault {
-    Field::top("ops").malformed("is empty")
+    FieldPath::top("ops").malformed("is empty")
 }
 
-/// An operation's word, before its other fields are known.
+/// The name of an operation, before its other fields are known.
 #[derive(Clone, Copy)]
-enum Word {
+enum OpName {
     Money(Flow),
     Set,
 }
 
-impl Word {
+impl OpName {
     fn as_str(self) -> &'static str {
         match self {
-            Word::Money(flow) => flow.as_str(),
-            Word::Set => "set",
+            OpName::Money(flow) => flow.as_str(),
+            OpName::Set => "set",
         }
     }
 }
 
-fn read_op(reader: &mut Reader<'_>, at: usize) -> Result<Op, Fault> {
-    let named = |name| Field::inside("ops", at, name);
-    let (mut bank, mut word, mut account, mut cpf) = (None, None, None, None);
+fn read_op(reader: &mut JsonReader<'_>, at: usize) -> Result<Op, Fault> {
+    let named = |name| FieldPath::inside("ops", at, name);
+    let (mut bank, mut op, mut account, mut cpf) = (None, None, None, None);
     let (mut amount, mut key, mut value) = (None, None, None);
     reader.object(named(""), |reader, name| match name {
         "bank" => once(&mut bank, named("bank"), read_bank(reader, named("bank"))?),
-        "op" => once(&mut word, named("op"), read_word(reader, named("op"))?),
+        "op" => once(&mut op, named("op"), read_op_name(reader, named("op"))?),
         "account" => {
             let field = named("account");
             once(&mut account, field, reader.name(field, NAME_BYTES_MAX, AccountNumber::new)?)
@@ -127,24 +130,24 @@ fn read_op(reader: &mut Reader<'_>, at: usize) -> Result<Op, Fault> {
     })?;
     let missing = |name| named(name).malformed("is missing");
     let bank = bank.ok_or_else(|| missing("bank"))?;
-    let word = word.ok_or_else(|| missing("op"))?;
-    let strange = match word {
-        Word::Money(_) => [("key", key.is_some()), ("value", value.is_some()), ("", false)],
-        Word::Set => {
+    let op = op.ok_or_else(|| missing("op"))?;
+    let foreign = match op {
+        OpName::Money(_) => [("key", key.is_some()), ("value", value.is_some()), ("", false)],
+        OpName::Set => {
             [("account", account.is_some()), ("cpf", cpf.is_some()), ("amount", amount.is_some())]
         }
     };
-    if let Some((name, _)) = strange.into_iter().find(|(_, given)| *given) {
-        return Err(named(name).malformed(format_args!("does not belong to a `{}`", word.as_str())));
+    if let Some((name, _)) = foreign.into_iter().find(|(_, given)| *given) {
+        return Err(named(name).malformed(format_args!("does not belong to a `{}`", op.as_str())));
     }
-    let action = match word {
-        Word::Money(flow) => Action::Money {
+    let action = match op {
+        OpName::Money(flow) => Action::Money {
             flow,
             account: account.ok_or_else(|| missing("account"))?,
             cpf,
             amount: amount.ok_or_else(|| missing("amount"))?,
         },
-        Word::Set => Action::Set {
+        OpName::Set => Action::Set {
             key: match key {
                 Some(key) => key,
                 None => RegisterKey::new(KEY_DEFAULT).map_err(|bad| named("key").bad_name(&bad))?,
@@ -155,22 +158,22 @@ fn read_op(reader: &mut Reader<'_>, at: usize) -> Result<Op, Fault> {
     Ok(Op { bank, action })
 }
 
-fn read_bank(reader: &mut Reader<'_>, field: Field) -> Result<BankId, Fault> {
+fn read_bank(reader: &mut JsonReader<'_>, field: FieldPath) -> Result<BankId, Fault> {
     let position = reader.whole(field)?;
     usize::try_from(position).ok().and_then(BankId::new).ok_or_else(|| {
         field.malformed(format_args!("must be a position from 0 to 15, not {position}"))
     })
 }
 
-fn read_word(reader: &mut Reader<'_>, field: Field) -> Result<Word, Fault> {
+fn read_op_name(reader: &mut JsonReader<'_>, field: FieldPath) -> Result<OpName, Fault> {
     match &*reader.string(field)? {
-        "debit" => Ok(Word::Money(Flow::Debit)),
-        "credit" => Ok(Word::Money(Flow::Credit)),
-        "deposit" => Ok(Word::Money(Flow::Deposit)),
-        "withdraw" => Ok(Word::Money(Flow::Withdraw)),
-        "set" => Ok(Word::Set),
+        "debit" => Ok(OpName::Money(Flow::Debit)),
+        "credit" => Ok(OpName::Money(Flow::Credit)),
+        "deposit" => Ok(OpName::Money(Flow::Deposit)),
+        "withdraw" => Ok(OpName::Money(Flow::Withdraw)),
+        "set" => Ok(OpName::Set),
         other => {
-            let other = shown(other);
+            let other = excerpt(other);
             Err(field.malformed(format_args!(
                 "must be debit, credit, deposit, withdraw or set, not `{other}`"
             )))
@@ -178,7 +181,7 @@ fn read_word(reader: &mut Reader<'_>, field: Field) -> Result<Word, Fault> {
     }
 }
 
-fn read_amount(reader: &mut Reader<'_>, field: Field) -> Result<Money, Fault> {
+fn read_amount(reader: &mut JsonReader<'_>, field: FieldPath) -> Result<Money, Fault> {
     match reader.whole(field)? {
         centavos @ 1.. => Ok(Money(centavos)),
         other => {

@@ -1,4 +1,5 @@
-//! Every legal shape, every refusal by its text, and the checks over all operations.
+//! Every valid form is parsed, every invalid one is rejected with its text, and the checks over all
+//! operations.
 
 use super::*;
 use crate::limits::{NAME_BYTES_MAX, OPS_MAX, PATIENCE_MS_MAX, REGISTER_VALUE_BYTES_MAX};
@@ -33,7 +34,7 @@ fn set(at: usize, key: &str, value: &str) -> Op {
 }
 
 #[test]
-fn the_composite_transfer_of_the_design() {
+fn a_transfer_from_two_banks_to_a_third_is_parsed() {
     let transaction = parse(COMPOSITE);
     assert_eq!(transaction.text(), COMPOSITE);
     assert_eq!(transaction.digest(), &Digest::of(COMPOSITE.as_bytes()));
@@ -60,9 +61,9 @@ fn the_composite_transfer_of_the_design() {
     assert_eq!(Transaction::from_ops(transaction.ops(), None), Ok(transaction));
 }
 
-/// Any order of fields, any blanks, any escapes: other bytes, the same operations.
+/// Any order of fields, any white space and any escapes: other bytes, but the same operations.
 #[test]
-fn json_in_any_shape() {
+fn operations_do_not_depend_on_the_form_of_the_json() {
     let text = " { \"patience_ms\" : 60000 , \"\\u006fps\" : [ {\r\
         \"value\":\"\\u00e9\\ud83e\\udd80\\\"\\\\\\/\",
         \"op\":\"s\\u0065t\",\t\"bank\":15} ] } ";
@@ -77,7 +78,7 @@ fn json_in_any_shape() {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a flat table: one line a refusal")]
-fn every_refusal_names_its_field() {
+fn an_invalid_transaction_is_rejected_with_the_name_of_its_field() {
     let debit = r#""bank":0,"op":"debit","account":"1","amount":5"#;
     let op = |fields: &str| format!(r#"{{"ops":[{{{debit}}},{{{fields}}}]}}"#);
     let amount = |amount: &str| op(&format!(r#""amount":{amount}"#));
@@ -203,7 +204,7 @@ fn every_refusal_names_its_field() {
 }
 
 #[test]
-fn at_the_bounds_it_is_taken() {
+fn transactions_at_the_bounds_are_valid() {
     let most = Transaction::from_ops(
         vec![money(0, Flow::Deposit, i64::MAX); OPS_MAX],
         Some(PATIENCE_MS_MAX),
@@ -212,12 +213,12 @@ fn at_the_bounds_it_is_taken() {
     let (key, value) = ("\"".repeat(NAME_BYTES_MAX), "\\".repeat(REGISTER_VALUE_BYTES_MAX));
     let longest =
         Transaction::from_ops(vec![set(15, &key, &value); OPS_MAX], Some(PATIENCE_MS_MAX)).unwrap();
-    assert!(longest.text().len() < TRANSACTION_BYTES_MAX, "all that is legal fits a line");
+    assert!(longest.text().len() < TRANSACTION_BYTES_MAX, "every legal transaction fits a line");
     assert!(longest.memory_bytes() > OPS_MAX * (NAME_BYTES_MAX + REGISTER_VALUE_BYTES_MAX));
 }
 
 #[test]
-fn what_from_ops_refuses() {
+fn from_ops_checks_its_operations() {
     for (ops, patience, named) in [
         (vec![], None, "`ops` is empty"),
         (vec![money(0, Flow::Debit, 0)], None, "`ops[0].amount` must be a positive"),
@@ -232,7 +233,7 @@ fn what_from_ops_refuses() {
 }
 
 #[test]
-fn balance_is_of_debits_and_credits_alone() {
+fn only_debits_and_credits_must_balance() {
     let balanced = |ops: &[Op]| Transaction::from_ops(ops, None).unwrap().is_balanced();
     let (debit, credit) = (money(0, Flow::Debit, 5), money(1, Flow::Credit, 5));
     assert!(balanced(&[debit.clone(), credit.clone()]));
@@ -248,9 +249,9 @@ fn balance_is_of_debits_and_credits_alone() {
     assert!(!balanced(&most[..3]));
 }
 
-/// One value, three servers: everyone changes it or no one does.
+/// One value at all banks: either every bank changes it or none does.
 #[test]
-fn registers_are_set_everywhere_once_to_one_value() {
+fn registers_must_be_set_once_to_one_value_at_every_bank() {
     let all = banks(&[0, 1, 3]);
     let uniform = |ops: &[Op]| Transaction::from_ops(ops, None).unwrap().registers_are_uniform(all);
     let a = [set(0, "a", "1"), set(1, "a", "1"), set(3, "a", "1")];
@@ -258,18 +259,18 @@ fn registers_are_set_everywhere_once_to_one_value() {
     assert!(uniform(&a));
     assert!(
         uniform(&[&a[..], &b[..], &[money(0, Flow::Deposit, 1)]].concat()),
-        "each key by itself"
+        "each key is checked on its own"
     );
     assert!(uniform(&[money(0, Flow::Deposit, 1)]), "no register at all");
-    assert!(!uniform(&a[..2]), "one bank is missing");
-    assert!(!uniform(&[&a[..], &b[..2]].concat()), "of the second key one is missing");
+    assert!(!uniform(&a[..2]), "a bank is missing");
+    assert!(!uniform(&[&a[..], &b[..2]].concat()), "a bank is missing for the second key");
     assert!(!uniform(&[&a[..], &a[..1]].concat()), "twice at one bank");
     assert!(!uniform(&[&a[..2], &[set(3, "a", "2")]].concat()), "two values");
     assert!(!uniform(&[&a[..], &[set(2, "a", "1")]].concat()), "a bank outside the consortium");
 }
 
 #[test]
-fn in_the_journal_it_is_its_text() {
+fn it_is_stored_as_its_text() {
     let transaction = parse(COMPOSITE);
     let bytes = postcard::to_allocvec(&transaction).unwrap();
     assert!(bytes.len() < COMPOSITE.len() + 4);
@@ -302,14 +303,14 @@ fn any_op() -> impl Strategy<Value = Op> {
 
 proptest! {
     #[test]
-    fn operations_come_back(
+    fn operations_are_parsed_back_from_the_text(
         ops in prop::collection::vec(any_op(), 1..OPS_MAX),
         patience in prop::option::of(1..=PATIENCE_MS_MAX),
     ) {
         let transaction = Transaction::from_ops(&ops, patience).unwrap();
         prop_assert_eq!(transaction.ops(), &ops[..]);
         prop_assert_eq!(transaction.patience_ms(), patience);
-        // Any JSON reader sees the same.
+        // Other JSON readers must find the same operations.
         let seen: serde_json::Value = serde_json::from_str(transaction.text()).unwrap();
         let listed: serde_json::Value = serde_json::from_str(&transaction.ops_json()).unwrap();
         prop_assert_eq!(&seen["ops"], &listed);
@@ -327,10 +328,10 @@ proptest! {
         }
     }
 
-    /// Whatever is taken is JSON to others too: nobody else may read other operations out of these
-    /// bytes.
+    /// Bytes that are accepted are JSON to other readers too, so none can read other operations
+    /// from them.
     #[test]
-    fn damaged_json_is_taken_only_if_it_is_json(
+    fn damaged_json_is_accepted_only_if_it_is_json(
         at in 0usize..COMPOSITE.len(),
         with in "[ -~]{0,2}|[\\x00-\\x20]",
         cut in 0usize..3,
@@ -343,15 +344,15 @@ proptest! {
     }
 
     #[test]
-    fn reading_never_panics(text in "\\{\\PC{0,60}\\}|[\\{\\}\\[\\]\":,0-9a-z\\\\]{0,80}") {
+    fn parsing_never_panics(text in "\\{\\PC{0,60}\\}|[\\{\\}\\[\\]\":,0-9a-z\\\\]{0,80}") {
         let _ = Transaction::parse(&text);
     }
 }
 
-/// What an outside coordinator votes on is made in the process, kept in the journal, and never
-/// typed.
+/// A transaction with an outside coordinator is made by the bank and read from its journal, but
+/// rejected on a line.
 #[test]
-fn an_outside_coordinator_is_part_of_the_bytes() {
+fn an_outside_coordinator_is_part_of_the_digest() {
     let withdraw = money(1, Flow::Withdraw, 5);
     let outside = Transaction::with_outside(bank(1), [withdraw.clone()]).unwrap();
     let text = r#"{"ops":[{"bank":1,"op":"withdraw","account":"12345-6","amount":5}],"outside":1}"#;
@@ -385,6 +386,6 @@ fn an_outside_coordinator_is_part_of_the_bytes() {
         Transaction::with_outside(bank(1), many).map_err(|fault| fault.reason),
         Err(Reason::Limit)
     );
-    let patient = postcard::to_stdvec(r#"{"ops":[],"outside":2,"patience_ms":5}"#).unwrap();
-    assert!(postcard::from_bytes::<Transaction>(&patient).is_err());
+    let with_patience = postcard::to_stdvec(r#"{"ops":[],"outside":2,"patience_ms":5}"#).unwrap();
+    assert!(postcard::from_bytes::<Transaction>(&with_patience).is_err());
 }

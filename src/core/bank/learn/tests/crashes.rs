@@ -1,29 +1,29 @@
-//! Crashes while registers are learned, and who may ask for them.
+//! Crashes while registers are learned, and which banks may request them.
 
 use super::*;
 
 #[test]
-pub(super) fn a_crash_midway_begins_with_the_first_page_and_never_repeats_an_id() {
+pub(super) fn after_a_crash_learning_starts_over_with_new_ids() {
     let (mut old, mut new) = (LearningBank::old(0, 4), LearningBank::later());
     for n in 0..700 {
         old.set(&format!("k{n:03}"), &"v".repeat(256), 3, 10 + n);
     }
     let first = new.input(&Input::PeerUp(bank(0)));
     let (nonce, page) = old.answers(&first);
-    let second = new.hears(0, &nonce, Some(page.clone()));
+    let second = new.receive(0, &nonce, Some(page.clone()));
     assert!(matches!(&second.sends[0].message, Message::Registers { after: Some(_), .. }));
-    // A crash, with the record or without it.
+    // A crash, after the record was durable or before.
     for kept in [0, 1] {
         let mut again = LearningBank::later();
         new.journal[2..2 + kept].iter().for_each(|record| again.apply(record.clone()));
         again.input(&Input::Started(Start { run: [2; 16], ..Start::default() }));
         assert_eq!(again.value("k000"), Err(Reason::Unreachable));
         let question = again.input(&Input::PeerUp(bank(0)));
-        let Message::Registers { nonce: fresh, after, .. } = &question.sends[0].message else {
+        let Message::Registers { nonce: new_nonce, after, .. } = &question.sends[0].message else {
             panic!()
         };
-        assert!(after.is_none() && *fresh != nonce, "{fresh}");
-        again.hears(0, fresh, None);
+        assert!(after.is_none() && *new_nonce != nonce, "{new_nonce}");
+        again.receive(0, new_nonce, None);
         again.mono_us += 1_000_000;
         learn_all(&mut old, &mut again);
         assert_eq!(again.value("k699"), old.value("k699"));
@@ -31,22 +31,22 @@ pub(super) fn a_crash_midway_begins_with_the_first_page_and_never_repeats_an_id(
 }
 
 #[test]
-pub(super) fn nobody_but_a_bank_is_told_registers_so_and_only_by_one_that_knows_its_own() {
+pub(super) fn registers_are_sent_to_banks_only_and_only_if_they_are_known() {
     let mut old = LearningBank::old(0, 4);
-    let told = old.ask(Origin::Client, "REGISTERS 3 n1");
+    let reply = old.ask(Origin::Client, "REGISTERS 3 n1");
     assert!(
-        matches!(&told, Reply::Err(Reason::Refused, text) if text.contains("over its link")),
-        "{told:?}"
+        matches!(&reply, Reply::Err(Reason::Refused, text) if text.contains("over its link")),
+        "{reply:?}"
     );
-    for stranger in ["REGISTERS 4 n1", "REGISTERS 0 n1"] {
+    for not_a_member in ["REGISTERS 4 n1", "REGISTERS 0 n1"] {
         assert!(
-            matches!(old.ask(Origin::Link, stranger), Reply::Refused(Reason::Refused, _)),
-            "{stranger}"
+            matches!(old.ask(Origin::Link, not_a_member), Reply::Refused(Reason::Refused, _)),
+            "{not_a_member}"
         );
     }
     let mut young = LearningBank::later();
-    let told = young.ask(Origin::Link, "REGISTERS 2 n1");
-    assert!(matches!(told, Reply::Refused(Reason::Unreachable, _)), "{told:?}");
+    let reply = young.ask(Origin::Link, "REGISTERS 2 n1");
+    assert!(matches!(reply, Reply::Refused(Reason::Unreachable, _)), "{reply:?}");
     for bad in
         ["REGISTERS", "REGISTERS x n1", "REGISTERS 16 n1", "REGISTERS 1", "REGISTERS 1 n1 after"]
     {
@@ -55,7 +55,7 @@ pub(super) fn nobody_but_a_bank_is_told_registers_so_and_only_by_one_that_knows_
 }
 
 #[test]
-pub(super) fn a_cut_says_whether_registers_are_known_at_its_time() {
+pub(super) fn a_cut_shows_whether_registers_are_known_at_its_time() {
     let (mut old, mut new) = (LearningBank::old(0, 4), LearningBank::later());
     old.set("storage", "1", 3, 5_000);
     let early = new.cut(1_500);
@@ -65,7 +65,7 @@ pub(super) fn a_cut_says_whether_registers_are_known_at_its_time() {
     );
     learn_all(&mut old, &mut new);
     let from = new.core.clock().0;
-    assert!(from >= 5_000, "no vote of this bank comes before what it was told: {from}");
+    assert!(from >= 5_000, "this bank's votes are later than what it learned: {from}");
     assert_eq!(new.cut(from - 1)["registers_known"], false);
     let known = new.cut(from);
     assert_eq!(known["registers"], serde_json::json!([{"key": "storage", "value": "1"}]));
@@ -76,7 +76,7 @@ pub(super) fn a_cut_says_whether_registers_are_known_at_its_time() {
 }
 
 #[test]
-pub(super) fn a_journal_that_learns_what_it_knew_is_not_admitted() {
+pub(super) fn learning_known_registers_is_not_admitted() {
     let record = Record::RegistersLearned {
         registers: vec![SetRegister {
             key: RegisterKey::new("storage").unwrap(),

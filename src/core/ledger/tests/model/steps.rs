@@ -1,4 +1,4 @@
-//! What may be done to a ledger, for properties: any of it, mostly what makes sense.
+//! The steps of a random history: any order, mostly with a chance to succeed.
 
 use super::*;
 
@@ -6,7 +6,7 @@ pub(super) fn amount() -> impl Strategy<Value = i64> {
     prop_oneof![20 => 1..200i64, 1 => (i64::MAX / 2)..=i64::MAX / 2 + 2]
 }
 
-/// Debits come in small amounts only, so that what balances them elsewhere fits.
+/// Debits have small amounts only, so that the balancing credit elsewhere fits.
 pub(super) fn money_op() -> impl Strategy<Value = Op> {
     let account = proptest::sample::select(&ACCOUNTS[..]);
     let flow =
@@ -17,7 +17,7 @@ pub(super) fn money_op() -> impl Strategy<Value = Op> {
     })
 }
 
-/// Some operations of money, and perhaps a register set everywhere.
+/// Some operations of money, and perhaps a register that is set at every bank.
 pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let register = (proptest::sample::select(&KEYS[..]), 0..5u8);
     let some =
@@ -30,14 +30,14 @@ pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
-pub(super) fn deed() -> impl Strategy<Value = Deed> {
+pub(super) fn step() -> impl Strategy<Value = LedgerStep> {
     prop_oneof![
-        2 => amount().prop_map(Deed::Open),
-        8 => ops().prop_map(Deed::Prepare),
-        8 => (any::<usize>(), 0..10i64).prop_map(|(which, later)| Deed::Commit(which, later)),
-        2 => any::<usize>().prop_map(Deed::Abort),
-        1 => Just(Deed::Restart),
-        1 => (0..100i64).prop_map(Deed::Trim),
-        1 => (0..100usize).prop_map(Deed::Squeeze),
+        2 => amount().prop_map(LedgerStep::Open),
+        8 => ops().prop_map(LedgerStep::Prepare),
+        8 => (any::<usize>(), 0..10i64).prop_map(|(which, later)| LedgerStep::Commit(which, later)),
+        2 => any::<usize>().prop_map(LedgerStep::Abort),
+        1 => Just(LedgerStep::Restart),
+        1 => (0..100i64).prop_map(LedgerStep::Trim),
+        1 => (0..100usize).prop_map(LedgerStep::Squeeze),
     ]
 }
