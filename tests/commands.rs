@@ -1,6 +1,6 @@
-//! `cliente`, command by command, beside banks that are well, frozen, dead or none.
+//! The commands of `cliente`, beside banks that run, are frozen, are down, or are no banks.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(clippy::too_many_lines, reason = "a test is one sequence of steps")]
 
 #[path = "client/audit.rs"]

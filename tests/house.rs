@@ -1,6 +1,6 @@
-//! The house rules, and the documents: each example of them is replayed.
+//! Checks of the source tree, and of the documents: each of their examples is replayed.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(clippy::too_many_lines, reason = "a test is one sequence of steps")]
 
 #[path = "docs/protocol.rs"]

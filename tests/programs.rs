@@ -1,6 +1,6 @@
-//! `servidor` as clients, browsers and operators meet it: lines, routes, panel, and what grows.
+//! `servidor` from the outside: its line protocol, HTTP routes and panel, its operation, and scale.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(clippy::too_many_lines, reason = "a test is one sequence of steps")]
 
 mod http;

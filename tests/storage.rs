@@ -1,6 +1,6 @@
-//! The journal on disks that fail in every way, and bytes that a fuzzer found.
+//! The journal on failing disks, and the corpus of its fuzzer.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(clippy::too_many_lines, reason = "a test is one sequence of steps")]
 
 #[path = "journal/fuzz_corpus.rs"]

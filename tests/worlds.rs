@@ -1,7 +1,7 @@
-//! The core in simulated worlds: golden scripts, every order of events in small worlds, long seeded
-//! runs, and links with an attacker.
+//! The core in simulated worlds: golden scripts, exhaustive orders of events, long seeded runs, and
+//! links with an attacker in the middle.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(clippy::too_many_lines, reason = "a test is one sequence of steps")]
 
 mod exhaustive;

@@ -29,12 +29,12 @@ pub fn join_within<T>(thread: JoinHandle<T>, within: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     #[test]
     fn one_that_ends_is_waited_for_and_one_that_hangs_is_left() {
         assert!(join_within(std::thread::spawn(|| ()), Duration::from_secs(60)));
-        let (end, ended) = channel::<()>();
+        let (end, ended) = sync_channel::<()>(0);
         let hangs = std::thread::spawn(move || ended.recv());
         let began = Instant::now();
         assert!(!join_within(hangs, Duration::from_millis(50)));

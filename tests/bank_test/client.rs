@@ -1,8 +1,8 @@
-//! One client of a run: a connection to each bank through the proxies, and the coordinator that
-//! `cliente` ships.
+//! One client of a run: a connection to each bank through the proxies, and the coordinator of
+//! `cliente`.
 
 use super::BANKS;
-use super::history::{Told, now_us};
+use super::history::{OpResult, now_us};
 use consorcio::commit::coordinator::{Answer, Coordinator, Do, Event, Strategy, Verdict};
 use consorcio::commit::message::PeerVerb;
 use consorcio::ids::{BankId, BankSet, TxId};
@@ -15,28 +15,30 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// A connection is made, and a line is taken, within this time.
+/// The timeout of a connect, and of a write.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
-/// A client that knows its verdict waits this long for the banks' answers to it.
+/// How long a driver waits for the banks' acknowledgements of its verdict.
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
-/// A client that drives gives up after this time, whatever happens.
+/// The timeout of one transaction.
 const DRIVE_WITHIN: Duration = Duration::from_secs(8);
+/// Lines of all connections that wait for the client; past it the connections are not read.
+const LINES_MAX: usize = 256;
 
 pub struct TestClient {
     ports: [u16; BANKS],
     lines: [Option<BankLine>; BANKS],
-    /// Tells connections apart, so that what an old one still says is not taken for a new one's.
-    made: u64,
-    sender: UnboundedSender<ReceivedLine>,
-    arrivals: UnboundedReceiver<ReceivedLine>,
-    /// Answers that will never come, not told yet.
+    /// Numbers the connections, so that a late line of a closed one is dropped.
+    connected: u64,
+    sender: Sender<ReceivedLine>,
+    received: Receiver<ReceivedLine>,
+    /// Replies that will never arrive and that `next` has not returned yet.
     lost: VecDeque<(usize, PeerVerb)>,
-    /// When the verdict of what it drove last was known.
-    told_us: Option<u64>,
+    /// When it reached the verdict on the last transaction that it drove.
+    verdict_us: Option<u64>,
 }
 
 /// A line from a connection, or its end.
@@ -50,6 +52,7 @@ struct BankLine {
     number: u64,
     output: OwnedWriteHalf,
     reader: AbortHandle,
+    /// The requests without a reply, in order.
     owed: VecDeque<PeerVerb>,
 }
 
@@ -60,28 +63,33 @@ impl Drop for BankLine {
 }
 
 impl TestClient {
-    /// A client that finds the banks at these ports.
+    /// A client of the banks at these ports.
     pub fn new(ports: [u16; BANKS]) -> TestClient {
-        let (sender, arrivals) = unbounded_channel();
+        let (sender, received) = channel(LINES_MAX);
         TestClient {
             ports,
             lines: Default::default(),
-            made: 0,
+            connected: 0,
             sender,
-            arrivals,
+            received,
             lost: VecDeque::new(),
-            told_us: None,
+            verdict_us: None,
         }
     }
 
-    /// When the verdict of what this client drove last was known; none if that was told already.
-    pub fn take_told_us(&mut self) -> Option<u64> {
-        self.told_us.take()
+    /// When this client reached its last verdict; none if this was called since.
+    pub fn take_verdict_us(&mut self) -> Option<u64> {
+        self.verdict_us.take()
     }
 
-    /// Drives a transaction. With `leave_after`, this client is gone for its banks after so many
-    /// answers.
-    pub async fn drive(&mut self, tx: &str, transaction: &str, leave_after: Option<u64>) -> Told {
+    /// Drives a transaction. With `leave_after`, the client closes its connections after so many
+    /// replies.
+    pub async fn drive(
+        &mut self,
+        tx: &str,
+        transaction: &str,
+        leave_after: Option<u64>,
+    ) -> OpResult {
         let transaction =
             Arc::new(Transaction::parse(transaction).expect("the workload makes transactions"));
         let named: Vec<usize> = transaction.banks().iter().map(BankId::index).collect();
@@ -95,8 +103,8 @@ impl TestClient {
         }
         let end = Instant::now() + DRIVE_WITHIN;
         let mut timer = end;
-        let mut told = None;
-        let mut answers = 0;
+        let mut verdict = None;
+        let mut replies = 0;
         let mut events = VecDeque::from([Event::Begin { unreachable }]);
         loop {
             while let Some(event) = events.pop_front() {
@@ -113,10 +121,10 @@ impl TestClient {
                         Do::StartTimer => {
                             timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS)
                         }
-                        Do::Report(verdict) => {
-                            self.told_us = Some(now_us());
+                        Do::Report(reached) => {
+                            self.verdict_us = Some(now_us());
                             timer = Instant::now() + LEAVE_WITHIN;
-                            told = Some(verdict);
+                            verdict = Some(reached);
                         }
                         Do::VoteSelf | Do::RefuseSelf(_) => {
                             unreachable!("only a bank votes itself")
@@ -124,64 +132,64 @@ impl TestClient {
                     }
                 }
             }
-            let nothing_to_tell = matches!(told, Some(Verdict::Doubt(_) | Verdict::Unreached));
-            if coordinator.is_done() || nothing_to_tell {
+            let undecided = matches!(verdict, Some(Verdict::Doubt(_) | Verdict::Unreached));
+            if coordinator.is_done() || undecided {
                 break;
             }
-            if told.is_none() && leave_after.is_some_and(|most| answers >= most) {
+            if verdict.is_none() && leave_after.is_some_and(|most| replies >= most) {
                 self.leave();
-                return Told::Unknown { left: true };
+                return OpResult::Unknown { left: true };
             }
             match self.next(timer.min(end)).await {
                 Some((bank, verb, Some(reply))) => {
-                    answers += 1;
+                    replies += 1;
                     events.push_back(Event::Answered(id(bank), verb, Answer::Believed(reply)));
                 }
                 Some((bank, verb, None)) => events.push_back(Event::Lost(id(bank), verb)),
-                None if told.is_some() || Instant::now() >= end => break,
+                None if verdict.is_some() || Instant::now() >= end => break,
                 None => {
                     timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS);
                     events.push_back(Event::TimeOut);
                 }
             }
         }
-        self.leave_what_is_owed();
-        match told {
-            Some(Verdict::Committed(time)) => Told::Committed(time.0),
-            Some(Verdict::Aborted { reason, .. }) => Told::Aborted(reason.to_string()),
-            Some(Verdict::Unreached) => Told::Aborted("nothing was sent".into()),
-            // As `cliente` does: the banks ask each other as soon as their driver is gone.
+        self.drop_pending();
+        match verdict {
+            Some(Verdict::Committed(time)) => OpResult::Committed(time.0),
+            Some(Verdict::Aborted { reason, .. }) => OpResult::Aborted(reason.to_string()),
+            Some(Verdict::Unreached) => OpResult::Aborted("nothing was sent".into()),
+            // As `cliente` does: once the driver's connections close, the banks resolve.
             Some(Verdict::Doubt(_)) | None => {
                 self.leave();
-                Told::Unknown { left: false }
+                OpResult::Unknown { left: false }
             }
         }
     }
 
-    /// Asks a bank; none where it does not answer in time.
+    /// Sends a line to a bank and returns the reply; none if it does not arrive in time.
     pub async fn ask(&mut self, bank: usize, line: &str, within: Duration) -> Option<Reply> {
         let end = Instant::now() + within;
-        // Whatever is asked here is answered by one line; the verb tells only drivers apart.
+        // The verb only matters to `drive`; here it is any that has a one-line reply.
         let sent = self.connect(bank).await
             && self.send(bank, format!("{line}\n").as_bytes(), PeerVerb::Resolve).await;
         let reply = if sent { self.next(end).await.and_then(|(_, _, reply)| reply) } else { None };
-        self.leave_what_is_owed();
+        self.drop_pending();
         reply
     }
 
-    /// The next answer, or that one will never come; none at `deadline`.
+    /// The next reply, or the loss of one; none at `deadline`.
     async fn next(&mut self, deadline: Instant) -> Option<(usize, PeerVerb, Option<Reply>)> {
         loop {
             if let Some((bank, verb)) = self.lost.pop_front() {
                 return Some((bank, verb, None));
             }
-            let arrival = timeout_at(deadline, self.arrivals.recv()).await.ok()??;
+            let arrival = timeout_at(deadline, self.received.recv()).await.ok()??;
             let slot = &mut self.lines[arrival.bank];
             let Some(line) = slot.as_mut().filter(|line| line.number == arrival.connection) else {
                 continue;
             };
             if let Some(text) = arrival.line {
-                let verb = line.owed.pop_front().expect("a bank answers what it was asked");
+                let verb = line.owed.pop_front().expect("one reply for each request");
                 let reply =
                     Reply::parse(&text).unwrap_or_else(|fault| panic!("{text}: {}", fault.text));
                 return Some((arrival.bank, verb, Some(reply)));
@@ -190,15 +198,15 @@ impl TestClient {
         }
     }
 
-    /// The connection to `bank` is gone, and with it all that is owed over it; the next question
-    /// takes a new one.
+    /// Drops the connection to `bank` and marks its pending replies as lost. The next request
+    /// opens a new connection.
     fn lose(&mut self, bank: usize) {
         if let Some(mut line) = self.lines[bank].take() {
             self.lost.extend(line.owed.drain(..).map(|verb| (bank, verb)));
         }
     }
 
-    /// Is there a connection to `bank`, or can one be made?
+    /// Connects to `bank` unless it is connected; returns whether that worked.
     async fn connect(&mut self, bank: usize) -> bool {
         if self.lines[bank].is_some() {
             return true;
@@ -208,17 +216,18 @@ impl TestClient {
         let Ok(Ok(stream)) = connected else { return false };
         let _ = stream.set_nodelay(true);
         let (input, output) = stream.into_split();
-        self.made += 1;
-        let (number, sender) = (self.made, self.sender.clone());
+        self.connected += 1;
+        let (number, sender) = (self.connected, self.sender.clone());
         let reader = tokio::spawn(async move {
             let mut input = BufReader::new(input);
             loop {
                 let mut text = String::new();
-                // A reply that the end of the stream cuts off is no reply.
+                // A reply without a line break was cut off by the end of the stream.
                 let read = input.read_line(&mut text).await;
                 let line = read.ok().and_then(|_| text.strip_suffix('\n').map(str::to_owned));
                 let is_end = line.is_none();
-                if sender.send(ReceivedLine { bank, connection: number, line }).is_err() || is_end {
+                let received = ReceivedLine { bank, connection: number, line };
+                if sender.send(received).await.is_err() || is_end {
                     return;
                 }
             }
@@ -228,7 +237,7 @@ impl TestClient {
         true
     }
 
-    /// Sends a line; where it fails, what the bank owes will be lost too.
+    /// Sends a line. If that fails, all pending replies of the bank are lost too.
     async fn send(&mut self, bank: usize, bytes: &[u8], verb: PeerVerb) -> bool {
         if !self.connect(bank).await {
             return false;
@@ -239,7 +248,7 @@ impl TestClient {
                 line.owed.push_back(verb);
                 true
             }
-            // Perhaps a part of it went: nothing may follow on this connection.
+            // A part of the line may have been sent, so the connection cannot be reused.
             Ok(Err(_)) | Err(_) => {
                 self.lose(bank);
                 false
@@ -247,14 +256,14 @@ impl TestClient {
         }
     }
 
-    /// This client is gone, as far as the banks see.
+    /// Closes all connections, so that the banks see no driver any more.
     fn leave(&mut self) {
         self.lines = Default::default();
         self.lost.clear();
     }
 
-    /// The next question must not wait behind an old one.
-    fn leave_what_is_owed(&mut self) {
+    /// Closes each connection with a pending reply, so that it cannot delay the next request.
+    fn drop_pending(&mut self) {
         for slot in &mut self.lines {
             if slot.as_ref().is_some_and(|line| !line.owed.is_empty()) {
                 *slot = None;
@@ -265,5 +274,5 @@ impl TestClient {
 }
 
 fn id(bank: usize) -> BankId {
-    BankId::new(bank).expect("there are fewer banks than places")
+    BankId::new(bank).expect("BANKS is below the bound")
 }

@@ -1,6 +1,6 @@
-//! The banks of a run: real processes that find each other through the proxies.
+//! The banks of a run: real processes that reach each other through the proxies.
 
-use super::disks::Newest;
+use super::disks::NewestSegment;
 use super::proxy::Proxies;
 use super::{ACCOUNTS, BANKS, OPENED_WITH, account, bank_of};
 use crate::support::{Cluster, DEADLINE, Process, Wire};
@@ -8,17 +8,18 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
-/// Three banks with a key, and who of them runs.
+/// Three banks with a key, and the processes of those that run.
 pub struct ProxiedCluster {
     cluster: Cluster,
+    /// Each bank's list of the consortium, with a proxy's port for each other bank.
     lists: [String; BANKS],
     banks: [Option<Process>; BANKS],
-    /// Transactions that were made to be refused.
+    /// Numbers the groups of transactions of `refuse_many`.
     refused: u64,
 }
 
 impl ProxiedCluster {
-    /// A folder, a key and ports for three banks; none runs yet.
+    /// A folder, a key and ports for three banks, none of them started yet.
     pub fn new(proxies: &Proxies) -> ProxiedCluster {
         let cluster = Cluster::new(BANKS, true);
         let lists = std::array::from_fn(|from| {
@@ -28,17 +29,17 @@ impl ProxiedCluster {
         ProxiedCluster { cluster, lists, banks: Default::default(), refused: 0 }
     }
 
-    /// The banks' own ports.
+    /// The banks' own ports, behind the proxies.
     pub fn ports(&self) -> [u16; BANKS] {
         std::array::from_fn(|bank| self.cluster.port(bank))
     }
 
-    /// The folder that everything lives in.
+    /// The temporary folder of all banks.
     pub fn path(&self) -> &std::path::Path {
         self.cluster.path()
     }
 
-    /// A connection to a bank that no weather reaches.
+    /// A connection to a bank that bypasses the proxies.
     pub fn connect(&self, bank: usize) -> Wire {
         self.cluster.connect(bank)
     }
@@ -60,35 +61,37 @@ impl ProxiedCluster {
         }
     }
 
-    /// Starts a bank, on its old data if it has some, and waits until it is ready.
+    /// Starts a bank on its old data, if any, and waits until it is ready.
     pub fn start(&mut self, bank: usize) {
         let mut process = Process::start(self.command(bank).args(["--log-max-size", "16777216"]));
         process.expect_line("ready on");
         self.banks[bank] = Some(process);
     }
 
-    /// Starts a bank that died while it wrote a batch: it must tell that it cut that off, and
-    /// where.
+    /// Starts a bank with a torn tail. It must report that it cuts the tail off, with file and
+    /// offset.
     pub fn start_torn(&mut self, bank: usize) {
         let torn_at = self.newest(bank).torn_at();
         self.start(bank);
         if let Some(torn_at) = torn_at {
-            self.banks[bank].as_mut().expect("it was started").expect_line(&format!("/{torn_at}"));
+            self.banks[bank]
+                .as_mut()
+                .expect("the bank was started")
+                .expect_line(&format!("/{torn_at}"));
         }
     }
 
-    /// Starts a bank that must not come up, and waits for its end; gives its exit code and what it
-    /// said.
-    pub fn start_in_vain(&self, bank: usize) -> (Option<i32>, Vec<String>) {
+    /// Starts a bank that must refuse to start; returns its exit code and output.
+    pub fn start_refused(&self, bank: usize) -> (Option<i32>, Vec<String>) {
         let mut process = Process::start(&mut self.command(bank));
         (process.wait(), process.seen().to_vec())
     }
 
-    /// Starts a bank whose files may not grow past `kib` KiB: for it the disk is full then.
+    /// Starts a bank whose files cannot grow past `kib` KiB, as on a full disk.
     pub fn start_on_a_full_disk(&mut self, bank: usize, kib: u64) {
         let inner = self.command(bank);
         let mut command = Command::new("bash");
-        // The signal that comes with the bound would kill it; it is to be told by the failed write.
+        // SIGXFSZ would kill the bank; ignored, so that the write fails instead.
         command.args([
             "-c",
             r#"trap "" XFSZ; ulimit -f "$1"; shift; exec "$@""#,
@@ -97,7 +100,7 @@ impl ProxiedCluster {
         ]);
         command.arg(inner.get_program()).args(inner.get_args()).args(["--log-steps", "off"]);
         command.current_dir(self.path());
-        // Whether it gets as far as to be ready is not the point.
+        // It may fail before it is ready, so this does not wait.
         self.banks[bank] = Some(Process::start(&mut command));
     }
 
@@ -107,32 +110,30 @@ impl ProxiedCluster {
         command
     }
 
-    /// Kills a bank on the spot, if it runs.
+    /// Kills a bank with SIGKILL, if it runs.
     pub fn kill(&mut self, bank: usize) {
         drop(self.banks[bank].take());
     }
 
-    /// Takes what room is left on a full disk, unless the clients took it already, and waits until
-    /// the bank has ended by itself; gives its exit code and what it said. None where there was
-    /// more room than that: a bank at the end of a segment goes on in the next one, which has all
-    /// of its room before the bound.
+    /// Writes until the room on the full disk is used up and the bank has ended; returns its exit
+    /// code and output. None if the bank continued in the next segment, which was allocated below
+    /// the bound.
     pub fn fill_disk(&mut self, bank: usize) -> Option<(Option<i32>, Vec<String>)> {
-        let mut process = self.banks[bank].take().expect("it was started");
+        let mut process = self.banks[bank].take().expect("the bank was started");
         match self.refuse_many(bank, 100) {
             Ok(()) => None,
             Err(_) => Some((process.wait(), process.seen().to_vec())),
         }
     }
 
-    /// Has a bank that runs write batches until there are some of which it is sure that they were
-    /// synced.
+    /// Makes a running bank write batches until some are surely synced.
     pub fn make_batches(&mut self, bank: usize) {
         while self.newest(bank).batches() < 3 {
-            self.refuse_many(bank, 1).expect("a bank that runs");
+            self.refuse_many(bank, 1).expect("the bank runs");
         }
     }
 
-    /// Has a bank refuse many transactions, so many times: refusals are records too, and move no
+    /// Makes a bank refuse `times` groups of transactions: refusals write records but move no
     /// money.
     fn refuse_many(&mut self, bank: usize, times: usize) -> std::io::Result<()> {
         const AT_ONCE: usize = 200;
@@ -154,7 +155,7 @@ impl ProxiedCluster {
         Ok(())
     }
 
-    /// Stops a bank in its tracks (SIGSTOP), or lets it go on (SIGCONT).
+    /// Stops a bank's process (SIGSTOP), or continues it (SIGCONT).
     pub fn freeze(&self, bank: usize, frozen: bool) {
         if let Some(process) = &self.banks[bank] {
             let signal =
@@ -164,16 +165,16 @@ impl ProxiedCluster {
             rustix::process::kill_process(pid, signal).unwrap();
             if frozen {
                 let stat = format!("/proc/{}/stat", process.pid());
-                crate::support::wait_until("the bank stands still", || {
+                crate::support::wait_until("the bank is stopped", || {
                     let stat = std::fs::read_to_string(&stat).unwrap();
-                    // Its state follows its name, which is in brackets.
+                    // The state follows the process name, which is in brackets.
                     stat.rsplit(") ").next().unwrap().starts_with('T').then_some(())
                 });
             }
         }
     }
 
-    /// Torn tails that banks told to have cut off.
+    /// The number of torn tails that the banks' logs report as cut off.
     pub fn tails_cut(&self) -> usize {
         let logs =
             std::fs::read_dir(self.path().join("logs")).unwrap().map(|entry| entry.unwrap().path());
@@ -182,7 +183,7 @@ impl ProxiedCluster {
     }
 
     /// The newest segment of a bank's journal.
-    pub fn newest(&self, bank: usize) -> Newest {
-        Newest::read(&self.path().join(format!("data/bank-{bank}")))
+    pub fn newest(&self, bank: usize) -> NewestSegment {
+        NewestSegment::read(&self.path().join(format!("data/bank-{bank}")))
     }
 }

@@ -1,10 +1,10 @@
-//! What is done to the journal of a bank that is down: torn tails, batches that were cut off or
-//! changed while they were written, and bits that flip in what was synced long ago.
+//! Damage to the journal of a bank that is down: torn tails, batches cut off or changed while they
+//! were written, and flipped bits in synced batches.
 //!
-//! The shipped code finds where the batches are and makes the checksums; what must follow is in
-//! `nemesis`.
+//! The journal's own code finds the batches and computes the checksums. `nemesis` checks how the
+//! bank then starts.
 
-use super::random::Random;
+use super::random::SeededRng;
 use consorcio::journal::format::{
     ALIGNMENT, BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES, FileHeader, FileKind,
     RECORD_HEADER_BYTES, Salt, check_record, split_body,
@@ -15,88 +15,87 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// The newest segment of a journal that holds batches, as it was read.
-pub struct Newest {
+/// The newest segment of a journal that holds batches, as read from disk.
+pub struct NewestSegment {
     pub path: PathBuf,
     bytes: Vec<u8>,
     salt: Salt,
-    /// The whole batches in it.
+    /// The complete batches with their offsets.
     batches: Vec<(Range<usize>, BatchHeader)>,
-    /// Its bank died while it wrote a batch, here or as the first of the next segment: in which
-    /// file, and where.
+    /// The file and the offset of a torn tail, here or at the start of the next segment.
     torn: Option<(PathBuf, usize)>,
 }
 
-/// A bit that was flipped in a batch that was synced.
-pub struct Flipped {
+/// A flipped bit in a synced batch.
+pub struct FlippedBit {
     path: PathBuf,
-    /// The byte, and as it was.
+    /// The offset of the byte, and its original value.
     at: usize,
-    was: u8,
-    /// Where its batch begins.
+    original: u8,
+    /// The offset of its batch.
     batch: usize,
-    /// All batches, as the flip left them.
+    /// All batches after the flip.
     after: Vec<u8>,
 }
 
-impl Newest {
-    /// Reads it from the journal in `folder`.
-    pub fn read(folder: &Path) -> Newest {
+impl NewestSegment {
+    /// Reads the newest segment with batches of the journal in `folder`.
+    pub fn read(folder: &Path) -> NewestSegment {
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let is_segment =
             |path: &PathBuf| name(path).starts_with("segment-") && !name(path).ends_with(".tmp");
         let mut paths: Vec<PathBuf> = entries.filter(is_segment).collect();
         paths.sort();
-        let mut segments = paths.into_iter().rev().map(Newest::of);
+        let mut segments = paths.into_iter().rev().map(NewestSegment::of);
         let mut newest = segments.next().expect("a bank that ran has a journal");
-        // The next segment is made ahead of its use.
+        // The journal creates the next segment ahead of its use.
         if newest.batches.is_empty()
             && let Some(before) = segments.next()
         {
-            newest = Newest { torn: newest.torn.or(before.torn), ..before };
+            newest = NewestSegment { torn: newest.torn.or(before.torn), ..before };
         }
         newest
     }
 
-    fn of(path: PathBuf) -> Newest {
+    fn of(path: PathBuf) -> NewestSegment {
         let bytes = std::fs::read(&path).unwrap();
         let header =
             FileHeader::decode(FileKind::Segment, bytes[..FILE_HEADER_BYTES].try_into().unwrap());
         let header = header.expect("a segment gets its name only once it is whole");
         let salt = Salt::new(&header.journal, header.segment);
         let batches = whole_batches(salt, &bytes);
-        let end = batches.last().map_or(FILE_HEADER_BYTES, |(place, _)| place.end);
+        let end = batches.last().map_or(FILE_HEADER_BYTES, |(range, _)| range.end);
         let follows = bytes[end..].iter().any(|byte| *byte != 0);
         let torn = follows.then(|| (path.clone(), end));
-        Newest { path, bytes, salt, batches, torn }
+        NewestSegment { path, bytes, salt, batches, torn }
     }
 
-    /// How many whole batches it has.
+    /// The number of complete batches.
     pub fn batches(&self) -> usize {
         self.batches.len()
     }
 
-    /// Where the last whole batch ends.
+    /// The offset at which the last complete batch ends.
     pub fn end(&self) -> usize {
-        self.batches.last().map_or(FILE_HEADER_BYTES, |(place, _)| place.end)
+        self.batches.last().map_or(FILE_HEADER_BYTES, |(range, _)| range.end)
     }
 
-    /// Where a tail begins that must be cut off, in the words of who does it.
+    /// The position of the torn tail, as the bank reports it when it cuts the tail off.
     pub fn torn_at(&self) -> Option<String> {
         let (path, offset) = self.torn.as_ref()?;
         Some(format!("{} at offset {offset}", name(path)))
     }
 
-    /// Leaves behind it bytes of which nobody can say what they were. Where a tail is torn already,
-    /// that one stays. What was synced stays as it is.
-    pub fn tear(&self, random: &mut Random) {
+    /// Appends random bytes after the last batch, unless the tail is torn already. Synced batches
+    /// are not changed.
+    pub fn tear(&self, random: &mut SeededRng) {
         let length = (1 + random.below(4_000)).min(self.room());
         let mut junk = random.bytes(length);
         match random.below(3) {
             0 => {}
-            // The beginning of a batch, and not the rest.
+            // The beginning of a batch without the rest.
             1 => junk.iter_mut().zip(b"CBat").for_each(|(to, from)| *to = *from),
-            // The later pages of a batch, and not the first one: those may be written in any order.
+            // The later pages of a batch without the first: pages are written in any order.
             _ => junk.iter_mut().take(length / 2).for_each(|byte| *byte = 0),
         }
         if let Some(last) = junk.last_mut() {
@@ -105,10 +104,9 @@ impl Newest {
         self.append(&junk);
     }
 
-    /// Leaves behind it the batch that would have come next, whole in all of its checksums, but for
-    /// this: it is cut off somewhere, or one bit of it is wrong. The bank died while it wrote it,
-    /// and promised nothing in it.
-    pub fn begin_next(&self, random: &mut Random) {
+    /// Appends the batch that would have come next, with right checksums, but cut off or with one
+    /// flipped bit: the bank crashed while it wrote it, before any of its records was durable.
+    pub fn begin_next(&self, random: &mut SeededRng) {
         let mut batch = self.next_batch(1 + random.below(4));
         let Some(last) = batch.iter().rposition(|byte| *byte != 0) else { return };
         if random.percent(50) {
@@ -118,25 +116,24 @@ impl Newest {
             let at = random.below(last + 1);
             batch[at] ^= 1 << random.below(8);
         }
-        assert!(self.is_broken(&batch), "a batch that is whole is no torn tail");
+        assert!(self.is_broken(&batch), "a complete batch is no torn tail");
         self.append(&batch);
     }
 
-    /// Flips a bit of a batch that was synced: any but the last, for it was written before that
-    /// one. `None` where there is no such batch.
-    pub fn flip(&self, random: &mut Random) -> Option<Flipped> {
+    /// Flips a bit of a synced batch, which is any but the last. None if there is only one batch.
+    pub fn flip(&self, random: &mut SeededRng) -> Option<FlippedBit> {
         let (_, synced) = self.batches.split_last()?;
         let (first, last) = (synced.first()?, synced.last()?);
         let at = random.between(first.0.start as u64, last.0.end as u64 - 1);
         let at = usize::try_from(at).unwrap();
-        let (batch, _) = synced.iter().find(|(place, _)| place.contains(&at))?;
+        let (batch, _) = synced.iter().find(|(range, _)| range.contains(&at))?;
         let mut after = self.bytes[..self.end()].to_vec();
         after[at] ^= 1 << random.below(8);
         write(&self.path, at, &after[at..=at]);
-        Some(Flipped {
+        Some(FlippedBit {
             path: self.path.clone(),
             at,
-            was: self.bytes[at],
+            original: self.bytes[at],
             batch: batch.start,
             after,
         })
@@ -152,8 +149,8 @@ impl Newest {
         }
     }
 
-    /// A batch with the numbers and checksums of this place, with as many records, that are those
-    /// of batches before it.
+    /// The batch that could follow the last one, with copies of `records` older records and the
+    /// numbers and checksums of its position.
     fn next_batch(&self, records: usize) -> Vec<u8> {
         let at = self.end();
         let mut body = Vec::new();
@@ -172,18 +169,18 @@ impl Newest {
         let header = BatchHeader { first: synced + 1, synced, count, body_bytes };
         let mut batch = header.encode(self.salt, at as u64).to_vec();
         batch.extend(body);
-        assert!(!self.is_broken(&batch), "without harm it would be read");
+        assert!(!self.is_broken(&batch), "without damage it is readable");
         batch.truncate(self.room());
         batch
     }
 
-    /// The records, the newest batch's first.
+    /// The records of all batches, those of the newest batch first.
     fn payloads(&self) -> impl Iterator<Item = &[u8]> {
-        self.batches.iter().rev().flat_map(move |(place, header)| {
-            let mut at = place.start + BATCH_HEADER_BYTES;
+        self.batches.iter().rev().flat_map(move |(range, header)| {
+            let mut at = range.start + BATCH_HEADER_BYTES;
             (0..header.count).map(move |_| {
-                let length =
-                    check_record(self.salt, at as u64, &self.bytes[at..]).expect("a whole batch");
+                let length = check_record(self.salt, at as u64, &self.bytes[at..])
+                    .expect("a complete batch");
                 let payload = &self.bytes[at + RECORD_HEADER_BYTES..][..length];
                 at += RECORD_HEADER_BYTES + length;
                 payload
@@ -191,30 +188,31 @@ impl Newest {
         })
     }
 
-    /// Would `batch`, behind the last one, not be read as a batch?
+    /// Whether the journal would not read `batch` after the last one.
     fn is_broken(&self, batch: &[u8]) -> bool {
         read_batch(self.salt, self.end(), batch).is_none()
     }
 }
 
-impl Flipped {
-    /// Is the journal as the flip left it?
+impl FlippedBit {
+    /// Whether the journal is still as the flip left it.
     pub fn is_untouched(&self) -> bool {
         std::fs::read(&self.path).unwrap().starts_with(&self.after)
     }
 
-    /// Does `said` tell the file, and where the batch begins that the bit is in?
-    pub fn is_named(&self, said: &[String]) -> bool {
-        let told = format!("{}: damaged at offset {}: ", name(&self.path), self.batch);
-        said.iter().any(|line| line.contains(&told))
+    /// Whether the output names the file and the offset of the damaged batch.
+    pub fn is_named(&self, output: &[String]) -> bool {
+        let expected = format!("{}: damaged at offset {}: ", name(&self.path), self.batch);
+        output.iter().any(|line| line.contains(&expected))
     }
 
-    pub fn mend(self) {
-        write(&self.path, self.at, &[self.was]);
+    /// Flips the bit back.
+    pub fn repair(self) {
+        write(&self.path, self.at, &[self.original]);
     }
 }
 
-impl fmt::Display for Flipped {
+impl fmt::Display for FlippedBit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {}, in the batch at {}", self.path.display(), self.at, self.batch)
     }
@@ -234,7 +232,7 @@ fn whole_batches(salt: Salt, bytes: &[u8]) -> Vec<(Range<usize>, BatchHeader)> {
     batches
 }
 
-/// The batch that `bytes` begin with and that stands at `at`: its length and header.
+/// The length and the header of the batch at offset `at`, with which `bytes` begin.
 fn read_batch(salt: Salt, at: usize, bytes: &[u8]) -> Option<(usize, BatchHeader)> {
     let header = BatchHeader::decode(salt, at as u64, bytes)?;
     let body = bytes.get(BATCH_HEADER_BYTES..header.batch_bytes())?;

@@ -1,54 +1,49 @@
-//! What the clients did and were told, and when: all that the checks look at.
+//! The recorded history: each client's operations, their results and their times.
 
 use super::BANKS;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// Something that a client did.
+/// One operation of a client; times are microseconds of this run.
 #[derive(Debug, Clone)]
-pub struct Op {
-    pub what: What,
-    /// When it began and ended; microseconds of this run.
+pub struct ClientOp {
+    pub kind: OpKind,
     pub began_us: u64,
     pub ended_us: u64,
-    /// When a client that drove knew its verdict: before the banks heard of it, and so before the
-    /// end.
-    pub told_us: Option<u64>,
-    /// What it was told.
-    pub told: Told,
+    /// When a client that drove reached its verdict: before it sent COMMIT, and so before the end.
+    pub verdict_us: Option<u64>,
+    pub result: OpResult,
 }
 
-/// What a client does.
+/// The kinds of operations.
 #[derive(Debug, Clone)]
-pub enum What {
-    /// Moves centavos from one account to another, by their numbers among all accounts.
+pub enum OpKind {
+    /// Transfers centavos from one account to another, by their numbers among all accounts.
     Transfer { tx: String, from: usize, to: usize, amount: i64 },
     /// Sets a register at all banks.
     Set { tx: String, key: String, value: String },
     /// Reads a register at one bank.
     Get { key: String },
-    /// Reads all banks as of one time; which bank's clock gave it, if one did.
+    /// Reads a cut at the clock of the bank `clock`, or at the client's wall clock.
     Cut { clock: Option<usize> },
 }
 
-/// What a client was told.
+/// The result that a client received.
 #[derive(Debug, Clone)]
-pub enum Told {
-    /// It is committed, at this time.
+pub enum OpResult {
+    /// At this commit time.
     Committed(i64),
-    /// It is aborted, for this reason.
+    /// The reason of the abort.
     Aborted(String),
-    /// Nothing: it may be either, and may still become either. True if the client left of its own
-    /// will.
+    /// The outcome is unknown. `left`: the client closed its connections on purpose.
     Unknown {
         left: bool,
     },
     Value(String),
-    /// All banks as of one time.
     Cut(Box<Cut>),
-    /// A read came to nothing, which says nothing.
-    Nothing,
+    /// A read without a reply.
+    NoReply,
 }
 
 /// All banks as of one time.
@@ -62,25 +57,25 @@ pub struct Cut {
     pub totals: [[i64; 5]; BANKS],
 }
 
-impl Op {
+impl ClientOp {
     /// The id of its transaction, if it has one.
     pub fn tx(&self) -> Option<&str> {
-        match &self.what {
-            What::Transfer { tx, .. } | What::Set { tx, .. } => Some(tx),
-            What::Get { .. } | What::Cut { .. } => None,
+        match &self.kind {
+            OpKind::Transfer { tx, .. } | OpKind::Set { tx, .. } => Some(tx),
+            OpKind::Get { .. } | OpKind::Cut { .. } => None,
         }
     }
 
     /// The banks that its transaction names.
     pub fn banks(&self) -> Vec<usize> {
-        match &self.what {
-            What::Transfer { from, to, .. } => {
+        match &self.kind {
+            OpKind::Transfer { from, to, .. } => {
                 let mut banks = vec![super::bank_of(*from), super::bank_of(*to)];
                 banks.sort_unstable();
                 banks.dedup();
                 banks
             }
-            What::Set { .. } | What::Get { .. } | What::Cut { .. } => (0..BANKS).collect(),
+            OpKind::Set { .. } | OpKind::Get { .. } | OpKind::Cut { .. } => (0..BANKS).collect(),
         }
     }
 }

@@ -1,50 +1,49 @@
 //! A checker for the linearizability of one register: Wing & Gong's search (_Testing and Verifying
-//! Concurrent Objects_, 1993) with Lowe's memory of what was tried (_Testing for linearizability_,
+//! Concurrent Objects_, 1993) with Lowe's cache of visited states (_Testing for linearizability_,
 //! 2017).
 //!
-//! Every write has a value of its own, which keeps the window small: a write whose outcome is
-//! unknown either was never read, and then may stay out, or took effect before the first read of it
+//! Every write has a unique value, which keeps the window small: a write whose outcome is unknown
+//! either was never read, and then can be omitted, or took effect before the first read of it
 //! ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// When an operation began and ended, and what it did; times in any unit.
+/// An operation with its times, in any unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisterEvent {
-    /// When it was asked.
     pub began: u64,
-    /// When it was answered; none where it never was.
+    /// When its reply arrived; none if it never did.
     pub ended: Option<u64>,
     pub act: RegisterAct,
 }
 
-/// What an operation did.
+/// A write or a read, with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegisterAct {
-    /// Wrote this value, which no other write writes.
+    /// The value is unique among all writes.
     Write(String),
     Read(String),
 }
 
-/// How far a search has come: all events before `low` have their place, and those in `beyond` too.
+/// A state of the search: the events before `low` and those in `beyond` are ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct SearchState {
     low: usize,
     beyond: BTreeSet<usize>,
-    /// Whose write is the value; none: the first value.
+    /// The event that wrote the current value; none for the initial value.
     writer: Option<usize>,
 }
 
-/// An event with what the search needs.
+/// An event in the form that the search uses.
 struct Operation {
     began: u64,
     ended: u64,
-    /// For a write `None`; for a read whose value it saw.
+    /// `None` for a write; for a read, the event that wrote its value, or none if it is initial.
     read: Option<Option<usize>>,
 }
 
-/// Is there one order of all events that a single register could have had? `first` is its value
-/// before them.
+/// Checks that the events are linearizable as those of one register with the value `first` before
+/// them.
 ///
 /// # Errors
 /// The first event that no order reaches, with those around it.
@@ -63,12 +62,12 @@ pub fn check(first: &str, events: &[RegisterEvent]) -> Result<(), String> {
             continue;
         }
         let possible = possible(&items, &state);
-        // A read that fits changes nothing, so taking it at once forgoes no order.
+        // A read that fits does not change the register, so taking it at once loses no order.
         let fits = |at: &&usize| items[**at].read == Some(state.writer);
         if let Some(read) = possible.iter().find(fits) {
             stack.push(state.with(*read, state.writer));
         } else {
-            // The earliest is tried first, so it goes on top.
+            // Pushed in reverse, so that the earliest is tried first.
             for write in possible.iter().rev().filter(|at| items[**at].read.is_none()) {
                 stack.push(state.with(*write, Some(*write)));
             }
@@ -90,7 +89,7 @@ impl SearchState {
     }
 }
 
-/// The events that may come next: those that began before any that has no place yet ended.
+/// The events that may come next: those that began before every unordered event ended.
 fn possible(items: &[Operation], state: &SearchState) -> Vec<usize> {
     let mut first_end = u64::MAX;
     let mut found = Vec::new();
@@ -107,8 +106,8 @@ fn possible(items: &[Operation], state: &SearchState) -> Vec<usize> {
     found
 }
 
-/// The events that matter, by their beginning: reads that were answered, writes that were answered
-/// or read. A write that was read took effect before the first read of it ended.
+/// The events to order, sorted by their beginning: completed reads, and writes that completed or
+/// were read. A write that was read took effect before the first read of it ended.
 fn bounded(events: &[RegisterEvent]) -> Vec<RegisterEvent> {
     let mut read_by: BTreeMap<&str, u64> = BTreeMap::new();
     for event in events {
@@ -137,7 +136,7 @@ fn items(first: &str, events: &[RegisterEvent]) -> Result<Vec<Operation>, String
     for (at, event) in events.iter().enumerate() {
         if let RegisterAct::Write(value) = &event.act {
             let other = writers.insert(value, Some(at));
-            assert!(other.is_none(), "each write has a value of its own, but {value} comes again");
+            assert!(other.is_none(), "each write has a unique value, but {value} is written twice");
         }
     }
     let item = |event: &RegisterEvent| {
@@ -145,7 +144,7 @@ fn items(first: &str, events: &[RegisterEvent]) -> Result<Vec<Operation>, String
             RegisterAct::Write(_) => None,
             RegisterAct::Read(value) => match writers.get(value.as_str()) {
                 Some(writer) => Some(*writer),
-                None => return Err(format!("nobody wrote what was read: {event:?}")),
+                None => return Err(format!("a value that was never written: {event:?}")),
             },
         };
         let ended = event.ended.unwrap_or(u64::MAX);
@@ -161,7 +160,7 @@ fn items(first: &str, events: &[RegisterEvent]) -> Result<Vec<Operation>, String
 mod tests {
     use super::*;
 
-    /// `w1 0-5` writes 1 from 0 to 5, `r1 3-4` reads it, `w2 3-` never learned what became of it.
+    /// `w1 0-5` writes 1 from 0 to 5, `r1 3-4` reads it, `w2 3-` is a write of unknown outcome.
     fn verdict(history: &str) -> Result<(), String> {
         let events: Vec<RegisterEvent> = history
             .split(", ")
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn histories_of_a_register() {
+    fn linearizable_histories() {
         good("r0 0-1");
         good("w1 0-1, r1 2-3");
         good("w1 0-9, r0 1-2, r1 3-4");
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn histories_of_no_register() {
+    fn histories_that_are_not_linearizable() {
         bad("r1 0-1");
         bad("w1 0-1, r0 2-3");
         bad("r1 0-1, w1 2-3");
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_got_an_answer_may_have_happened_at_any_time_or_never() {
+    fn an_unknown_write_may_take_effect_at_any_time_or_never() {
         good("w1 0-, r0 5-6, r0 7-8");
         good("w1 0-, r0 5-6, r1 7-8, r1 9-10");
         good("w1 0-, w2 1-2, r2 3-4, r1 5-6");
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn long_histories_with_much_unknown_take_no_time() {
+    fn long_histories_with_many_unknown_writes_are_fast() {
         let mut history = Vec::new();
         for round in 0..3_000u64 {
             let at = round * 10;

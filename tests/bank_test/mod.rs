@@ -1,14 +1,14 @@
-//! The bank test, as Jepsen runs it: real `servidor` processes behind proxies, a nemesis that
-//! kills, stops, parts and fills them, clients that move money and read all of it meanwhile, and a
-//! checker that believes nobody.
+//! The bank test, after Jepsen's: real `servidor` processes behind proxies; a nemesis that kills,
+//! pauses and partitions them, damages their journals and fills their disks; clients that transfer
+//! money and read cuts; and a checker over the recorded history.
 //!
 //! 8 accounts over 3 banks hold 100 in total; half of the tellers' requests are transfers of 1 to
 //! 5, half are reads of all accounts by a consistent cut. Beside them, registers are set and read
-//! at any bank. What must hold is in `audit`; the faults are in `nemesis`, the network in `proxy`,
-//! the checker for registers in `linear`.
+//! at any bank. `audit` holds the checks, `nemesis` the faults, `proxy` the network, and `linear`
+//! the linearizability checker for registers.
 //!
-//! `scripts/bank-test.sh` runs it for minutes. A seed fixes the faults and what each client asks
-//! for, but not the moment at which each happens: these are real processes.
+//! `scripts/bank-test.sh` runs it for minutes. A seed determines the faults and each client's
+//! requests, but not their timing, as these are real processes.
 
 mod audit;
 mod client;
@@ -24,26 +24,24 @@ mod random;
 mod report;
 
 use cluster::ProxiedCluster;
-use history::Op;
-use load::Phase;
-use nemesis::{Deeds, Nemesis, Plan};
-use proxy::{Proxies, Weather};
+use history::ClientOp;
+use load::RunPhase;
+use nemesis::{Nemesis, NemesisPlan, NemesisReport};
+use proxy::{NetworkState, Proxies};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Banks in a run.
 const BANKS: usize = 3;
-/// Banks, and all clients as one more node of the network.
+/// The banks, and all clients together as one more node of the network.
 const NODES: usize = BANKS + 1;
-/// The clients' place among the nodes.
+/// The index of the clients among the nodes.
 const CLIENTS: usize = BANKS;
-/// Accounts in a run.
 const ACCOUNTS: usize = 8;
-/// What the accounts are opened with, in centavos.
+/// The first deposit into each account, in centavos.
 const OPENED_WITH: [i64; ACCOUNTS] = [13, 13, 13, 13, 12, 12, 12, 12];
-/// All money there is.
+/// The sum of all deposits, in centavos.
 const TOTAL: i64 = 100;
 
 /// The bank of an account, by its number among all accounts.
@@ -56,64 +54,69 @@ fn account(account: usize) -> String {
     format!("1000-{account}")
 }
 
-/// A run: its seed, its plan, and where its result goes.
+/// A run: its seed, its plan, and the folder for its result.
 struct Run {
     seed: u64,
-    plan: Plan,
+    plan: NemesisPlan,
     out: PathBuf,
 }
 
 impl Run {
-    /// Runs it, writes result and picture, and fails if anything does not hold.
-    fn run(&self) -> report::Counts {
+    /// Runs it, writes its result and picture, and fails on any violation.
+    fn run(&self) -> report::NamedCounts {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let proxies = runtime.block_on(Proxies::bind());
-        let damage = proxies.damage();
+        let network_counts = proxies.counts();
         let mut cluster = ProxiedCluster::new(&proxies);
         let ports = cluster.ports();
-        let (weather, seen) = watch::channel(Weather::default());
-        let (phase, phases) = watch::channel(Phase::Prepare);
-        let (done, ops) = channel();
-        // It ends, by a panic too, together with its end of this channel, which the nemesis looks
-        // at.
-        let (alive, stop) = channel::<()>();
+        let (network, network_seen) = watch::channel(NetworkState::default());
+        let (phase, phases) = watch::channel(RunPhase::Prepare);
+        let (done, ops) = sync_channel(1);
+        // The sender is dropped when the thread ends, even by a panic; that stops the nemesis.
+        let (alive, stop) = sync_channel::<()>(0);
         let seed = self.seed;
-        let world = std::thread::spawn(move || {
+        let load = std::thread::spawn(move || {
             let _alive = alive;
-            load::run(seed, proxies, &runtime, ports, &seen, phases, &done);
+            load::run(seed, proxies, &runtime, ports, &network_seen, phases, &done);
         });
         (0..BANKS).for_each(|bank| cluster.start(bank));
         cluster.open_accounts();
-        phase.send_replace(Phase::Load);
-        let mut deeds = Nemesis::new(seed, &mut cluster, &weather, &stop).run(self.plan);
-        phase.send_replace(Phase::Settle);
-        let mut ops: Vec<Op> =
-            ops.recv_timeout(crate::support::DEADLINE).expect("the clients come to an end");
-        deeds.damage = damage.counts();
-        let faults = audit::audit(&cluster, &mut ops);
-        phase.send_replace(Phase::Over);
-        world.join().expect("the clients and proxies end in order");
-        self.write(&cluster, &ops, &deeds, &faults);
-        let shown = &faults[..faults.len().min(10)];
-        let place = self.out.display();
+        phase.send_replace(RunPhase::Load);
+        let mut nemesis = Nemesis::new(seed, &mut cluster, &network, &stop).run(self.plan);
+        phase.send_replace(RunPhase::Drain);
+        let mut ops: Vec<ClientOp> =
+            ops.recv_timeout(crate::support::DEADLINE).expect("the clients stop in time");
+        nemesis.network = network_counts.read();
+        let violations = audit::audit(&cluster, &mut ops);
+        phase.send_replace(RunPhase::Finished);
+        load.join().expect("the clients and proxies end without a panic");
+        self.write(&cluster, &ops, &nemesis, &violations);
+        let shown = &violations[..violations.len().min(10)];
+        let folder = self.out.display();
         assert!(
-            faults.is_empty(),
-            "seed {seed}: {} things do not hold (see {place}):\n{}",
-            faults.len(),
+            violations.is_empty(),
+            "seed {seed}: {} violations (see {folder}):\n{}",
+            violations.len(),
             shown.join("\n")
         );
-        report::counts(&ops, &deeds)
+        report::counts(&ops, &nemesis)
     }
 
-    fn write(&self, cluster: &ProxiedCluster, ops: &[Op], deeds: &Deeds, faults: &[String]) {
+    fn write(
+        &self,
+        cluster: &ProxiedCluster,
+        ops: &[ClientOp],
+        nemesis: &NemesisReport,
+        violations: &[String],
+    ) {
         std::fs::create_dir_all(&self.out).unwrap();
-        let result = report::result(self.seed, ops, deeds, faults);
+        let result = report::result(self.seed, ops, nemesis, violations);
         std::fs::write(self.out.join("result.json"), format!("{result:#}\n")).unwrap();
-        let picture = picture::picture(self.seed, ops, deeds, faults.is_empty());
+        let picture = picture::picture(self.seed, ops, nemesis, violations.is_empty());
         std::fs::write(self.out.join("run.svg"), picture).unwrap();
         let history: Vec<String> = ops.iter().map(|op| format!("{op:?}\n")).collect();
         std::fs::write(self.out.join("history.txt"), history.concat()).unwrap();
-        if !faults.is_empty() || std::env::var_os("BANK_TEST_LOGS").is_some() {
+        if !violations.is_empty() || std::env::var_os("BANK_TEST_LOGS").is_some() {
             copy_logs(&cluster.path().join("logs"), &self.out);
         }
         println!("{}", serde_json::to_string_pretty(&result["counts"]).unwrap());
@@ -133,8 +136,8 @@ fn out_folder(name: &str) -> PathBuf {
 
 /// A short run with every kind of fault.
 #[test]
-fn no_fault_makes_or_loses_money() {
-    let plan = Plan {
+fn faults_neither_make_nor_lose_money() {
+    let plan = NemesisPlan {
         fault_ms: (200, 500),
         calm_ms: (400, 800),
         load: Duration::from_secs(12),
@@ -142,7 +145,7 @@ fn no_fault_makes_or_loses_money() {
     };
     let counts = Run { seed: 1, plan, out: out_folder("short") }.run();
     for (name, count) in &counts {
-        // A read that comes to nothing is nobody's wish.
+        // Unanswered reads may occur, but need not.
         assert!(
             *count > 0 || name == "reads without an answer",
             "no {name} in this run: {counts:?}"
@@ -150,7 +153,7 @@ fn no_fault_makes_or_loses_money() {
     }
 }
 
-/// A run as long as one likes; `scripts/bank-test.sh` says how long.
+/// A long run; `scripts/bank-test.sh` sets the duration and the seed.
 #[test]
 #[ignore = "it takes minutes: scripts/bank-test.sh runs it"]
 fn for_minutes() {
@@ -161,12 +164,12 @@ fn for_minutes() {
     let seed = number("BANK_TEST_SEED", 1);
     let out = std::env::var_os("BANK_TEST_OUT")
         .map_or_else(|| out_folder(&format!("seed-{seed}")), PathBuf::from);
-    let plan = Plan {
+    let plan = NemesisPlan {
         fault_ms: (400, 5_000),
         calm_ms: (200, 1_500),
         load: Duration::from_secs(number("BANK_TEST_SECONDS", 60)),
         pairs: true,
     };
     Run { seed, plan, out: out.clone() }.run();
-    println!("seed {seed}: all holds; result and picture in {}", out.display());
+    println!("seed {seed}: no violation; result and picture in {}", out.display());
 }

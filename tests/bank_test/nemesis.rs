@@ -1,212 +1,206 @@
-//! The nemesis: which faults there are, in what order they come, and how each begins and ends.
+//! The nemesis: the kinds of faults, their order, and how each begins and ends.
 //!
-//! All kinds are dealt like cards: each comes once before any comes again.
+//! It shuffles all kinds and injects each once, then shuffles again.
 
 use super::cluster::ProxiedCluster;
-use super::disks::Flipped;
+use super::disks::FlippedBit;
 use super::history::now_us;
-use super::proxy::{Way, Weather};
-use super::random::Random;
+use super::proxy::{NetworkState, ProxyLink};
+use super::random::SeededRng;
 use super::{BANKS, CLIENTS, NODES};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// What can be done to banks and to what is between them.
+/// The kinds of faults, in processes, disks and the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FaultKind {
     Kill,
-    /// SIGKILL, and what a torn write could leave behind the journal.
+    /// SIGKILL, and random bytes after the journal's last batch, as after a torn write.
     Tear,
-    /// SIGKILL, and the next batch of the journal, cut off or with a bit of it wrong: it was being
-    /// written.
+    /// SIGKILL, and an unfinished batch at the end of the journal, cut off or with a flipped bit.
     Cut,
-    /// SIGKILL, and a bit flips of what was synced before: the bank refuses to start until it flips
-    /// back.
+    /// SIGKILL, and a flipped bit in a synced batch: the bank refuses to start until its repair.
     Flip,
     /// SIGKILL to all banks at once.
     KillAll,
     Pause,
-    /// A bank and the others don't hear each other; clients reach all.
+    /// A partition between a bank and the other banks; clients reach all of them.
     Split,
-    /// Nobody hears a bank, and it hears nobody.
+    /// A partition between a bank and all other nodes.
     Isolate,
-    /// One bank does not hear one other, which hears it.
+    /// One bank receives nothing from one other bank, but reaches it.
     OneWay,
-    /// Clients don't reach a bank, or don't hear it.
+    /// A bank receives nothing from clients, or they receive nothing from it, or both.
     ClientsCut,
-    /// All that goes between a bank and the others comes late, and sometimes what goes to and from
-    /// clients too.
+    /// Bytes between a bank and the other banks are delayed, sometimes those of clients too.
     Slow,
-    /// What a bank sends to one node is lost; the other end of each connection learns of it later,
-    /// or never.
+    /// Bytes from a bank to one node are lost; the other end of each connection notices later, or
+    /// never.
     HalfOpen,
     /// All connections of a bank are reset.
     Reset,
-    /// There is no room left for a bank's files.
+    /// A bank's files cannot grow any more.
     DiskFull,
 }
 
-impl Kind {
-    pub const ALL: [Kind; 14] = [
-        Kind::Kill,
-        Kind::Tear,
-        Kind::Cut,
-        Kind::Flip,
-        Kind::KillAll,
-        Kind::Pause,
-        Kind::Split,
-        Kind::Isolate,
-        Kind::OneWay,
-        Kind::ClientsCut,
-        Kind::Slow,
-        Kind::HalfOpen,
-        Kind::Reset,
-        Kind::DiskFull,
+impl FaultKind {
+    pub const ALL: [FaultKind; 14] = [
+        FaultKind::Kill,
+        FaultKind::Tear,
+        FaultKind::Cut,
+        FaultKind::Flip,
+        FaultKind::KillAll,
+        FaultKind::Pause,
+        FaultKind::Split,
+        FaultKind::Isolate,
+        FaultKind::OneWay,
+        FaultKind::ClientsCut,
+        FaultKind::Slow,
+        FaultKind::HalfOpen,
+        FaultKind::Reset,
+        FaultKind::DiskFull,
     ];
 
     /// Its name in results.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Kill => "kill",
-            Kind::Tear => "kill-torn-tail",
-            Kind::Cut => "kill-cut-batch",
-            Kind::Flip => "kill-flipped",
-            Kind::KillAll => "kill-all",
-            Kind::Pause => "pause",
-            Kind::Split => "split",
-            Kind::Isolate => "isolate",
-            Kind::OneWay => "one-way",
-            Kind::ClientsCut => "clients-cut",
-            Kind::Slow => "slow",
-            Kind::HalfOpen => "half-open",
-            Kind::Reset => "reset",
-            Kind::DiskFull => "disk-full",
+            FaultKind::Kill => "kill",
+            FaultKind::Tear => "kill-torn-tail",
+            FaultKind::Cut => "kill-cut-batch",
+            FaultKind::Flip => "kill-flipped",
+            FaultKind::KillAll => "kill-all",
+            FaultKind::Pause => "pause",
+            FaultKind::Split => "split",
+            FaultKind::Isolate => "isolate",
+            FaultKind::OneWay => "one-way",
+            FaultKind::ClientsCut => "clients-cut",
+            FaultKind::Slow => "slow",
+            FaultKind::HalfOpen => "half-open",
+            FaultKind::Reset => "reset",
+            FaultKind::DiskFull => "disk-full",
         }
     }
 
-    /// Does it need the bank's process for itself?
-    fn is_of_the_process(self) -> bool {
+    /// Whether it acts on a bank's process; two such faults exclude each other.
+    fn needs_the_process(self) -> bool {
         match self {
-            Kind::Kill
-            | Kind::Tear
-            | Kind::Cut
-            | Kind::Flip
-            | Kind::KillAll
-            | Kind::Pause
-            | Kind::DiskFull => true,
-            Kind::Split
-            | Kind::Isolate
-            | Kind::OneWay
-            | Kind::ClientsCut
-            | Kind::Slow
-            | Kind::HalfOpen
-            | Kind::Reset => false,
+            FaultKind::Kill
+            | FaultKind::Tear
+            | FaultKind::Cut
+            | FaultKind::Flip
+            | FaultKind::KillAll
+            | FaultKind::Pause
+            | FaultKind::DiskFull => true,
+            FaultKind::Split
+            | FaultKind::Isolate
+            | FaultKind::OneWay
+            | FaultKind::ClientsCut
+            | FaultKind::Slow
+            | FaultKind::HalfOpen
+            | FaultKind::Reset => false,
         }
     }
 }
 
-/// A fault that was made.
+/// One fault; times are microseconds of this run.
 #[derive(Debug, Clone)]
-pub struct Fault {
-    pub kind: Kind,
-    /// To which bank above all.
+pub struct InjectedFault {
+    pub kind: FaultKind,
     pub bank: usize,
-    /// Towards which other node, where that matters.
+    /// The other node of `OneWay` and `HalfOpen`.
     pub other: usize,
-    /// Milliseconds, where that matters.
+    /// The delay of `Slow`; it also chooses the variants of `Slow` and `ClientsCut`.
     pub late_ms: u64,
-    /// When it began; microseconds of this run.
     pub began_us: u64,
     pub ended_us: u64,
 }
 
-/// How hard and how long.
+/// The durations of faults and pauses.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
-    /// A fault lasts so many milliseconds, at least and at most.
+pub struct NemesisPlan {
+    /// The minimum and maximum duration of a fault.
     pub fault_ms: (u64, u64),
-    /// Between faults it is quiet for so long.
+    /// The minimum and maximum pause between faults.
     pub calm_ms: (u64, u64),
-    /// No fault begins after so long; but each kind comes once whatever the time.
+    /// No fault begins after this time, except that each kind is injected once.
     pub load: Duration,
-    /// Two faults at a time, once each was made alone.
+    /// Whether it injects two faults at a time, after each kind was injected alone.
     pub pairs: bool,
 }
 
-/// What the nemesis did.
+/// The injected faults and their effects.
 #[derive(Debug, Default)]
-pub struct Deeds {
-    /// All faults in order.
-    pub faults: Vec<Fault>,
-    /// Torn tails that banks told to have cut off.
+pub struct NemesisReport {
+    /// All faults, in the order of their ends.
+    pub faults: Vec<InjectedFault>,
+    /// Torn tails that banks reported as cut off.
     pub tails_cut: usize,
-    /// Starts that a flipped bit had a bank refuse.
+    /// Starts that a bank refused because of a flipped bit.
     pub flips_refused: u64,
-    /// Banks that ended by themselves because their disk was full.
+    /// Banks that ended because their disk was full.
     pub full_disks: u64,
-    /// What the network did.
-    pub damage: [(&'static str, u64); 4],
+    /// The counters of the network's faults.
+    pub network: [(&'static str, u64); 4],
 }
 
 pub struct Nemesis<'a> {
     cluster: &'a mut ProxiedCluster,
-    weather: &'a watch::Sender<Weather>,
-    random: Random,
-    active: BTreeMap<u64, Fault>,
+    network: &'a watch::Sender<NetworkState>,
+    random: SeededRng,
+    active: BTreeMap<u64, InjectedFault>,
     begun: u64,
     resets: [u64; NODES],
-    deeds: Deeds,
-    /// A bit that is flipped now.
-    flipped: Option<Flipped>,
-    /// Closed or told something when the run is to end early.
+    report: NemesisReport,
+    /// The bit that is flipped now, if any.
+    flipped: Option<FlippedBit>,
+    /// Closed when the clients have ended, which they must not do before the nemesis.
     stop: &'a Receiver<()>,
 }
 
 impl<'a> Nemesis<'a> {
-    /// One for these banks.
     pub fn new(
         seed: u64,
         cluster: &'a mut ProxiedCluster,
-        weather: &'a watch::Sender<Weather>,
+        network: &'a watch::Sender<NetworkState>,
         stop: &'a Receiver<()>,
     ) -> Nemesis<'a> {
         let (active, resets) = (BTreeMap::new(), [0; NODES]);
-        let random = Random::new(seed, 0);
+        let random = SeededRng::new(seed, 0);
         Nemesis {
             cluster,
-            weather,
+            network,
             random,
             active,
             begun: 0,
             resets,
-            deeds: Deeds::default(),
+            report: NemesisReport::default(),
             flipped: None,
             stop,
         }
     }
 
-    /// Makes faults until the plan's end; all of them are over then.
-    pub fn run(mut self, plan: Plan) -> Deeds {
+    /// Injects faults until the plan's end, and ends all of them.
+    pub fn run(mut self, plan: NemesisPlan) -> NemesisReport {
         let end = Instant::now() + plan.load;
-        let mut dealt = 0;
-        while dealt == 0 || Instant::now() < end {
-            let mut deck = Kind::ALL;
-            self.random.shuffle(&mut deck);
-            for kind in deck {
-                if dealt >= deck.len() && Instant::now() >= end {
+        let mut injected = 0;
+        while injected == 0 || Instant::now() < end {
+            let mut kinds = FaultKind::ALL;
+            self.random.shuffle(&mut kinds);
+            for kind in kinds {
+                if injected >= kinds.len() && Instant::now() >= end {
                     break;
                 }
-                dealt += 1;
+                injected += 1;
                 let first = self.begin(kind);
                 self.wait(plan.fault_ms);
-                if plan.pairs && dealt > deck.len() && self.random.percent(50) {
-                    let kind = deck[self.random.below(deck.len())];
-                    if !(kind.is_of_the_process() && self.active[&first].kind.is_of_the_process()) {
+                if plan.pairs && injected > kinds.len() && self.random.percent(50) {
+                    let kind = kinds[self.random.below(kinds.len())];
+                    if !(kind.needs_the_process() && self.active[&first].kind.needs_the_process()) {
                         let second = self.begin(kind);
                         self.wait(plan.fault_ms);
-                        // Either may outlast the other.
+                        // Either fault may end first.
                         if self.random.percent(50) {
                             self.end(first);
                             self.wait(plan.fault_ms);
@@ -224,162 +218,160 @@ impl<'a> Nemesis<'a> {
                 self.wait(plan.calm_ms);
             }
         }
-        // The load goes on in calm for what is left of its time.
-        while Instant::now() < end && self.wait(plan.calm_ms) {}
-        self.deeds.tails_cut = self.cluster.tails_cut();
-        self.deeds
+        // The load runs without faults for the rest of its time.
+        while Instant::now() < end {
+            self.wait(plan.calm_ms);
+        }
+        self.report.tails_cut = self.cluster.tails_cut();
+        self.report
     }
 
-    /// Waits so many milliseconds; false if the run is to end.
-    fn wait(&mut self, (least, most): (u64, u64)) -> bool {
-        let time = Duration::from_millis(self.random.between(least, most));
+    /// Waits a random time between two numbers of milliseconds.
+    fn wait(&mut self, (min_ms, max_ms): (u64, u64)) {
+        let time = Duration::from_millis(self.random.between(min_ms, max_ms));
         match self.stop.recv_timeout(time) {
-            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {
-                panic!("the clients ended before their time")
+                panic!("the clients ended before the load did")
             }
         }
     }
 
-    fn begin(&mut self, kind: Kind) -> u64 {
+    fn begin(&mut self, kind: FaultKind) -> u64 {
         let bank = self.random.below(BANKS);
         let other = (bank + 1 + self.random.below(NODES - 1)) % NODES;
         let late_ms = self.random.between(20, 400);
-        let fault = Fault { kind, bank, other, late_ms, began_us: now_us(), ended_us: 0 };
+        let fault = InjectedFault { kind, bank, other, late_ms, began_us: now_us(), ended_us: 0 };
         self.begun += 1;
         self.active.insert(self.begun, fault);
         match kind {
-            Kind::Kill => self.cluster.kill(bank),
-            Kind::Tear => {
+            FaultKind::Kill => self.cluster.kill(bank),
+            FaultKind::Tear => {
                 self.cluster.kill(bank);
                 self.cluster.newest(bank).tear(&mut self.random);
             }
-            Kind::Cut => {
+            FaultKind::Cut => {
                 self.cluster.kill(bank);
                 self.cluster.newest(bank).begin_next(&mut self.random);
             }
-            Kind::Flip => self.flip(bank),
-            Kind::KillAll => (0..BANKS).for_each(|bank| self.cluster.kill(bank)),
-            Kind::Pause => self.cluster.freeze(bank, true),
-            Kind::DiskFull => {
+            FaultKind::Flip => self.flip(bank),
+            FaultKind::KillAll => (0..BANKS).for_each(|bank| self.cluster.kill(bank)),
+            FaultKind::Pause => self.cluster.freeze(bank, true),
+            FaultKind::DiskFull => {
                 self.cluster.kill(bank);
                 let end = self.cluster.newest(bank).end();
                 let room_kib = self.random.between(1, 8);
                 self.cluster
                     .start_on_a_full_disk(bank, u64::try_from(end / 1024).unwrap() + room_kib);
             }
-            Kind::Reset => {
+            FaultKind::Reset => {
                 self.resets[bank] += 1;
-                self.tell_weather();
+                self.publish_network();
             }
-            Kind::Split
-            | Kind::Isolate
-            | Kind::OneWay
-            | Kind::ClientsCut
-            | Kind::Slow
-            | Kind::HalfOpen => self.tell_weather(),
+            FaultKind::Split
+            | FaultKind::Isolate
+            | FaultKind::OneWay
+            | FaultKind::ClientsCut
+            | FaultKind::Slow
+            | FaultKind::HalfOpen => self.publish_network(),
         }
         self.begun
     }
 
     fn end(&mut self, number: u64) {
-        let mut fault = self.active.remove(&number).expect("a fault ends once");
+        let mut fault = self.active.remove(&number).expect("each fault ends once");
         let bank = fault.bank;
         match fault.kind {
-            Kind::Kill => self.cluster.start(bank),
-            Kind::Tear | Kind::Cut => self.cluster.start_torn(bank),
-            Kind::Flip => {
+            FaultKind::Kill => self.cluster.start(bank),
+            FaultKind::Tear | FaultKind::Cut => self.cluster.start_torn(bank),
+            FaultKind::Flip => {
                 let flipped = self.flipped.take().expect("a bit is flipped");
-                assert!(flipped.is_untouched(), "a journal that is refused is left alone");
-                flipped.mend();
+                assert!(flipped.is_untouched(), "a refused start changed the journal");
+                flipped.repair();
                 self.cluster.start(bank);
             }
-            Kind::KillAll => (0..BANKS).for_each(|bank| self.cluster.start(bank)),
-            Kind::Pause => self.cluster.freeze(bank, false),
-            Kind::DiskFull => {
-                if let Some((code, said)) = self.cluster.fill_disk(bank) {
-                    assert_eq!(
-                        code,
-                        Some(1),
-                        "a bank without room ends with its own error: {said:?}"
-                    );
-                    let names_it =
-                        said.iter().any(|line| line.contains("the limit for the size of a file"));
-                    assert!(names_it, "it says why it ends: {said:?}");
-                    self.deeds.full_disks += 1;
+            FaultKind::KillAll => (0..BANKS).for_each(|bank| self.cluster.start(bank)),
+            FaultKind::Pause => self.cluster.freeze(bank, false),
+            FaultKind::DiskFull => {
+                if let Some((code, output)) = self.cluster.fill_disk(bank) {
+                    assert_eq!(code, Some(1), "a bank on a full disk ends: {output:?}");
+                    let cause = "the limit for the size of a file";
+                    let is_named = output.iter().any(|line| line.contains(cause));
+                    assert!(is_named, "no cause in {output:?}");
+                    self.report.full_disks += 1;
                 }
                 self.cluster.start(bank);
             }
-            Kind::Split
-            | Kind::Isolate
-            | Kind::OneWay
-            | Kind::ClientsCut
-            | Kind::Slow
-            | Kind::HalfOpen
-            | Kind::Reset => self.tell_weather(),
+            FaultKind::Split
+            | FaultKind::Isolate
+            | FaultKind::OneWay
+            | FaultKind::ClientsCut
+            | FaultKind::Slow
+            | FaultKind::HalfOpen
+            | FaultKind::Reset => self.publish_network(),
         }
         fault.ended_us = now_us();
-        self.deeds.faults.push(fault);
+        self.report.faults.push(fault);
     }
 
-    /// Kills a bank and flips a bit of what it promised; it must not work with what is left, and
-    /// say why.
+    /// Kills a bank and flips a bit of a synced batch. The bank must refuse to start, and name the
+    /// batch.
     fn flip(&mut self, bank: usize) {
         self.cluster.make_batches(bank);
         self.cluster.kill(bank);
         let flipped = self.cluster.newest(bank).flip(&mut self.random).expect("there are batches");
-        let (code, said) = self.cluster.start_in_vain(bank);
-        assert_eq!(code, Some(1), "bank {bank} starts on a flipped bit ({flipped}): {said:?}");
-        assert!(flipped.is_named(&said), "bank {bank} does not say where ({flipped}): {said:?}");
-        self.deeds.flips_refused += 1;
+        let (code, output) = self.cluster.start_refused(bank);
+        assert_eq!(code, Some(1), "bank {bank} starts on a flipped bit ({flipped}): {output:?}");
+        assert!(flipped.is_named(&output), "{flipped} of bank {bank} is not named: {output:?}");
+        self.report.flips_refused += 1;
         self.flipped = Some(flipped);
     }
 
-    /// The weather that all faults under way make together.
-    fn tell_weather(&self) {
-        let mut weather = Weather { resets: self.resets, ..Weather::default() };
+    /// Publishes the state of the network that follows from all active faults.
+    fn publish_network(&self) {
+        let mut network = NetworkState { resets: self.resets, ..NetworkState::default() };
         for fault in self.active.values() {
-            fault.make(&mut weather);
+            fault.apply_to(&mut network);
         }
-        self.weather.send_replace(weather);
+        self.network.send_replace(network);
     }
 }
 
-impl Fault {
-    fn make(&self, weather: &mut Weather) {
+impl InjectedFault {
+    fn apply_to(&self, network: &mut NetworkState) {
         let bank = self.bank;
-        let mut both = |other: usize, way| {
-            weather.worsen(bank, other, way);
-            weather.worsen(other, bank, way);
+        let mut both = |other: usize, link| {
+            network.worsen(bank, other, link);
+            network.worsen(other, bank, link);
         };
         let others = (0..NODES).filter(|other| *other != bank);
         match self.kind {
-            Kind::Split => {
-                others.filter(|other| *other != CLIENTS).for_each(|other| both(other, Way::Held))
-            }
-            Kind::Isolate => others.for_each(|other| both(other, Way::Held)),
-            // Often clients are faster than banks, so that they ask a bank that has not heard yet.
-            Kind::Slow => others
+            FaultKind::Split => others
+                .filter(|other| *other != CLIENTS)
+                .for_each(|other| both(other, ProxyLink::Held)),
+            FaultKind::Isolate => others.for_each(|other| both(other, ProxyLink::Held)),
+            // Mostly clients are not delayed, so that they reach a bank before its peers do.
+            FaultKind::Slow => others
                 .filter(|other| *other != CLIENTS || self.late_ms.is_multiple_of(4))
-                .for_each(|other| both(other, Way::Slow(self.late_ms))),
-            Kind::ClientsCut => match self.late_ms % 3 {
-                0 => weather.worsen(CLIENTS, bank, Way::Held),
-                1 => weather.worsen(bank, CLIENTS, Way::Held),
-                _ => both(CLIENTS, Way::Held),
+                .for_each(|other| both(other, ProxyLink::Slow(self.late_ms))),
+            FaultKind::ClientsCut => match self.late_ms % 3 {
+                0 => network.worsen(CLIENTS, bank, ProxyLink::Held),
+                1 => network.worsen(bank, CLIENTS, ProxyLink::Held),
+                _ => both(CLIENTS, ProxyLink::Held),
             },
-            Kind::OneWay => {
+            FaultKind::OneWay => {
                 let other = if self.other == CLIENTS { (bank + 1) % BANKS } else { self.other };
-                weather.worsen(other, bank, Way::Held);
+                network.worsen(other, bank, ProxyLink::Held);
             }
-            Kind::HalfOpen => weather.worsen(bank, self.other, Way::Lost),
-            Kind::Kill
-            | Kind::Tear
-            | Kind::Cut
-            | Kind::Flip
-            | Kind::KillAll
-            | Kind::Pause
-            | Kind::Reset
-            | Kind::DiskFull => {}
+            FaultKind::HalfOpen => network.worsen(bank, self.other, ProxyLink::Lost),
+            FaultKind::Kill
+            | FaultKind::Tear
+            | FaultKind::Cut
+            | FaultKind::Flip
+            | FaultKind::KillAll
+            | FaultKind::Pause
+            | FaultKind::Reset
+            | FaultKind::DiskFull => {}
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The network of a run: each directed pair of nodes has a port of its own here, and what passes it
-//! meets the weather. No bank and no client knows of it.
+//! The network of a run: each directed pair of nodes has its own port here, and a proxy applies the
+//! current `NetworkState` to its bytes. Banks and clients do not know of it.
 //!
-//! It does what a network does to TCP: bytes that are held come later, in order, with the end of
-//! the stream after them; bytes that are lost end the connection, though one side may learn of it
-//! much later; nothing is altered.
+//! It injects the faults that TCP passes on: delayed bytes arrive later, in order, before the end
+//! of the stream; lost bytes end the connection, though one side may notice much later; no byte
+//! changes.
 
 use super::{BANKS, CLIENTS, NODES};
 use std::io;
@@ -15,49 +15,47 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What happens to bytes from one node to another.
+/// The treatment of bytes from one node to another, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Way {
+pub enum ProxyLink {
     #[default]
     Open,
-    /// They come up to so many milliseconds later; how late, each connection has its own way.
+    /// Delayed by up to so many milliseconds; each connection has its own delay.
     Slow(u64),
-    /// They wait, as behind a cable that is out and will be put back.
+    /// Kept until the link is better, as behind an unplugged cable.
     Held,
-    /// They are gone, and their connection with them, but the sender is not told before this is
-    /// over.
+    /// Dropped, and their connection too, but the sender notices only when the link is better.
     Lost,
 }
 
-/// The state of all ways, `[from][to]`.
+/// The state of all links, `[from][to]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Weather {
-    /// What happens to bytes.
-    pub ways: [[Way; NODES]; NODES],
-    /// A connection of which either end's number changes is reset.
+pub struct NetworkState {
+    pub links: [[ProxyLink; NODES]; NODES],
+    /// When a node's number changes, all of its connections are reset.
     pub resets: [u64; NODES],
 }
 
-impl Weather {
-    /// The worse of what is and `way`, from one node to another.
-    pub fn worsen(&mut self, from: usize, to: usize, way: Way) {
-        let old = &mut self.ways[from][to];
-        *old = way.max(*old);
+impl NetworkState {
+    /// Sets the link from one node to another to `link`, unless it is already worse.
+    pub fn worsen(&mut self, from: usize, to: usize, link: ProxyLink) {
+        let old = &mut self.links[from][to];
+        *old = link.max(*old);
     }
 }
 
-/// What the weather did, so that a run can tell that it met it.
+/// Counters of injected network faults, so that a run can check that each kind occurred.
 #[derive(Debug, Default)]
-pub struct Damage {
+pub struct NetworkCounts {
     held: AtomicU64,
     late: AtomicU64,
     lost: AtomicU64,
     reset: AtomicU64,
 }
 
-impl Damage {
-    /// How often each thing happened.
-    pub fn counts(&self) -> [(&'static str, u64); 4] {
+impl NetworkCounts {
+    /// The counters with their names.
+    pub fn read(&self) -> [(&'static str, u64); 4] {
         [
             ("pieces held", &self.held),
             ("pieces late", &self.late),
@@ -71,11 +69,11 @@ impl Damage {
 /// The ports of all directed pairs, bound but not served yet.
 pub struct Proxies {
     listeners: Vec<(usize, usize, TcpListener)>,
-    damage: Arc<Damage>,
+    counts: Arc<NetworkCounts>,
 }
 
 impl Proxies {
-    /// Binds a port for each bank as each other node sees it.
+    /// Binds a port for each directed pair of a node and a bank.
     pub async fn bind() -> Proxies {
         let mut listeners = Vec::new();
         for from in 0..NODES {
@@ -83,41 +81,40 @@ impl Proxies {
                 listeners.push((from, to, TcpListener::bind("127.0.0.1:0").await.unwrap()));
             }
         }
-        Proxies { listeners, damage: Arc::default() }
+        Proxies { listeners, counts: Arc::default() }
     }
 
-    /// What the weather will have done.
-    pub fn damage(&self) -> Arc<Damage> {
-        Arc::clone(&self.damage)
+    /// The counters, which change while the proxies are served.
+    pub fn counts(&self) -> Arc<NetworkCounts> {
+        Arc::clone(&self.counts)
     }
 
-    /// Where `from` finds bank `to`.
+    /// The port that `from` uses for bank `to`.
     pub fn port(&self, from: usize, to: usize) -> u16 {
         let found = self.listeners.iter().find(|(f, t, _)| (*f, *t) == (from, to));
         found.expect("each pair has a port").2.local_addr().unwrap().port()
     }
 
-    /// Where the clients find each bank.
+    /// The ports that the clients use.
     pub fn for_clients(&self) -> [u16; BANKS] {
         std::array::from_fn(|bank| self.port(CLIENTS, bank))
     }
 
-    /// Serves all pairs; `ports` are the banks' own.
-    pub fn serve(self, ports: [u16; BANKS], weather: &watch::Receiver<Weather>) {
+    /// Starts the proxies of all pairs; `ports` are the banks' own.
+    pub fn serve(self, ports: [u16; BANKS], network: &watch::Receiver<NetworkState>) {
         for (from, to, listener) in self.listeners {
-            let (weather, damage) = (weather.clone(), Arc::clone(&self.damage));
+            let (network, counts) = (network.clone(), Arc::clone(&self.counts));
             tokio::spawn(async move {
                 loop {
-                    // A shortage of file descriptors passes; the run would fail by itself if it did
-                    // not.
+                    // A shortage of file descriptors is temporary; otherwise the run fails anyway.
                     let Ok((dialler, _)) = listener.accept().await else { continue };
-                    let way = (from, to);
-                    tokio::spawn(carry(
+                    let pair = (from, to);
+                    tokio::spawn(forward(
                         dialler,
                         ports[to],
-                        way,
-                        weather.clone(),
-                        Arc::clone(&damage),
+                        pair,
+                        network.clone(),
+                        Arc::clone(&counts),
                     ));
                 }
             });
@@ -125,76 +122,78 @@ impl Proxies {
     }
 }
 
-/// One connection, until either side ends it or a reset does.
-async fn carry(
+/// Forwards one connection until either side or a reset ends it.
+async fn forward(
     dialler: TcpStream,
     port: u16,
     (from, to): (usize, usize),
-    mut weather: watch::Receiver<Weather>,
-    damage: Arc<Damage>,
+    mut network: watch::Receiver<NetworkState>,
+    counts: Arc<NetworkCounts>,
 ) {
-    let born = weather.borrow().resets;
-    let same = move |now: &Weather| (now.resets[from], now.resets[to]) == (born[from], born[to]);
-    let passes =
-        move |now: &Weather| now.ways[from][to] < Way::Held && now.ways[to][from] < Way::Held;
-    let mut dial_weather = weather.clone();
-    // A dial that is held arrives later, even where its dialler has given up: as a late packet
-    // would.
-    if dial_weather.wait_for(|now| passes(now) || !same(now)).await.is_err()
-        || !same(&weather.borrow())
+    let initial = network.borrow().resets;
+    let same = move |now: &NetworkState| {
+        (now.resets[from], now.resets[to]) == (initial[from], initial[to])
+    };
+    let passes = move |now: &NetworkState| {
+        now.links[from][to] < ProxyLink::Held && now.links[to][from] < ProxyLink::Held
+    };
+    let mut network_at_dial = network.clone();
+    // A held dial arrives later even if the dialler has given up, as a late packet would.
+    if network_at_dial.wait_for(|now| passes(now) || !same(now)).await.is_err()
+        || !same(&network.borrow())
     {
         return;
     }
-    // Were all equally late, nobody would ever overtake anyone.
+    // Each connection has its own delay, so that lines of different connections are reordered.
     let quarters = dialler.peer_addr().map_or(4, |address| 1 + u64::from(address.port()) % 4);
     let Ok(dialled) = TcpStream::connect(("127.0.0.1", port)).await else { return };
     let _ = (dialler.set_nodelay(true), dialled.set_nodelay(true));
     let (dialler_in, dialler_out) = dialler.into_split();
     let (dialled_in, dialled_out) = dialled.into_split();
-    let forth = pump(dialler_in, dialled_out, weather.clone(), (from, to), quarters, &damage);
-    let back = pump(dialled_in, dialler_out, weather.clone(), (to, from), quarters, &damage);
+    let there = pump(dialler_in, dialled_out, network.clone(), (from, to), quarters, &counts);
+    let back = pump(dialled_in, dialler_out, network.clone(), (to, from), quarters, &counts);
     tokio::select! {
-        _ = async { tokio::try_join!(forth, back) } => {}
-        gone = weather.wait_for(|now| !same(now)) => {
+        _ = async { tokio::try_join!(there, back) } => {}
+        gone = network.wait_for(|now| !same(now)) => {
             if gone.is_ok() {
-                damage.reset.fetch_add(1, Relaxed);
+                counts.reset.fetch_add(1, Relaxed);
             }
         }
     }
 }
 
-/// One direction of a connection. An error ends both.
+/// Forwards one direction of a connection. An error ends both directions.
 async fn pump(
     mut input: OwnedReadHalf,
     mut output: OwnedWriteHalf,
-    mut weather: watch::Receiver<Weather>,
+    mut network: watch::Receiver<NetworkState>,
     (from, to): (usize, usize),
     quarters: u64,
-    damage: &Damage,
+    counts: &NetworkCounts,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let read = input.read(&mut buffer).await?;
-        let way = weather.borrow().ways[from][to];
-        match way {
-            Way::Open => {}
-            Way::Slow(ms) => {
-                damage.late.fetch_add(1, Relaxed);
+        let link = network.borrow().links[from][to];
+        match link {
+            ProxyLink::Open => {}
+            ProxyLink::Slow(ms) => {
+                counts.late.fetch_add(1, Relaxed);
                 tokio::time::sleep(Duration::from_millis(ms * quarters / 4)).await;
             }
-            Way::Held => {
-                damage.held.fetch_add(1, Relaxed);
+            ProxyLink::Held => {
+                counts.held.fetch_add(1, Relaxed);
             }
-            Way::Lost => {}
+            ProxyLink::Lost => {}
         }
-        let now = weather
-            .wait_for(|now| now.ways[from][to] != Way::Held)
+        let now = network
+            .wait_for(|now| now.links[from][to] != ProxyLink::Held)
             .await
-            .map(|now| now.ways[from][to]);
-        if now.map_err(io::Error::other)? == Way::Lost {
-            damage.lost.fetch_add(1, Relaxed);
-            // The sender may go on to send into the void; it learns of it when this is over.
-            let over = weather.wait_for(|now| now.ways[from][to] < Way::Held);
+            .map(|now| now.links[from][to]);
+        if now.map_err(io::Error::other)? == ProxyLink::Lost {
+            counts.lost.fetch_add(1, Relaxed);
+            // The sender notices only when the link is better; until then it writes to nowhere.
+            let over = network.wait_for(|now| now.links[from][to] < ProxyLink::Held);
             over.await.map_err(io::Error::other)?;
             return Err(io::ErrorKind::ConnectionReset.into());
         }

@@ -1,13 +1,13 @@
-//! The only source of chance in a run: everything drawn follows from the seed.
+//! The only source of randomness in a run: the seed determines every number.
 
 /// SplitMix64 (Steele, Lea & Flood, 2014): small, and good enough to choose faults and accounts.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct SeededRng(u64);
 
-impl Random {
-    /// The stream of `seed`; `stream` tells apart those that draw at the same time.
-    pub fn new(seed: u64, stream: u64) -> Random {
-        let mut random = Random(seed ^ stream.wrapping_mul(0xA076_1D64_78BD_642F));
+impl SeededRng {
+    /// The generator of `seed` for one of several concurrent users, each with its own `stream`.
+    pub fn new(seed: u64, stream: u64) -> SeededRng {
+        let mut random = SeededRng(seed ^ stream.wrapping_mul(0xA076_1D64_78BD_642F));
         random.next();
         random
     }
@@ -20,23 +20,23 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from `from` to `to`, both possible.
+    /// A number from `from` to `to`, both included.
     pub fn between(&mut self, from: u64, to: u64) -> u64 {
         from + self.next() % (to - from + 1)
     }
 
-    /// One of the first `count` numbers.
+    /// A number from 0 to `count - 1`.
     pub fn below(&mut self, count: usize) -> usize {
         let last = u64::try_from(count).unwrap() - 1;
         usize::try_from(self.between(0, last)).unwrap()
     }
 
-    /// Does what happens `percent` times in a hundred happen now?
+    /// True with a probability of `percent` in a hundred.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.between(1, 100) <= percent
     }
 
-    /// Brings a list in any order.
+    /// Shuffles a list (Fisher-Yates).
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for at in (1..list.len()).rev() {
             list.swap(at, self.below(at + 1));

@@ -1,19 +1,19 @@
-//! The result of a run as JSON. Its picture is in `picture`.
+//! The result of a run as JSON; `picture` draws it.
 
-use super::history::{Op, Told, What};
-use super::nemesis::{Deeds, Fault, Kind};
+use super::history::{ClientOp, OpKind, OpResult};
+use super::nemesis::{FaultKind, InjectedFault, NemesisReport};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 const SECOND_US: u64 = 1_000_000;
 
-/// How often each interesting thing happened.
-pub type Counts = BTreeMap<String, u64>;
+/// The number of events, by their names in the result.
+pub type NamedCounts = BTreeMap<String, u64>;
 
-/// Counts what happened; a run that never met one of these has shown less than it should.
-pub fn counts(ops: &[Op], deeds: &Deeds) -> Counts {
-    let mut counts: Counts =
-        Kind::ALL.iter().map(|kind| (format!("fault {}", kind.as_str()), 0)).collect();
+/// Counts the events of a run. The short run demands at least one of each kind.
+pub fn counts(ops: &[ClientOp], nemesis: &NemesisReport) -> NamedCounts {
+    let mut counts: NamedCounts =
+        FaultKind::ALL.iter().map(|kind| (format!("fault {}", kind.as_str()), 0)).collect();
     for name in [
         "transfers committed",
         "transfers aborted",
@@ -27,50 +27,50 @@ pub fn counts(ops: &[Op], deeds: &Deeds) -> Counts {
     ] {
         counts.insert(name.to_owned(), 0);
     }
-    for fault in &deeds.faults {
+    for fault in &nemesis.faults {
         *counts.entry(format!("fault {}", fault.kind.as_str())).or_default() += 1;
     }
     for op in ops {
-        let name = match (&op.what, &op.told) {
-            (What::Transfer { .. }, Told::Committed(_)) => "transfers committed",
-            (What::Transfer { .. }, Told::Aborted(_)) => "transfers aborted",
-            (_, Told::Committed(_)) => "sets committed",
-            (_, Told::Aborted(_)) => "sets aborted",
-            (_, Told::Unknown { left: true }) => "drivers gone",
-            (_, Told::Unknown { left: false }) => "transactions unknown",
-            (_, Told::Cut(_)) => "cuts read",
-            (_, Told::Value(_)) => "registers read",
-            (_, Told::Nothing) => "reads without an answer",
+        let name = match (&op.kind, &op.result) {
+            (OpKind::Transfer { .. }, OpResult::Committed(_)) => "transfers committed",
+            (OpKind::Transfer { .. }, OpResult::Aborted(_)) => "transfers aborted",
+            (_, OpResult::Committed(_)) => "sets committed",
+            (_, OpResult::Aborted(_)) => "sets aborted",
+            (_, OpResult::Unknown { left: true }) => "drivers gone",
+            (_, OpResult::Unknown { left: false }) => "transactions unknown",
+            (_, OpResult::Cut(_)) => "cuts read",
+            (_, OpResult::Value(_)) => "registers read",
+            (_, OpResult::NoReply) => "reads without an answer",
         };
         *counts.entry(name.to_owned()).or_default() += 1;
     }
-    counts.insert("ended by a full disk".to_owned(), deeds.full_disks);
-    counts.insert("torn tails cut".to_owned(), u64::try_from(deeds.tails_cut).unwrap());
-    counts.insert("flipped bits refused".to_owned(), deeds.flips_refused);
-    for (name, count) in deeds.damage {
+    counts.insert("ended by a full disk".to_owned(), nemesis.full_disks);
+    counts.insert("torn tails cut".to_owned(), u64::try_from(nemesis.tails_cut).unwrap());
+    counts.insert("flipped bits refused".to_owned(), nemesis.flips_refused);
+    for (name, count) in nemesis.network {
         counts.insert(format!("network: {name}"), count);
     }
     counts
 }
 
-/// Why transactions were aborted, and how often.
-fn reasons(ops: &[Op]) -> Counts {
-    let mut reasons = Counts::new();
+/// The number of aborts by reason.
+fn reasons(ops: &[ClientOp]) -> NamedCounts {
+    let mut reasons = NamedCounts::new();
     for op in ops {
-        if let Told::Aborted(reason) = &op.told {
+        if let OpResult::Aborted(reason) = &op.result {
             *reasons.entry(reason.clone()).or_default() += 1;
         }
     }
     reasons
 }
 
-/// One second of a run.
+/// The operations that ended in one second of a run.
 #[derive(Debug, Default)]
 struct Second {
     committed: u64,
     aborted: u64,
     read: u64,
-    nothing: u64,
+    unanswered: u64,
     latencies_us: Vec<u64>,
 }
 
@@ -81,7 +81,7 @@ impl Second {
     }
 }
 
-fn seconds(ops: &[Op]) -> Vec<Second> {
+fn seconds(ops: &[ClientOp]) -> Vec<Second> {
     let begin = ops.first().map_or(0, |op| op.began_us);
     let mut seconds: Vec<Second> = Vec::new();
     for op in ops {
@@ -90,11 +90,11 @@ fn seconds(ops: &[Op]) -> Vec<Second> {
             seconds.resize_with(at + 1, Second::default);
         }
         let second = &mut seconds[at];
-        let of = match &op.told {
-            Told::Committed(_) => &mut second.committed,
-            Told::Aborted(_) => &mut second.aborted,
-            Told::Value(_) | Told::Cut(_) => &mut second.read,
-            Told::Unknown { .. } | Told::Nothing => &mut second.nothing,
+        let of = match &op.result {
+            OpResult::Committed(_) => &mut second.committed,
+            OpResult::Aborted(_) => &mut second.aborted,
+            OpResult::Value(_) | OpResult::Cut(_) => &mut second.read,
+            OpResult::Unknown { .. } | OpResult::NoReply => &mut second.unanswered,
         };
         *of += 1;
         second.latencies_us.push(op.ended_us - op.began_us);
@@ -105,17 +105,22 @@ fn seconds(ops: &[Op]) -> Vec<Second> {
     seconds
 }
 
-/// The result as JSON.
-pub fn result(seed: u64, ops: &[Op], deeds: &Deeds, faults: &[String]) -> Value {
+/// The result of a run, with its violations, as JSON.
+pub fn result(
+    seed: u64,
+    ops: &[ClientOp],
+    nemesis: &NemesisReport,
+    violations: &[String],
+) -> Value {
     let begin = ops.first().map_or(0, |op| op.began_us);
     let second = |second: &Second| {
         let (p50_us, p99_us) = (second.percentile(50), second.percentile(99));
         json!({
             "committed": second.committed, "aborted": second.aborted, "read": second.read,
-            "without_answer": second.nothing, "p50_us": p50_us, "p99_us": p99_us,
+            "without_answer": second.unanswered, "p50_us": p50_us, "p99_us": p99_us,
         })
     };
-    let fault = |fault: &Fault| {
+    let fault = |fault: &InjectedFault| {
         json!({
             "kind": fault.kind.as_str(), "bank": fault.bank, "other": fault.other,
             "late_ms": fault.late_ms, "from_us": fault.began_us.saturating_sub(begin),
@@ -125,12 +130,12 @@ pub fn result(seed: u64, ops: &[Op], deeds: &Deeds, faults: &[String]) -> Value 
     let seconds = seconds(ops);
     json!({
         "seed": seed,
-        "valid": faults.is_empty(),
-        "violations": faults,
+        "valid": violations.is_empty(),
+        "violations": violations,
         "seconds_of_load": seconds.len(),
-        "counts": counts(ops, deeds),
+        "counts": counts(ops, nemesis),
         "abort_reasons": reasons(ops),
-        "faults": deeds.faults.iter().map(fault).collect::<Vec<_>>(),
+        "faults": nemesis.faults.iter().map(fault).collect::<Vec<_>>(),
         "seconds": seconds.iter().map(second).collect::<Vec<_>>(),
     })
 }

@@ -1,5 +1,5 @@
-//! `cliente audit` on real banks: at rest, under load, with a bank down and with one in doubt; and
-//! on their journals, into which violations are planted through the library.
+//! `cliente audit` on real banks: at rest, under load, with a bank down, with a transaction in
+//! doubt; and on their journals, with violations forged through the library.
 
 use crate::support::{Cluster, Process, wait_until};
 use consorcio::bank::Identity;
@@ -41,7 +41,7 @@ fn all_banks_at_one_time_add_up() {
         [99_900, 100_000, 100]
     );
     assert_eq!([&total["transfers_in_total"], &total["transfers_out_total"]], [1_000, 1_000]);
-    assert!(document["banks"][0]["accounts"].is_null(), "they are told only when asked for");
+    assert!(document["banks"][0]["accounts"].is_null(), "listed only with --accounts");
 
     let rows = cluster.run(&["audit", "--output", "tsv"]).expect_code(0).stdout;
     let cells: Vec<Vec<&str>> = rows.lines().map(|row| row.split('\t').collect()).collect();
@@ -60,7 +60,7 @@ fn all_banks_at_one_time_add_up() {
 }
 
 #[test]
-fn without_a_bank_there_is_no_verdict_and_the_rest_is_told() {
+fn with_a_bank_down_there_is_no_verdict_but_the_rest_is_shown() {
     let mut cluster = with_accounts();
     cluster.kill(1);
     let ran = cluster.run(&["audit"]).expect_code(3).expect("No verdict over all banks");
@@ -81,10 +81,10 @@ fn without_a_bank_there_is_no_verdict_and_the_rest_is_told() {
     cluster.run(&["audit"]).expect_code(3);
 }
 
-/// Bank 2 is down, and may have voted OK: bank 0 holds the money until it is back, and says for
-/// whom.
+/// Bank 2 is down and may have voted OK. Bank 0 holds the money until it is back, and names the
+/// transaction and the bank.
 #[test]
-fn a_transaction_in_doubt_is_named_with_who_keeps_it() {
+fn a_transaction_in_doubt_is_named_with_the_bank_that_blocks_it() {
     let mut cluster = with_accounts();
     let transfer = [
         "transfer",
@@ -113,14 +113,14 @@ fn a_transaction_in_doubt_is_named_with_who_keeps_it() {
     let sentence = "bank 0 gives no cut: transaction t, undecided there since ";
     assert!(ran.stdout.contains(sentence) && ran.stdout.contains("waits for bank 2"), "{ran:?}");
     cluster.start_bank(2);
-    wait_until("the doubt ends", || {
+    wait_until("bank 0 learns the outcome", || {
         (cluster.json(0, &["pending"])[0]["answer"][0].is_null()).then_some(())
     });
     cluster.run(&["audit"]).expect_code(0);
 }
 
 #[test]
-fn a_slow_driver_is_a_doubt_with_all_banks_up() {
+fn a_slow_driver_blocks_the_cut_with_all_banks_up() {
     let cluster = with_accounts();
     let mut bank = cluster.connect(0);
     let slow = concat!(
@@ -138,7 +138,7 @@ fn a_slow_driver_is_a_doubt_with_all_banks_up() {
 }
 
 #[test]
-fn watching_ends_with_a_summary_and_tells_what_failed() {
+fn watching_ends_with_a_summary_of_failures() {
     let mut cluster = with_accounts();
     let watch =
         |cluster: &Cluster| Process::start(&mut cluster.cliente(&["audit", "--watch", "100ms"]));
@@ -157,7 +157,7 @@ fn watching_ends_with_a_summary_and_tells_what_failed() {
     cluster.start_bank(1);
     watching.expect_line("adds up");
     watching.interrupt();
-    assert_eq!(watching.wait(), Some(3), "one cut of them was missing a bank");
+    assert_eq!(watching.wait(), Some(3), "a cut without a bank has no verdict");
 
     let mut lines = Process::start(&mut cluster.cliente(&["audit", "--watch", "100ms", "--json"]));
     let times: Vec<i64> = (0..3)
@@ -166,12 +166,12 @@ fn watching_ends_with_a_summary_and_tells_what_failed() {
             serde_json::from_str::<serde_json::Value>(&line).unwrap()["time"].as_i64().unwrap()
         })
         .collect();
-    assert!(times.is_sorted_by(|a, b| a < b), "each is newer than the one before: {times:?}");
+    assert!(times.is_sorted_by(|a, b| a < b), "each cut is newer: {times:?}");
 }
 
-/// Under full load every cut adds up, and so do the journals of banks that write them meanwhile.
+/// Every cut adds up under full load, and so do the journals while the banks write them.
 #[test]
-fn it_adds_up_while_everything_runs() {
+fn audits_hold_under_load() {
     let cluster = Cluster::start(3);
     let mut load = Process::start(&mut cluster.cliente(&[
         "bench",
@@ -200,7 +200,7 @@ fn it_adds_up_while_everything_runs() {
 }
 
 #[test]
-fn journals_of_killed_banks_hold_and_a_missing_one_is_said() {
+fn journals_of_killed_banks_hold_and_a_missing_one_is_reported() {
     let mut cluster = with_accounts();
     cluster.run(&["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0"]).expect_code(0);
     cluster.run(&["transfer", "--from", "0/12345-6=5000", "--to", "2/78910-0"]).expect_code(4);
@@ -228,9 +228,9 @@ fn journals_of_killed_banks_hold_and_a_missing_one_is_said() {
     assert!(ran.stderr.contains("nowhere"), "{ran:?}");
 }
 
-/// A consortium in which bank 0 has committed `t`, and bank 2 voted OK and was killed before it
-/// heard of it.
-fn half_told() -> Cluster {
+/// A consortium in which bank 0 has committed `t`, and bank 2 voted OK but was killed before it
+/// received COMMIT.
+fn half_committed() -> Cluster {
     let mut cluster = with_accounts();
     let transfer = [
         "transfer",
@@ -248,7 +248,7 @@ fn half_told() -> Cluster {
     client.type_line("go on");
     client.expect_line("committed at");
     client.wait();
-    // A read is answered once all that it shows is on disk.
+    // The reply to a read leaves only when all that it shows is durable.
     wait_until("bank 0 has recorded it", || (cluster.balance("0/12345-6") == 99_000).then_some(()));
     cluster.kill(0);
     cluster.kill(1);
@@ -256,17 +256,17 @@ fn half_told() -> Cluster {
 }
 
 #[test]
-fn a_commit_that_one_bank_has_not_heard_of_is_no_violation() {
-    let cluster = half_told();
+fn a_commit_that_one_bank_has_not_received_is_no_violation() {
+    let cluster = half_committed();
     let proof = cluster.json(0, &["audit", "--journals", "data"]);
     assert_eq!((&proof["committed"], &proof["pending"]), (&1.into(), &1.into()), "{proof}");
-    assert_eq!(proof["banks"][2]["balance_total"], 0, "its own ledger does not know of it");
-    assert_eq!(proof["total"]["balance_total"], 100_000, "the sum counts it in");
+    assert_eq!(proof["banks"][2]["balance_total"], 0, "its own ledger lacks the credit");
+    assert_eq!(proof["total"]["balance_total"], 100_000, "the total includes it");
 }
 
 #[test]
-fn committed_here_and_aborted_there_is_named() {
-    let cluster = half_told();
+fn different_outcomes_are_named() {
+    let cluster = half_committed();
     forge(&cluster, 2, |records| {
         let (tx, own) = vote_on("t", records);
         let token = Seal::keyed([7; 32]).token(bank(0), Vote::No, &tx, None, Time(own.time.0 + 1));
@@ -279,7 +279,7 @@ fn committed_here_and_aborted_there_is_named() {
         "{ran:?}"
     );
     let all = ran.stdout.lines().find(|line| line.starts_with("all"));
-    assert!(all.is_some_and(|line| line.ends_with("BROKEN")), "the row over all banks: {ran:?}");
+    assert!(all.is_some_and(|line| line.ends_with("BROKEN")), "the row of all banks: {ran:?}");
     let proof = cluster.json(1, &["audit", "--journals", "data"]);
     let violation = &proof["violations"][0];
     assert_eq!(
@@ -292,7 +292,7 @@ fn committed_here_and_aborted_there_is_named() {
 
 #[test]
 fn a_second_outcome_and_a_commit_without_a_vote_are_named() {
-    let cluster = half_told();
+    let cluster = half_committed();
     forge(&cluster, 0, |records| {
         let (tx, own) = vote_on("t", records);
         Record::Decided {
@@ -305,7 +305,7 @@ fn a_second_outcome_and_a_commit_without_a_vote_are_named() {
     let ran = cluster.run(&["audit", "--journals", "data"]).expect_code(1);
     assert!(ran.stdout.contains("bank 0 decides t a second time: committed before"), "{ran:?}");
 
-    let cluster = half_told();
+    let cluster = half_committed();
     forge(&cluster, 0, |records| {
         let (_, own) = vote_on("t", records);
         let text = concat!(
@@ -330,7 +330,7 @@ fn folder(cluster: &Cluster, bank: usize) -> PathBuf {
     cluster.path().join(format!("data/bank-{bank}"))
 }
 
-/// Appends what `make` makes of the records that are there, as if the bank had written it.
+/// Appends the record that `make` computes from the existing ones, as if the bank had written it.
 fn forge(cluster: &Cluster, position: usize, make: impl FnOnce(&[Record]) -> Record) {
     let path = folder(cluster, position);
     let mut records = Vec::new();
@@ -354,7 +354,7 @@ fn forge(cluster: &Cluster, position: usize, make: impl FnOnce(&[Record]) -> Rec
     appender.close().unwrap();
 }
 
-/// The OK on `id` among these records.
+/// The bank's OK on `id` among these records.
 fn vote_on(id: &str, records: &[Record]) -> (TxId, OwnVote) {
     let vote = records.iter().find_map(|record| match record {
         Record::Voted { tx, time, transaction, refusal: None } if tx.as_str() == id => {

@@ -1,11 +1,11 @@
-//! `cliente bench` on real banks, briefly: it commits, it counts, and it checks that all money is
-//! still there. And `scripts/demo.sh`, which is README's first command.
+//! Short runs of `cliente bench` on real banks: it commits, counts, and checks that no money is
+//! lost. Also `scripts/demo.sh`, README's first command.
 
-use crate::support::{Cluster, Process, Ran, cliente_path, free_ports, wait_until};
+use crate::support::{Cluster, Process, ProgramRun, cliente_path, free_ports, wait_until};
 use std::process::Command;
 
 #[test]
-fn every_kind_commits_and_conserves() {
+fn every_kind_commits_and_conserves_money() {
     let cluster = Cluster::start(3);
     for more in [
         &["--kind", "transfer"][..],
@@ -47,7 +47,7 @@ fn every_kind_commits_and_conserves() {
     assert_eq!(
         status["cut"]["balance_total"],
         3_u64 * 50 * 100_000_000,
-        "the accounts were opened once"
+        "later runs reuse the accounts"
     );
     let ran = cluster
         .run(&["bench", "--yes", "--seconds", "1", "--warmup", "0", "--clients", "2"])
@@ -61,26 +61,29 @@ fn every_kind_commits_and_conserves() {
 }
 
 #[test]
-fn an_open_loop_keeps_its_rate_and_tells_what_falls_behind() {
+fn an_open_loop_keeps_its_rate_and_counts_what_falls_behind() {
     let cluster = Cluster::start(2);
     let fixed =
         ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--accounts", "50", "--clients", "2"];
     for more in [&["--rate", "100"][..], &["--rate", "100", "--via-bank"]] {
         let report = cluster.json(0, &[&fixed[..], more].concat());
-        // One hundred were due, and no more begin, however fast the banks are.
+        // Exactly 100 are due in a second, however fast the banks are.
         let (committed, behind) =
             (report["committed"].as_u64().unwrap(), report["behind"].as_u64().unwrap());
         assert_eq!((committed + behind, &report["rate"]), (100, &100.into()), "{report}");
         assert!(committed > 0 && report["conserved"] == true, "{report}");
     }
-    // One at a time can't do so many, on any machine.
+    // No machine can do so many, one at a time.
     let report = cluster.json(0, &[&fixed[..], &["--rate", "1000000", "--depth", "1"]].concat());
     let (committed, behind) =
         (report["committed"].as_u64().unwrap(), report["behind"].as_u64().unwrap());
     assert!(behind > committed, "{report}");
-    assert_eq!(committed + behind + not_committed(&report), 1_000_000, "each that was due is told");
-    // They were due evenly, nearly all of them never began, so that half waited for half of the
-    // time.
+    assert_eq!(
+        committed + behind + not_committed(&report),
+        1_000_000,
+        "every due transaction is counted"
+    );
+    // They are due at even intervals and almost none began, so the median wait is half the run.
     assert!(report["latency_us"]["p50"].as_u64().unwrap() > 400_000, "{report}");
     let ran =
         cluster.run(&[&fixed[..], &["--rate", "1000000", "--depth", "1"]].concat()).expect_code(0);
@@ -97,7 +100,7 @@ fn not_committed(report: &serde_json::Value) -> u64 {
 }
 
 #[test]
-fn runs_are_rows_and_their_medians_one_more() {
+fn each_run_is_a_row_and_the_medians_are_one_more() {
     let cluster = Cluster::start(2);
     let short =
         ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--accounts", "5", "--clients", "2"];
@@ -118,7 +121,7 @@ fn runs_are_rows_and_their_medians_one_more() {
 }
 
 #[test]
-fn what_needs_more_banks_or_accounts_says_so() {
+fn a_kind_that_needs_more_banks_or_accounts_is_refused() {
     let cluster = Cluster::start(1);
     let refused =
         |arguments: &[&str]| cluster.run(&[&["bench"], arguments].concat()).expect_code(2).stderr;
@@ -130,7 +133,7 @@ fn what_needs_more_banks_or_accounts_says_so() {
 }
 
 #[test]
-fn the_demonstration_holds() {
+fn the_demo_succeeds() {
     let first = std::iter::repeat_with(|| free_ports(3))
         .take(1_000)
         .find(|ports| ports[1] == ports[0] + 1 && ports[2] == ports[0] + 2)
@@ -144,9 +147,9 @@ fn the_demonstration_holds() {
         .env("TMPDIR", folder.path())
         .output()
         .unwrap();
-    let (shown, told) =
+    let (shown, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{shown}\n{told}");
+    assert!(output.status.success(), "{shown}\n{errors}");
     assert!(shown.contains("Every step held."), "{shown}");
     let left: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
@@ -156,9 +159,10 @@ fn the_demonstration_holds() {
     assert_eq!(left, ["logs"], "nothing but logs stays");
 }
 
-/// It fills no books that nobody offered: it says what would stay, or brings banks of its own.
+/// Without `--yes` it only lists the accounts and money that it would leave; `--own` starts banks
+/// of its own.
 #[test]
-fn a_benchmark_asks_before_it_fills_the_books() {
+fn a_benchmark_needs_consent_to_leave_accounts() {
     let cluster = Cluster::start(3);
     let short = ["bench", "--seconds", "1", "--warmup", "0", "--accounts", "5", "--clients", "2"];
     let ran = cluster.run(&short).expect_code(2);
@@ -172,16 +176,16 @@ fn a_benchmark_asks_before_it_fills_the_books() {
     std::fs::create_dir(&temporary).unwrap();
     let mut own = cluster.cliente(&[&short[..], &["--own", "--json"]].concat());
     let output = own.env("TMPDIR", &temporary).output().unwrap();
-    let ran = Ran::of(&["bench", "--own"], &output).expect_code(0);
+    let ran = ProgramRun::of(&["bench", "--own"], &output).expect_code(0);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(document["conserved"], true, "{ran:?}");
     assert!(document["committed"].as_u64() > Some(0), "{ran:?}");
-    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "its folder is gone");
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "it removes its folder");
     let status = cluster.json(0, &["status"]);
-    assert_eq!(status["cut"]["balance_total"], 0, "nothing of either is in these books: {status}");
+    assert_eq!(status["cut"]["balance_total"], 0, "neither run used these banks: {status}");
 }
 
-/// Its own banks go with it, also where it is interrupted.
+/// An interrupted benchmark stops the banks that it started, and removes their folder.
 #[test]
 fn banks_of_its_own_end_with_an_interrupted_benchmark() {
     let folder = tempfile::TempDir::new().unwrap();
@@ -195,10 +199,10 @@ fn banks_of_its_own_end_with_an_interrupted_benchmark() {
     };
     let commits = |path: &std::path::Path| {
         let logs = std::fs::read_dir(path.join("logs")).ok()?;
-        let told = logs.flatten().any(|log| {
+        let commits = logs.flatten().any(|log| {
             std::fs::read_to_string(log.path()).is_ok_and(|log| log.contains("COMMITTED"))
         });
-        told.then_some(())
+        commits.then_some(())
     };
     let path = wait_until("its banks commit", || own().filter(|path| commits(path).is_some()));
     bench.interrupt();

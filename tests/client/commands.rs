@@ -1,7 +1,7 @@
-//! `cliente` against real banks: every command, what people see, what programs see, exit codes.
+//! Every command of `cliente` against real banks: tables, JSON and exit codes.
 
 use super::other_lists::count;
-use crate::support::{Cluster, Ran, wait_until};
+use crate::support::{Cluster, ProgramRun, wait_until};
 use std::process::Stdio;
 
 pub(super) const MARIA: &str = "11111111111";
@@ -16,10 +16,10 @@ pub(super) fn with_accounts() -> Cluster {
 }
 
 #[test]
-fn without_a_command_storage_becomes_one_everywhere() {
+fn without_a_command_storage_is_set_to_1_at_all_banks() {
     let cluster = Cluster::start(3);
     let first = cluster.json(0, &["get"]);
-    assert_eq!(first[0]["answer"]["value"], "0", "one never set");
+    assert_eq!(first[0]["answer"]["value"], "0", "the default value");
     let ran = cluster.run(&[]).expect_code(0).expect("OKs 3/3").expect("committed at ");
     for bank in 0..3 {
         let row = ran.stdout.lines().find(|line| line.contains(&cluster.address(bank))).unwrap();
@@ -82,7 +82,7 @@ fn clients_and_accounts() {
 }
 
 #[test]
-fn money_comes_in_moves_and_goes_out() {
+fn deposits_transfers_and_withdrawals() {
     let cluster = with_accounts();
     cluster.run(&["deposit", "2/78910-0", "0,50"]).expect_code(0).expect("OKs 1/1");
     let transfer = ["transfer", "--from", "0/12345-6=200,50@111.111.111-11", "--to", "2/78910-0"];
@@ -104,7 +104,7 @@ fn money_comes_in_moves_and_goes_out() {
 }
 
 #[test]
-fn many_accounts_pay_into_many() {
+fn a_transfer_between_several_accounts() {
     let cluster = with_accounts();
     cluster.open_account(1, "45678-0", "33333333333", "500");
     let legs = ["--from", "0/12345-6=200", "--from", "1/45678-0=300"];
@@ -116,7 +116,7 @@ fn many_accounts_pay_into_many() {
 }
 
 #[test]
-fn a_refusal_of_one_bank_aborts_everywhere() {
+fn a_refusal_by_one_bank_aborts_at_all() {
     let cluster = with_accounts();
     let transfer = ["transfer", "--from", "0/12345-6=1000,01", "--to", "2/78910-0"];
     let ran = cluster.run(&transfer).expect_code(4).expect("OKs 1/2").expect("insufficient-funds");
@@ -141,7 +141,7 @@ fn a_refusal_of_one_bank_aborts_everywhere() {
 #[test]
 fn a_bank_can_drive() {
     let cluster = with_accounts();
-    // Bank 1 is not named in it: it is a driver only.
+    // Bank 1 is no participant: it only drives.
     for via in ["0", "1", "2"] {
         let transfer = ["transfer", "--from", "0/12345-6=100", "--to", "2/78910-0", "--via", via];
         cluster
@@ -170,23 +170,24 @@ fn the_same_id_never_runs_twice() {
     cluster.run(&["resolve", "once"]).expect_code(0).expect("committed at");
 }
 
-/// An id that banks take for no new one is refused here, so that no bank records a refusal of it.
+/// `cliente` itself refuses ids that banks do not accept for new transactions, so that no bank
+/// records a refusal.
 #[test]
-fn an_id_that_is_no_good_asks_no_bank() {
+fn an_unacceptable_id_is_not_sent() {
     let cluster = with_accounts();
     for tx in [".", ".."] {
         let transfer = ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", tx];
         let ran = cluster.run(&transfer).expect_code(2);
         assert!(ran.stderr.contains("take another one"), "{ran:?}");
         for bank in 0..3 {
-            let told = cluster.connect(bank).ask(&format!("STATUS {tx}"));
-            assert!(told.starts_with("UNKNOWN"), "bank {bank}: {told}");
+            let reply = cluster.connect(bank).ask(&format!("STATUS {tx}"));
+            assert!(reply.starts_with("UNKNOWN"), "bank {bank}: {reply}");
         }
     }
 }
 
 #[test]
-fn history_and_resolve_tell_what_became_of_it() {
+fn history_and_resolve_report_outcomes() {
     let cluster = with_accounts();
     cluster
         .run(&["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "good"])
@@ -211,17 +212,16 @@ fn history_and_resolve_tell_what_became_of_it() {
     assert_eq!(cluster.json(4, &["resolve", "never-heard-of"])["outcome"], "unknown");
 }
 
-/// One id with two contents are two transactions, and stand in two rows.
+/// One id with two contents is two transactions, and two rows.
 #[test]
-fn history_tells_transactions_that_share_an_id_apart() {
+fn history_separates_transactions_that_share_an_id() {
     let cluster = with_accounts();
     for (bank, account) in [(0, "12345-6"), (2, "78910-0")] {
         let op = format!(r#"{{"bank":{bank},"op":"deposit","account":"{account}","amount":5}}"#);
         let reply = cluster.connect(bank).ask(&format!(r#"EXECUTE same {{"ops":[{op}]}}"#));
         assert!(reply.starts_with("COMMITTED same"), "{reply}");
     }
-    // One transaction of two banks is one row, also where one of them was asked to refuse it before
-    // it knew it.
+    // One transaction of two banks is one row, even if a bank without a part in it refused its id.
     let refused =
         [&["transfer", "--from", "0/12345-6=99999", "--to", "2/78910-0", "--tx", "much"][..]];
     refused.iter().for_each(|arguments| drop(cluster.run(arguments).expect_code(4)));
@@ -237,9 +237,9 @@ fn history_tells_transactions_that_share_an_id_apart() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_before_anything_is_sent() {
+fn invalid_arguments_are_refused_before_anything_is_sent() {
     let cluster = Cluster::start(1);
-    for (arguments, told) in [
+    for (arguments, message) in [
         (&["transfer", "--from", "0/1=1.234", "--to", "0/2"][..], "1.234"),
         (&["transfer", "--from", "0/1=1,234", "--to", "0/2"], "1,234"),
         (&["transfer", "--from", "0/1=-1", "--to", "0/2"], "sign"),
@@ -258,12 +258,12 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         (&["nonsense"], "nonsense"),
     ] {
         let ran = cluster.run(arguments).expect_code(2);
-        assert!(ran.stderr.contains(told), "{told:?} in {ran:?}");
+        assert!(ran.stderr.contains(message), "no {message:?} in {ran:?}");
         let document = cluster.json(2, arguments);
         assert_eq!(document["error"]["code"], "usage");
         assert!(
-            document["error"]["message"].as_str().unwrap().contains(told),
-            "{told:?} in {document}"
+            document["error"]["message"].as_str().unwrap().contains(message),
+            "no {message:?} in {document}"
         );
     }
     let history = cluster.json(0, &["history"]);
@@ -273,12 +273,12 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
 #[test]
 fn a_pipe_gets_no_colours_and_may_close() {
     let cluster = Cluster::start(1);
-    let escapes = |ran: &Ran| ran.stdout.contains('\x1b');
+    let escapes = |ran: &ProgramRun| ran.stdout.contains('\x1b');
     assert!(!escapes(&cluster.run(&["set", "1"])));
     let run = |variable: &str| {
         let output =
             cluster.cliente(&["set", "1"]).env_remove("NO_COLOR").env(variable, "1").output();
-        Ran::of(&["set", "1"], &output.unwrap()).expect_code(0)
+        ProgramRun::of(&["set", "1"], &output.unwrap()).expect_code(0)
     };
     assert!(escapes(&run("CLICOLOR_FORCE")));
     assert!(!escapes(&run("NO_COLOR")));
@@ -298,7 +298,7 @@ fn a_pipe_gets_no_colours_and_may_close() {
 }
 
 #[test]
-fn the_log_tells_each_step() {
+fn the_log_has_each_step() {
     let cluster = with_accounts();
     let transfer = [
         "--name",
@@ -309,7 +309,7 @@ fn the_log_tells_each_step() {
         "--to",
         "2/78910-0",
         "--tx",
-        "told",
+        "logged",
     ];
     cluster.run(&transfer).expect_code(0);
     cluster.run(&["--name", "maria", "get"]).expect_code(0);
@@ -332,15 +332,15 @@ fn the_log_tells_each_step() {
         assert_eq!(steps("answer", bank, "COMMIT COMMITTED"), 1, "{log}");
     }
     assert!(
-        log.lines().any(|line| line.contains(" verdict ") && line.contains("tx=told")),
+        log.lines().any(|line| line.contains(" verdict ") && line.contains("tx=logged")),
         "{log}"
     );
     assert!(read("cliente-maria.log").contains("VALUE"));
-    assert!(!read("cliente-1.log").contains(MARIA), "numbers that name people stay out of it");
+    assert!(!read("cliente-1.log").contains(MARIA), "the log has no CPF");
 }
 
 #[test]
-fn a_list_longer_than_a_line_comes_whole() {
+fn a_list_longer_than_a_line_is_complete() {
     let cluster = Cluster::start(1);
     let mut wire = cluster.connect(0);
     let total = 1_500;
@@ -371,7 +371,7 @@ fn a_list_longer_than_a_line_comes_whole() {
 }
 
 #[test]
-fn pending_names_what_it_waits_for() {
+fn pending_lists_what_is_undecided() {
     let cluster = Cluster::start(3);
     let mut wire = cluster.connect(0);
     let sets: Vec<String> =
@@ -381,9 +381,9 @@ fn pending_names_what_it_waits_for() {
     assert!(reply.starts_with("OK open "), "{reply}");
     cluster.run(&["pending"]).expect_code(0).expect("open").expect("0: storage=7");
     assert_eq!(cluster.json(0, &["pending"])[0]["answer"][0]["tx"], "open");
-    // Someone else's client meets the lock.
+    // Another client's set conflicts with the lock.
     cluster.run(&["set", "8"]).expect_code(4).expect("locked");
-    // Who resolves it ends the person's patience: banks 1 and 2 have not voted, so they refuse.
+    // `resolve` does not wait for the patience: banks 1 and 2 have not voted, so they refuse.
     cluster.run(&["resolve", "open"]).expect_code(4).expect("aborted");
     wait_until("nothing is pending", || {
         (count(&cluster.json(0, &["pending"])[0]["answer"]) == 0).then_some(())

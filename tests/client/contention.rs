@@ -1,11 +1,12 @@
-//! `cliente contention` on real banks: it holds at rest and while banks die, tells the truth where
-//! they stay away, and several runs do not disturb each other. And `scripts/contention.sh`.
+//! `cliente contention` on real banks: without faults, while banks are killed, with a bank that
+//! stays down, and with several runs at once. Also `scripts/contention.sh`.
 
 use crate::support::{Cluster, Process, cliente_path, wait_until};
 use serde_json::Value;
 use std::process::Command;
 
-fn holds(report: &Value) {
+/// Checks a report in which everything must hold.
+fn assert_holds(report: &Value) {
     assert!(report["committed"].as_u64().unwrap() > 0, "{report}");
     assert!(report["cuts"].as_u64().unwrap() > 0, "{report}");
     for part in ["conserved", "registers_equal", "all_decided", "as_told"] {
@@ -27,17 +28,17 @@ fn many_clients_and_few_accounts() {
     let fixed =
         ["contention", "--clients", "6", "--seconds", "1", "--accounts", "2", "--hot", "80"];
     let report = cluster.json(0, &[&fixed[..], &["--seed", "7"]].concat());
-    holds(&report);
+    assert_holds(&report);
     assert_eq!(report["seed"], 7);
     assert!(report["reads"].as_u64().unwrap() > 0, "{report}");
-    holds(&cluster.json(0, &[&fixed[..], &["--via-bank"]].concat()));
+    assert_holds(&cluster.json(0, &[&fixed[..], &["--via-bank"]].concat()));
     let rated = cluster.json(0, &[&fixed[..], &["--rate", "50", "--mix", "transfer:1"]].concat());
-    holds(&rated);
-    let asked = rated["committed"].as_u64().unwrap()
+    assert_holds(&rated);
+    let begun = rated["committed"].as_u64().unwrap()
         + rated["nok"]["insufficient-funds"].as_u64().unwrap_or(0);
-    assert!((30..=50).contains(&asked), "about 50 in a second: {rated}");
+    assert!((30..=50).contains(&begun), "about 50 in a second: {rated}");
     let sets = cluster.json(0, &[&fixed[..], &["--mix", "set:1"]].concat());
-    holds(&sets);
+    assert_holds(&sets);
     assert!(sets["nok"]["locked"].as_u64().unwrap() > 0, "few registers, many clients: {sets}");
     let ran = cluster.run(&fixed).expect_code(0).expect("All of it holds.");
     assert!(ran.stdout.contains("committed after  p50") && ran.stderr.is_empty(), "{ran:?}");
@@ -46,7 +47,7 @@ fn many_clients_and_few_accounts() {
 }
 
 #[test]
-fn each_client_may_have_a_log_of_its_own() {
+fn each_client_can_have_its_own_log() {
     let cluster = Cluster::start(3);
     let line =
         ["--name", "maria", "contention", "--clients", "2", "--seconds", "1", "--client-logs"];
@@ -60,7 +61,7 @@ fn each_client_may_have_a_log_of_its_own() {
 }
 
 #[test]
-fn two_runs_side_by_side_do_not_meet() {
+fn concurrent_runs_do_not_conflict() {
     let cluster = Cluster::start(3);
     let line = ["contention", "--clients", "4", "--seconds", "2", "--seed", "1"];
     let mut other = Process::start(&mut cluster.cliente(&line));
@@ -70,7 +71,7 @@ fn two_runs_side_by_side_do_not_meet() {
 }
 
 #[test]
-fn banks_that_die_and_come_back_cost_nothing() {
+fn killed_and_restarted_banks_lose_nothing() {
     for more in [&[][..], &["--via-bank"]] {
         let mut cluster = Cluster::start(3);
         let line = [&["contention", "--clients", "4", "--seconds", "6", "--json"], more].concat();
@@ -81,13 +82,13 @@ fn banks_that_die_and_come_back_cost_nothing() {
                     serde_json::from_str(&cluster.run(&["--json", "status"]).stdout).ok()?;
                 status["banks"][bank]["info"]["committed"].as_u64()
             };
-            let before = wait_until("the bank tells", || committed(&cluster));
+            let before = wait_until("the bank replies", || committed(&cluster));
             wait_until("it commits", || committed(&cluster).filter(|now| *now > before + 20));
             cluster.kill(bank);
             cluster.start_bank(bank);
         }
         let report: Value = serde_json::from_str(&run.expect_line("verdict")).unwrap();
-        holds(&report);
+        assert_holds(&report);
         assert!(report["connections_lost"].as_u64().unwrap() > 0, "{report}");
         assert_eq!(run.wait(), Some(0));
         cluster.run(&["audit"]).expect_code(0);
@@ -96,7 +97,7 @@ fn banks_that_die_and_come_back_cost_nothing() {
 }
 
 #[test]
-fn where_a_bank_stays_away_nothing_is_claimed() {
+fn with_a_bank_down_nothing_is_claimed() {
     let mut cluster = Cluster::start(3);
     let line = ["contention", "--clients", "2", "--seconds", "3", "--settle", "1s", "--json"];
     let mut run = Process::start(&mut cluster.cliente(&line));
@@ -128,12 +129,12 @@ fn the_script_kills_banks_and_clients_and_loses_nothing() {
         .env("TMPDIR", folder.path())
         .output()
         .unwrap();
-    let (shown, told) =
+    let (shown, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{shown}\n{told}");
+    assert!(output.status.success(), "{shown}\n{errors}");
     assert!(
         shown.contains("All of it holds.") && shown.contains("Nothing is lost."),
-        "{shown}\n{told}"
+        "{shown}\n{errors}"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it cleans up");
 }

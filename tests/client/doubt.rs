@@ -1,5 +1,5 @@
-//! `cliente doubt` and `cliente resolve` while a bank that may have voted OK is down: who blocks
-//! whom is said, nothing is guessed, and what can be ended is ended.
+//! `cliente doubt` and `cliente resolve` while a bank that may have voted OK is down: they name
+//! the bank that blocks, guess no outcome, and resolve what can be resolved.
 
 use crate::support::{Cluster, Process, Wire, wait_until};
 use serde_json::json;
@@ -7,7 +7,7 @@ use serde_json::json;
 const MARIA: &str = "11111111111";
 const PEDRO: &str = "22222222222";
 
-/// Prepares a transfer of 10 reais from bank 0 to bank 2 by hand, at these banks only.
+/// Sends PREPARE of a transfer of 10 reais from bank 0 to bank 2 to these banks only.
 fn prepared(cluster: &Cluster, tx: &str, banks: &[usize]) -> Vec<Wire> {
     let text = concat!(
         r#"{"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":1000},"#,
@@ -23,7 +23,7 @@ fn prepared(cluster: &Cluster, tx: &str, banks: &[usize]) -> Vec<Wire> {
 }
 
 #[test]
-fn who_blocks_whom_is_told_and_nothing_is_guessed() {
+fn the_blocking_bank_is_named_and_no_outcome_is_guessed() {
     let mut cluster = Cluster::start(3);
     cluster.open_account(0, "12345-6", MARIA, "1000");
     cluster.open_account(2, "78910-0", PEDRO, "0");
@@ -58,14 +58,14 @@ fn who_blocks_whom_is_told_and_nothing_is_guessed() {
 
     let ran = cluster.run(&["resolve", "one"]).expect_code(5).expect("can't be ended safely");
     let cure = format!("bank 2 at {} is away and may have voted OK", cluster.address(2));
-    assert!(ran.stdout.contains(&cure), "it says what would end it: {ran:?}");
+    assert!(ran.stdout.contains(&cure), "it names the cure: {ran:?}");
     assert!(ran.stdout.contains(&format!("servidor --port {}", cluster.port(2))), "{ran:?}");
     let document = cluster.json(5, &["resolve", "one"]);
     assert_eq!(
         (&document["outcome"], &document["waiting_for"]),
         (&"undecided".into(), &json!([2]))
     );
-    // What nobody who answers has voted on may still have been voted on where nobody can ask.
+    // Bank 2, which is down, may have voted on it, so this is not "unknown".
     let ran = cluster.run(&["resolve", "never-heard"]).expect_code(3);
     assert!(
         ran.stdout.contains("none of the 2 banks") && ran.stdout.contains(&cluster.address(2)),
@@ -82,7 +82,7 @@ fn who_blocks_whom_is_told_and_nothing_is_guessed() {
 }
 
 #[test]
-fn with_the_driver_and_a_bank_dead_the_logs_tell_who_is_waited_for() {
+fn with_the_driver_and_a_bank_killed_the_logs_show_the_doubt() {
     let mut cluster = Cluster::start(3);
     cluster.open_account(0, "12345-6", MARIA, "1000");
     cluster.open_account(2, "78910-0", PEDRO, "0");
@@ -100,19 +100,21 @@ fn with_the_driver_and_a_bank_dead_the_logs_tell_who_is_waited_for() {
     client.expect_line("paused");
     cluster.kill(2);
     client.kill();
-    // Its own log may have lost its last moments; the other bank's tells that it promised and asks.
-    wait_until("bank 0 asks", || {
+    // The client's log may lack its last lines; bank 0's shows its OK and its query.
+    wait_until("bank 0 is in doubt", || {
         cluster.log(0).lines().any(|line| line.contains(" doubt ")).then_some(())
     });
     let document = cluster.json(0, &["trace", "t"]);
     let spans = document["spans"].as_array().unwrap();
     assert!(spans.iter().any(|span| span["kind"] == "hold" && span["open"] == true), "{spans:?}");
     cluster.start_bank(2);
-    wait_until("bank 0 learns it", || (cluster.balance("0/12345-6") == 99_000).then_some(()));
-    wait_until("its log tells it", || {
-        let told = cluster.json(0, &["trace", "t"]);
+    wait_until("bank 0 learns the outcome", || {
+        (cluster.balance("0/12345-6") == 99_000).then_some(())
+    });
+    wait_until("the logs show the end of both doubts", || {
+        let trace = cluster.json(0, &["trace", "t"]);
         let ended = |span: &serde_json::Value| span["kind"] == "doubt" && span["open"] == false;
-        (told["spans"].as_array().unwrap().iter().filter(|span| ended(span)).count() == 2)
+        (trace["spans"].as_array().unwrap().iter().filter(|span| ended(span)).count() == 2)
             .then_some(())
     });
     let document = cluster.json(0, &["trace", "t"]);
@@ -120,6 +122,6 @@ fn with_the_driver_and_a_bank_dead_the_logs_tell_who_is_waited_for() {
     let started = |event: &serde_json::Value| event["event"] == "start" && event["of_tx"] == false;
     assert!(
         document["events"].as_array().unwrap().iter().any(started),
-        "the restart is part of the story"
+        "the timeline includes the restart"
     );
 }

@@ -1,14 +1,18 @@
-//! `cliente` when something is wrong: banks down or silent, a driver that is killed or interrupted,
-//! outcomes that are not known yet.
+//! `cliente` under faults: banks down or silent, drivers killed or interrupted, outcomes not known
+//! yet.
 
-use crate::support::{Cluster, DEADLINE, Process, Ran, cliente_path, free_ports, wait_until};
+use crate::support::{
+    Cluster, DEADLINE, Process, ProgramRun, cliente_path, free_ports, wait_until,
+};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 pub(super) const MARIA: &str = "11111111111";
 const PEDRO: &str = "22222222222";
+/// More lines than any test sends to a `FakeBank`.
+const LINES_MAX: usize = 1_024;
 
 pub(super) fn with_accounts() -> Cluster {
     let cluster = Cluster::start(3);
@@ -18,7 +22,7 @@ pub(super) fn with_accounts() -> Cluster {
 }
 
 #[test]
-fn with_a_bank_down_nothing_that_names_it_commits() {
+fn with_a_bank_down_its_transactions_abort() {
     let mut cluster = Cluster::start(3);
     cluster.open_account(0, "12345-6", MARIA, "1000");
     cluster.open_account(1, "1", PEDRO, "0");
@@ -34,7 +38,7 @@ fn with_a_bank_down_nothing_that_names_it_commits() {
     assert!(ran.stdout.contains(&cluster.address(2)), "{ran:?}");
     assert!(
         ran.stdout.contains(&format!("servidor --port {}", cluster.port(2))),
-        "it says what to do: {ran:?}"
+        "it names the remedy: {ran:?}"
     );
     let document = cluster.json(3, &["get"]);
     assert_eq!(document[0]["answer"]["value"], "0");
@@ -70,7 +74,7 @@ fn with_no_bank_at_all_nothing_is_sent() {
     cluster.run(&["bench", "--yes", "--seconds", "1"]).expect_code(3);
 }
 
-/// Kills bank 2 between its OK and the COMMIT of a client that waits right before its verdict.
+/// Kills bank 2 between its OK and the COMMIT of a client that pauses before its verdict.
 #[test]
 fn a_bank_killed_after_its_ok_commits_when_it_is_back() {
     let mut cluster = with_accounts();
@@ -90,23 +94,25 @@ fn a_bank_killed_after_its_ok_commits_when_it_is_back() {
 }
 
 #[test]
-fn a_client_killed_after_its_prepares_leaves_nothing_behind() {
+fn the_banks_decide_when_the_client_is_killed_after_its_prepares() {
     let cluster = with_accounts();
     let client =
         paused(&cluster, "transfer", &["--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"]);
     assert_eq!(cluster.json(0, &["pending"])[0]["answer"][0]["tx"], "t");
     client.kill();
-    wait_until("the banks end it by themselves", || {
+    wait_until("the banks decide without the driver", || {
         (cluster.json(0, &["balance", "0/12345-6"])["held"] == 0).then_some(())
     });
-    // Every bank holds an OK, so it is committed, with nobody there to say so.
+    // Every bank holds an OK, so it is committed.
     cluster.run(&["resolve", "t"]).expect_code(0).expect("committed at");
-    wait_until("both banks know", || (cluster.balance("2/78910-0") == 1_000).then_some(()));
+    wait_until("both banks learn the outcome", || {
+        (cluster.balance("2/78910-0") == 1_000).then_some(())
+    });
     assert_eq!(cluster.balance("0/12345-6"), 99_000);
 }
 
 #[test]
-fn ctrl_c_says_what_is_known() {
+fn ctrl_c_reports_the_outcome_if_it_is_known() {
     let cluster = with_accounts();
     let mut client =
         paused(&cluster, "transfer", &["--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"]);
@@ -116,7 +122,7 @@ fn ctrl_c_says_what_is_known() {
     assert_eq!(client.wait(), Some(130));
 }
 
-/// Starts a client that has every OK and waits right before its verdict.
+/// Starts a client that pauses with all OKs, before its verdict.
 pub(super) fn paused(cluster: &Cluster, command: &str, arguments: &[&str]) -> Process {
     let all = [&[command], arguments, &["--pause-after-prepare"]].concat();
     let mut client = Process::start(&mut cluster.cliente(&all));
@@ -124,8 +130,8 @@ pub(super) fn paused(cluster: &Cluster, command: &str, arguments: &[&str]) -> Pr
     client
 }
 
-/// A bank that takes lines, and answers each with what `answer` says, if anything. It is the bank
-/// that HELLO means.
+/// A bank that answers each line with the result of `answer`, if any. To HELLO it answers as the
+/// bank that the client expects.
 pub(super) struct FakeBank {
     port: u16,
     lines: Receiver<String>,
@@ -135,7 +141,7 @@ impl FakeBank {
     pub(super) fn start(answer: fn(&str) -> Option<String>) -> FakeBank {
         let listener = TcpListener::bind(("127.0.0.1", free_ports(1)[0])).expect("a free port");
         let port = listener.local_addr().expect("it listens").port();
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(LINES_MAX);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let sender = sender.clone();
@@ -143,12 +149,12 @@ impl FakeBank {
                     let mut out = stream.try_clone().expect("a second handle");
                     for line in BufReader::new(stream).lines().map_while(Result::ok) {
                         if let Some(hello) = line.strip_prefix("HELLO ") {
-                            // A client that is gone needs no answer.
+                            // The client may have closed the connection.
                             let _ = writeln!(out, "DONE {}", welcome(hello));
                             continue;
                         }
                         let reply = answer(&line);
-                        // The test, or the client, may be gone; so is then the need to tell it.
+                        // The test may have ended, and the client may have closed the connection.
                         let _ = sender.send(line);
                         let _ = reply.map(|reply| writeln!(out, "{reply}"));
                     }
@@ -167,7 +173,7 @@ impl FakeBank {
     }
 }
 
-/// What the bank that `hello` means answers to it.
+/// The answer to HELLO of the bank that the client expects.
 fn welcome(hello: &str) -> serde_json::Value {
     let mut welcome: serde_json::Value = serde_json::from_str(hello).expect("HELLO has JSON");
     assert!(
@@ -178,7 +184,7 @@ fn welcome(hello: &str) -> serde_json::Value {
     welcome
 }
 
-/// A consortium of these two fakes, and a client of it.
+/// A `cliente` command for a consortium of these two fakes.
 pub(super) fn client_of(fakes: [&FakeBank; 2], arguments: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(cliente_path());
     command.env("CONSORCIO_OUTPUT", "table");
@@ -195,18 +201,18 @@ fn votes_ok(bank: u8, line: &str) -> Option<String> {
 }
 
 #[test]
-fn a_silent_bank_leaves_its_outcome_unknown_and_only_it_is_told_to_abort() {
+fn with_a_silent_bank_the_outcome_is_unknown_and_only_it_receives_abort() {
     let granting = FakeBank::start(|line| votes_ok(0, line));
     let silent = FakeBank::start(|_| None);
     let output = client_of([&granting, &silent], &["set", "1", "--tx", "t"]).output().unwrap();
-    let ran = Ran::of(&["set"], &output)
+    let ran = ProgramRun::of(&["set"], &output)
         .expect_code(5)
         .expect("OKs 1/2")
         .expect("not known yet: bank 1 is silent");
     assert!(ran.stdout.contains("cliente resolve t"), "{ran:?}");
     assert!(silent.next_line().starts_with("PREPARE t {"));
-    assert_eq!(silent.next_line(), "ABORT t", "without a token: it is asked to refuse");
-    assert_eq!(granting.verbs(), ["PREPARE"], "who voted OK is told nothing that is not decided");
+    assert_eq!(silent.next_line(), "ABORT t", "without a token: a request to refuse");
+    assert_eq!(granting.verbs(), ["PREPARE"], "a bank that voted OK receives only outcomes");
 
     let output = client_of([&granting, &silent], &["--json", "set", "1"]).output().unwrap();
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -227,7 +233,7 @@ fn ctrl_c_while_a_bank_is_silent() {
 }
 
 #[test]
-fn an_err_and_nonsense_count_as_silence() {
+fn an_err_and_garbage_count_as_silence() {
     let granting = FakeBank::start(|line| votes_ok(0, line));
     for answer in [
         (|_| Some("ERR malformed it is broken".to_owned())) as fn(&str) -> Option<String>,
@@ -236,15 +242,15 @@ fn an_err_and_nonsense_count_as_silence() {
     ] {
         let broken = FakeBank::start(answer);
         let output = client_of([&granting, &broken], &["set", "1", "--tx", "t"]).output().unwrap();
-        Ran::of(&["set"], &output).expect_code(5).expect("not known yet");
+        ProgramRun::of(&["set"], &output).expect_code(5).expect("not known yet");
         assert_eq!(broken.verbs(), ["PREPARE", "ABORT"]);
     }
 }
 
-/// An ERR that says by its reason that nothing was recorded leaves no doubt where each bank says
-/// so; any other does.
+/// If every bank replies with an ERR whose reason means that it recorded nothing, the transaction
+/// is refused; any other ERR leaves it in doubt.
 #[test]
-fn where_no_bank_recorded_anything_it_is_refused() {
+fn a_transaction_that_no_bank_recorded_is_refused() {
     let granting = FakeBank::start(|line| votes_ok(0, line));
     let alone = |_: &str| {
         Some(
@@ -255,13 +261,13 @@ fn where_no_bank_recorded_anything_it_is_refused() {
     };
     let (one, other) = (FakeBank::start(alone), FakeBank::start(alone));
     let run = |banks: [&FakeBank; 2]| {
-        Ran::of(&["set"], &client_of(banks, &["set", "1", "--tx", "t"]).output().unwrap())
+        ProgramRun::of(&["set"], &client_of(banks, &["set", "1", "--tx", "t"]).output().unwrap())
     };
     let ran = run([&one, &other])
         .expect_code(4)
         .expect("nothing was recorded at bank 0: the journal of this bank is new");
     assert!(!ran.stdout.contains("may have voted OK"), "{ran:?}");
-    // What one bank granted waits until the other one can refuse.
+    // Bank 0 voted OK, so it stays in doubt until bank 1 can refuse.
     let ran = run([&granting, &one])
         .expect_code(5)
         .expect("not known yet: nothing was recorded at bank 1: ");
@@ -276,9 +282,9 @@ fn where_no_bank_recorded_anything_it_is_refused() {
     }
 }
 
-/// A full disk is told in one sentence, and not as the refusal that the driver asked for.
+/// A full disk is reported as the cause, not the refusal that the driver requested after it.
 #[test]
-fn a_full_disk_is_told_as_that() {
+fn a_full_disk_is_reported_as_the_cause() {
     let granting = FakeBank::start(|line| votes_ok(0, line));
     let full = FakeBank::start(|line| {
         let mut words = line.split(' ');
@@ -288,28 +294,28 @@ fn a_full_disk_is_told_as_that() {
         }
     });
     let output = client_of([&granting, &full], &["set", "1", "--tx", "t"]).output().unwrap();
-    let ran = Ran::of(&["set"], &output)
+    let ran = ProgramRun::of(&["set"], &output)
         .expect_code(4)
         .expect("aborted: bank 1: its data disk is full; nothing was");
     assert!(!ran.stdout.contains("refused: refused"), "{ran:?}");
 }
 
-/// The command that is told to start a bank works as it stands.
+/// The command in the message about a bank that is down works without changes.
 #[test]
-fn the_command_that_starts_a_bank_is_whole() {
+fn the_suggested_command_starts_the_bank() {
     let mut cluster = Cluster::start_with(2, false);
     cluster.kill(1);
     let ran = cluster.run(&["ping"]).expect_code(3);
-    let told =
+    let suggested =
         ran.stdout.split("Start it with: servidor ").nth(1).and_then(|rest| rest.lines().next());
-    let words = told.unwrap_or_else(|| panic!("no command in {ran:?}")).split_whitespace();
+    let words = suggested.unwrap_or_else(|| panic!("no command in {ran:?}")).split_whitespace();
     let mut command = std::process::Command::new(crate::support::servidor_path());
     let mut process = Process::start(command.args(words).current_dir(cluster.path()));
     process.expect_line("bank 1 ready on");
     cluster.run(&["ping", "--wait", "30s"]).expect_code(0);
 }
 
-/// A bank with a new journal that has met nobody, beside one that is down: nothing is in doubt.
+/// A bank that is not introduced, as the only other bank is down, refuses; nothing is in doubt.
 #[test]
 fn a_bank_that_is_not_introduced_refuses() {
     let mut cluster = Cluster::new(2, true);
@@ -317,26 +323,26 @@ fn a_bank_that_is_not_introduced_refuses() {
     cluster.start_bank(0);
     let ran = cluster.run(&["set", "1"]).expect_code(4).expect("nothing was recorded at bank 0: ");
     assert!(!ran.stdout.contains("may have voted OK"), "{ran:?}");
-    let told = cluster.json(4, &["set", "1", "--via", "0"]);
+    let document = cluster.json(4, &["set", "1", "--via", "0"]);
     assert_eq!(
-        (&told["verdict"], &told["reason"]),
+        (&document["verdict"], &document["reason"]),
         (&"refused".into(), &"not-introduced".into()),
-        "{told}"
+        "{document}"
     );
 }
 
 #[test]
-fn an_ok_on_other_bytes_is_a_refusal() {
+fn an_ok_on_another_digest_is_a_refusal() {
     let granting = FakeBank::start(|line| votes_ok(0, line));
     let other = FakeBank::start(|line| {
         let tx = line.split(' ').nth(1)?;
         Some(format!("OK {tx} O1.5.{}.", "0".repeat(64)))
     });
     let output = client_of([&granting, &other], &["set", "1", "--tx", "t"]).output().unwrap();
-    Ran::of(&["set"], &output).expect_code(4).expect("duplicate-id");
+    ProgramRun::of(&["set"], &output).expect_code(4).expect("duplicate-id");
     assert_eq!(granting.next_line().split(' ').next(), Some("PREPARE"));
     assert!(
         granting.next_line().starts_with("ABORT t O1.5."),
-        "who voted OK is told, with the refusing token"
+        "a bank that voted OK receives the refusing token"
     );
 }

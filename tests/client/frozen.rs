@@ -1,25 +1,25 @@
-//! `cliente` beside banks that go silent, are frozen, hang on their disk, or are no banks.
+//! `cliente` with banks that go silent, are frozen, hang on their disk, or are no banks.
 
 use super::faults::{FakeBank, MARIA, client_of, paused, with_accounts};
-use crate::support::{Cluster, Process, Ran, Wire, cliente_path, wait_until};
+use crate::support::{Cluster, Process, ProgramRun, Wire, cliente_path, wait_until};
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_driving_bank_that_goes_silent_leaves_it_unknown() {
-    let (deaf, other) = (FakeBank::start(|_| None), FakeBank::start(|_| None));
+fn with_a_silent_driving_bank_the_outcome_is_unknown() {
+    let (silent, other) = (FakeBank::start(|_| None), FakeBank::start(|_| None));
     let mut client =
-        Process::start(&mut client_of([&deaf, &other], &["set", "1", "--tx", "t", "--via", "0"]));
-    assert!(deaf.next_line().starts_with("EXECUTE t {"));
+        Process::start(&mut client_of([&silent, &other], &["set", "1", "--tx", "t", "--via", "0"]));
+    assert!(silent.next_line().starts_with("EXECUTE t {"));
     client.interrupt();
     client.expect_line("bank 0 goes on with transaction t");
     assert_eq!(client.wait(), Some(130));
 }
 
 #[test]
-fn what_a_hand_began_a_client_can_end() {
+fn resolve_ends_a_transaction_begun_by_hand() {
     let cluster = with_accounts();
     let text = concat!(
         r#"{"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":500},"#,
@@ -31,12 +31,12 @@ fn what_a_hand_began_a_client_can_end() {
         assert!(reply.starts_with("OK by-hand "), "{reply}");
     }
     cluster.run(&["resolve", "by-hand"]).expect_code(0).expect("committed at");
-    wait_until("both moved", || (cluster.balance("2/78910-0") == 500).then_some(()));
+    wait_until("bank 2 learns the outcome", || (cluster.balance("2/78910-0") == 500).then_some(()));
     assert_eq!(cluster.balance("0/12345-6"), 99_500);
 }
 
 #[test]
-fn while_a_bank_that_may_have_voted_ok_is_down_the_outcome_is_not_known() {
+fn with_a_bank_down_that_may_have_voted_ok_the_outcome_is_unknown() {
     let mut cluster = with_accounts();
     let client = paused(
         &cluster,
@@ -52,15 +52,17 @@ fn while_a_bank_that_may_have_voted_ok_is_down_the_outcome_is_not_known() {
     assert_eq!(
         pending[0]["answer"][0]["waiting_for"],
         serde_json::json!([2]),
-        "it names who keeps it so"
+        "it names the bank that blocks"
     );
     assert_eq!(cluster.json(0, &["balance", "0/12345-6"])["held"], 1_000);
     cluster.start_bank(2);
-    wait_until("bank 0 learns it", || (cluster.balance("0/12345-6") == 99_000).then_some(()));
+    wait_until("bank 0 learns the outcome", || {
+        (cluster.balance("0/12345-6") == 99_000).then_some(())
+    });
     cluster.run(&["resolve", "t"]).expect_code(0).expect("committed at");
 }
 
-/// Signals a bank's process, as an operator would.
+/// Sends a signal to a bank's process.
 fn signal(cluster: &Cluster, bank: usize, name: &str) {
     let sent = std::process::Command::new("kill")
         .args([&format!("-{name}"), &cluster.pid(bank).to_string()])
@@ -68,10 +70,9 @@ fn signal(cluster: &Cluster, bank: usize, name: &str) {
     assert!(sent.expect("kill runs").success());
 }
 
-/// A bank that takes connections and answers nothing costs the time limit once, whatever is asked
-/// of all banks.
+/// A bank that accepts connections and never replies costs each command its timeout only once.
 #[test]
-fn beside_a_frozen_bank_the_others_are_told_within_the_time_limit() {
+fn with_a_frozen_bank_the_others_are_shown_within_the_timeout() {
     let mut cluster = Cluster::start(3);
     signal(&cluster, 1, "STOP");
     let commands = [
@@ -96,18 +97,18 @@ fn beside_a_frozen_bank_the_others_are_told_within_the_time_limit() {
         })
         .collect();
     for (arguments, child) in running {
-        let ran = Ran::of(arguments, &child.wait_with_output().unwrap()).expect_code(3);
-        let said = format!("{}{}", ran.stdout, ran.stderr);
+        let ran = ProgramRun::of(arguments, &child.wait_with_output().unwrap()).expect_code(3);
+        let printed = format!("{}{}", ran.stdout, ran.stderr);
         let limit = match arguments {
             ["audit", "--timeout", _] => "no answer within 300 ms",
-            // A register may be locked, and the bank itself waits for that.
+            // Longer, as the bank itself waits for a locked register.
             ["get"] => "no answer within 5 s",
             _ => "no answer within 2 s",
         };
-        assert!(said.contains(limit), "{ran:?}");
-        assert!(!said.contains(&format!("bank 2 at {} can't", cluster.address(2))), "{ran:?}");
+        assert!(printed.contains(limit), "{ran:?}");
+        assert!(!printed.contains(&format!("bank 2 at {} can't", cluster.address(2))), "{ran:?}");
     }
-    // It was 6 s for each of them; the longest of these is that of `get`.
+    // All run at once, so this is the longest timeout, that of `get`, with a margin.
     let took = began.elapsed();
     assert!(took < Duration::from_secs(12), "{took:?}");
     signal(&cluster, 1, "CONT");
@@ -115,11 +116,10 @@ fn beside_a_frozen_bank_the_others_are_told_within_the_time_limit() {
     assert_eq!(cluster.stop(1), Some(0));
 }
 
-/// A bank whose process answers and whose disk does not is told as that, and not as one to be
-/// started.
+/// A bank whose disk hangs is reported with that cause, not as a bank to start.
 #[cfg(debug_assertions)]
 #[test]
-fn a_bank_whose_disk_hangs_is_told_with_the_cause() {
+fn a_bank_whose_disk_hangs_is_reported_with_the_cause() {
     let mut cluster = Cluster::new(2, true);
     cluster.start_bank(0);
     let mut command = cluster.servidor(1);
@@ -143,10 +143,10 @@ fn a_bank_whose_disk_hangs_is_told_with_the_cause() {
     }
     for arguments in [&["--timeout", "1", "status"], &["--timeout", "1", "ping"]] {
         cluster.run(arguments).expect("disk hangs");
-        let told = cluster.json(3, arguments);
-        assert_eq!(told["error"]["code"], "disk-hangs", "{told}");
+        let document = cluster.json(3, arguments);
+        assert_eq!(document["error"]["code"], "disk-hangs", "{document}");
         assert_eq!(
-            (&told["banks"][0]["online"], &told["banks"][1]["online"]),
+            (&document["banks"][0]["online"], &document["banks"][1]["online"]),
             (&true.into(), &false.into())
         );
     }
@@ -154,29 +154,29 @@ fn a_bank_whose_disk_hangs_is_told_with_the_cause() {
     assert!(ran.stdout.contains("bank 1 is silent (its disk has not answered for "), "{ran:?}");
 }
 
-/// Something that listens where a bank should be, and says `words` to whoever connects.
-fn no_bank(words: &'static str) -> u16 {
+/// A listener that is no bank and greets each connection with `greeting`; returns its port.
+fn no_bank(greeting: &'static str) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { continue };
-            // Whoever connects reads it, or is gone.
-            let _ = stream.write_all(words.as_bytes());
+            // The client may have closed the connection.
+            let _ = stream.write_all(greeting.as_bytes());
             std::thread::spawn(move || std::io::copy(&mut stream, &mut std::io::sink()));
         }
     });
     port
 }
 
-/// One cause, one sentence, one exit code, whichever command meets it; and no words of a
-/// programming language.
+/// Every command reports a listener that is no bank with the same sentence and exit code, without
+/// debug output.
 #[test]
-fn what_is_no_bank_is_told_in_one_sentence() {
-    for words in
+fn a_listener_that_is_no_bank_is_reported_in_one_sentence() {
+    for greeting in
         ["SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"]
     {
-        let port = no_bank(words).to_string();
+        let port = no_bank(greeting).to_string();
         let folder = tempfile::TempDir::new().unwrap();
         for arguments in [
             &["ping"][..],
@@ -199,16 +199,17 @@ fn what_is_no_bank_is_told_in_one_sentence() {
                 let mut command = std::process::Command::new(cliente_path());
                 command.current_dir(folder.path()).args(["--consortium", &port]).args(arguments);
                 command.env("CONSORCIO_OUTPUT", if json { "json" } else { "table" });
-                Ran::of(arguments, &command.stdin(Stdio::null()).output().unwrap()).expect_code(3)
+                ProgramRun::of(arguments, &command.stdin(Stdio::null()).output().unwrap())
+                    .expect_code(3)
             };
             let ran = run(false);
-            let said = format!("{}{}", ran.stdout, ran.stderr);
-            let first = words.split("\r\n").next().unwrap();
-            let wanted =
+            let printed = format!("{}{}", ran.stdout, ran.stderr);
+            let first = greeting.split("\r\n").next().unwrap();
+            let expected =
                 format!("what answers at 127.0.0.1:{port} is no bank (it says \"{first}\")");
-            assert!(said.contains(&wanted), "no {wanted:?} in {ran:?}");
+            assert!(printed.contains(&expected), "no {expected:?} in {ran:?}");
             for debug in ["Err(", "Malformed", "DONE", "Ok("] {
-                assert!(!said.contains(debug), "{ran:?}");
+                assert!(!printed.contains(debug), "{ran:?}");
             }
             assert!(run(true).stdout.contains("no-connection"), "{arguments:?}");
         }

@@ -1,4 +1,4 @@
-//! `consorcio_client`, the client for other programs, on real banks.
+//! `consorcio_client`, the async client library, on real banks.
 
 use crate::support::Cluster;
 use consorcio::client::{BankAccount, Client, ClientError, ClientOptions, Extent};
@@ -10,9 +10,9 @@ use consorcio::wire::claims::Claim;
 use std::error::Error;
 use std::time::Duration;
 
-/// The example of the library's documentation; it is a program, too.
+/// The example of the library's documentation, which is a program of its own too.
 #[path = "../../src/client/examples/transfer.rs"]
-#[allow(dead_code, reason = "its main function is for those who run it as a program")]
+#[allow(dead_code, reason = "its main function is not called here")]
 mod example;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -37,20 +37,20 @@ fn with_two_accounts() -> Cluster {
 }
 
 #[test]
-fn the_example_of_the_documentation_moves_money() {
+fn the_example_of_the_documentation_transfers_money() {
     let cluster = with_two_accounts();
     block_on(example::transfer(&cluster.consortium())).unwrap();
     assert_eq!((cluster.balance("0/1"), cluster.balance("1/2")), (7_50, 2_50));
 }
 
 #[test]
-fn what_is_done_is_read_and_what_is_refused_is_typed() {
+fn results_can_be_read_and_refusals_are_typed() {
     let cluster = with_two_accounts();
     block_on(async {
         let client = Client::connect(&list(&cluster)).await.unwrap();
         let (from, to) = (account(0, "1"), account(1, "2"));
         let committed = client.transfer(&from, &to, Money(4_00)).await.unwrap();
-        // A second one uses the connections of the first.
+        // The second transfer reuses the connections of the first.
         client.transfer(&from, &to, Money(1_00)).await.unwrap();
         assert_eq!(client.balance(to.bank, &to.number).await.unwrap().balance, Money(5_00));
         let history = client.history(to.bank, 2).await.unwrap();
@@ -73,8 +73,8 @@ fn what_is_done_is_read_and_what_is_refused_is_typed() {
             _ => None,
         };
         assert_eq!(refused(&too_much), Some((0, Reason::InsufficientFunds)), "{too_much}");
-        let nobody = account(2, "9");
-        let unknown = client.balance(nobody.bank, &nobody.number).await.unwrap_err();
+        let missing = account(2, "9");
+        let unknown = client.balance(missing.bank, &missing.number).await.unwrap_err();
         assert!(
             matches!(unknown, ClientError::Refused { reason: Reason::UnknownAccount, .. }),
             "{unknown}"
@@ -87,7 +87,7 @@ fn what_is_done_is_read_and_what_is_refused_is_typed() {
 }
 
 #[test]
-fn a_bank_that_is_away_aborts_and_one_that_comes_back_is_connected_to_again() {
+fn a_bank_that_is_down_aborts_and_is_reconnected_when_it_is_back() {
     let mut cluster = with_two_accounts();
     let client = block_on(Client::connect(&list(&cluster))).unwrap();
     let (from, to) = (account(0, "1"), account(1, "2"));
@@ -95,8 +95,8 @@ fn a_bank_that_is_away_aborts_and_one_that_comes_back_is_connected_to_again() {
     block_on(async {
         let aborted = client.transfer(&from, &to, Money(1_00)).await.unwrap_err();
         assert!(matches!(aborted, ClientError::Aborted { .. }), "{aborted:?}");
-        let away = client.balance(to.bank, &to.number).await.unwrap_err();
-        assert!(away.is_silence(), "{away:?}");
+        let silence = client.balance(to.bank, &to.number).await.unwrap_err();
+        assert!(silence.is_silence(), "{silence:?}");
         let error = Client::connect(&list(&cluster)).await.unwrap_err();
         assert!(matches!(&error, ClientError::Unreachable { bank, .. } if *bank == to.bank));
         let cut = client.cut(None, Extent::Registers).await.unwrap();
@@ -125,9 +125,9 @@ fn a_list_in_another_order_executes_nothing() {
     assert_eq!(cluster.balance("0/1"), 10_00);
 }
 
-/// A program that runs on many threads may hand futures of the client between them.
+/// The client's futures are `Send`, for programs with a multi-threaded runtime.
 #[test]
-fn futures_can_go_to_another_thread() {
+fn futures_are_send() {
     fn check<T: Send>(future: T) -> T {
         future
     }
@@ -135,12 +135,13 @@ fn futures_can_go_to_another_thread() {
         ClientOptions { answer_within: Duration::from_millis(100), ..ClientOptions::default() };
     let client = Client::new("1".parse().unwrap(), options);
     let (from, to) = (account(0, "1"), account(0, "2"));
-    let moved = check(client.transfer(&from, &to, Money(1)));
+    let transferred = check(client.transfer(&from, &to, Money(1)));
     let cut = check(client.cut(None, Extent::All));
     let tx = client.new_tx().unwrap();
     let resolved = check(client.resolve(&tx));
-    let (moved, cut, resolved) = block_on(async { (moved.await, cut.await, resolved.await) });
-    assert!(matches!(moved.unwrap_err(), ClientError::NothingDone { .. }));
+    let (transferred, cut, resolved) =
+        block_on(async { (transferred.await, cut.await, resolved.await) });
+    assert!(matches!(transferred.unwrap_err(), ClientError::NothingDone { .. }));
     assert!(cut.unwrap_err().is_silence());
     assert!(resolved.answers[0].result.is_err());
 }

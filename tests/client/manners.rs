@@ -1,7 +1,6 @@
-//! How `cliente` behaves among other programs: rows in pipes, JSON, suggestions, completions, man
-//! pages, `ping`.
+//! `cliente` as a command-line program: rows in pipes, JSON, suggestions, help, logs, `ping`.
 
-use crate::support::{Cluster, Ran, cliente_path, free_ports, wait_until};
+use crate::support::{Cluster, ProgramRun, cliente_path, free_ports, wait_until};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,17 +8,17 @@ use std::time::{Duration, Instant};
 
 const MARIA: &str = "11111111111";
 
-/// Runs `cliente` in a pipe, as a script does, with no word on the form of its output.
-fn piped(cluster: &Cluster, arguments: &[&str]) -> Ran {
+/// Runs `cliente` in a pipe, as a script does, with the default form of its output.
+fn piped(cluster: &Cluster, arguments: &[&str]) -> ProgramRun {
     let mut command = cluster.cliente(arguments);
     let output =
         command.env_remove("CONSORCIO_OUTPUT").stdin(Stdio::null()).output().expect("cliente runs");
-    Ran::of(arguments, &output)
+    ProgramRun::of(arguments, &output)
 }
 
-/// The rows of a table in a pipe, without its headings, which are checked.
+/// The rows of a table in a pipe; checks and removes the headings.
 #[track_caller]
-fn rows(ran: &Ran, headings: &str) -> Vec<Vec<String>> {
+fn rows(ran: &ProgramRun, headings: &str) -> Vec<Vec<String>> {
     let mut lines =
         ran.stdout.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
     let first = lines.next().unwrap_or_default();
@@ -29,27 +28,27 @@ fn rows(ran: &Ran, headings: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// `cliente` without any bank.
-pub(super) fn alone(arguments: &[&str], folder: &std::path::Path) -> Ran {
+/// Runs `cliente` without any bank.
+pub(super) fn run_alone(arguments: &[&str], folder: &std::path::Path) -> ProgramRun {
     let output = Command::new(cliente_path())
         .args(arguments)
         .current_dir(folder)
         .output()
         .expect("cliente runs");
-    Ran::of(arguments, &output)
+    ProgramRun::of(arguments, &output)
 }
 
 #[test]
-fn in_a_pipe_there_are_rows_and_nothing_else() {
+fn in_a_pipe_the_output_is_rows_only() {
     let mut cluster = Cluster::start(3);
     cluster.open_account(0, "12345-6", MARIA, "1234,56");
     cluster.open_account(2, "78910-0", MARIA, "0");
     let votes = "transaction verdict committed_at bank address vote reason time_ms";
     let transfer = ["transfer", "--from", "0/12345-6=200,50", "--to", "2/78910-0"];
     let ran = piped(&cluster, &[&transfer[..], &["--tx", "t1"]].concat()).expect_code(0);
-    let told = rows(&ran, votes);
-    assert_eq!((told.len(), ran.stderr.as_str()), (2, ""));
-    for (row, bank) in told.iter().zip(["0", "2"]) {
+    let cells = rows(&ran, votes);
+    assert_eq!((cells.len(), ran.stderr.as_str()), (2, ""));
+    for (row, bank) in cells.iter().zip(["0", "2"]) {
         assert_eq!(
             (&row[0][..], &row[1][..], &row[3][..], &row[5][..]),
             ("t1", "committed", bank, "OK")
@@ -58,13 +57,13 @@ fn in_a_pipe_there_are_rows_and_nothing_else() {
         assert!(row[7].split_once('.').is_some_and(|(_, us)| us.len() == 3), "{row:?}");
     }
     let via = piped(&cluster, &[&transfer[..], &["--via", "1"]].concat()).expect_code(0);
-    let told = rows(&via, "transaction verdict committed_at bank address reason time_ms");
-    assert_eq!((told.len(), &told[0][1][..], &told[0][3][..]), (1, "committed", "1"));
+    let cells = rows(&via, "transaction verdict committed_at bank address reason time_ms");
+    assert_eq!((cells.len(), &cells[0][1][..], &cells[0][3][..]), (1, "committed", "1"));
 
     let accounts = piped(&cluster, &["contas"]).expect_code(0);
-    let told = rows(&accounts, "account balance held available incoming holders");
-    assert_eq!(told[0], ["0/12345-6", "833.56", "0.00", "833.56", "0.00", MARIA]);
-    assert_eq!(told.len(), 2);
+    let cells = rows(&accounts, "account balance held available incoming holders");
+    assert_eq!(cells[0], ["0/12345-6", "833.56", "0.00", "833.56", "0.00", MARIA]);
+    assert_eq!(cells.len(), 2);
     let refused = ["transfer", "--from", "0/12345-6=5000", "--to", "2/78910-0"];
     let ran = piped(&cluster, &refused).expect_code(4);
     assert!(rows(&ran, votes)[0][6].contains("insufficient-funds"), "{ran:?}");
@@ -85,17 +84,17 @@ fn in_a_pipe_there_are_rows_and_nothing_else() {
     let ran = piped(&cluster, &["status"]).expect_code(3);
     let headings =
         "bank address state links undecided committed aborted clients accounts held balance";
-    let told = rows(&ran, headings);
-    assert_eq!((told[0][10].as_str(), told[1][2].as_str()), ("833.56", "offline"));
+    let cells = rows(&ran, headings);
+    assert_eq!((cells[0][10].as_str(), cells[1][2].as_str()), ("833.56", "offline"));
     assert!(ran.stderr.contains(&cluster.address(1)), "{ran:?}");
 }
 
 #[test]
-fn a_form_can_be_asked_for() {
+fn the_form_of_the_output_can_be_chosen() {
     let cluster = Cluster::start(1);
     let with = |form: &str| {
         let output = cluster.cliente(&["get"]).env("CONSORCIO_OUTPUT", form).output().unwrap();
-        Ran::of(&[form], &output).expect_code(0).stdout
+        ProgramRun::of(&[form], &output).expect_code(0).stdout
     };
     assert!(with("tsv").starts_with("bank\taddress\tstorage\n"));
     assert!(with("table").starts_with("bank  address"));
@@ -105,7 +104,7 @@ fn a_form_can_be_asked_for() {
     assert!(ran.stderr.contains("xml") && ran.stderr.contains("tsv"), "{ran:?}");
 }
 
-/// Whoever asks for JSON gets one document, whatever goes wrong.
+/// With `--json` every error is one JSON document.
 #[test]
 fn errors_are_json_too() {
     let folder = tempfile::TempDir::new().unwrap();
@@ -124,7 +123,7 @@ fn errors_are_json_too() {
         (&["--json", "completions", "tcsh-4"], 2, "usage"),
     ];
     for (arguments, code, word) in codes {
-        let ran = alone(arguments, folder.path()).expect_code(code);
+        let ran = run_alone(arguments, folder.path()).expect_code(code);
         let document: Value =
             serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
         let error =
@@ -136,7 +135,7 @@ fn errors_are_json_too() {
 }
 
 #[test]
-fn a_slip_of_the_fingers_is_understood() {
+fn typing_errors_get_suggestions() {
     let folder = tempfile::TempDir::new().unwrap();
     for (arguments, meant) in [
         (&["tranfer"][..], "transfer"),
@@ -152,24 +151,24 @@ fn a_slip_of_the_fingers_is_understood() {
         (&["bench", "--kind", "transfers"], "transfer"),
         (&["completions", "bsh"], "bash"),
     ] {
-        let ran = alone(arguments, folder.path()).expect_code(2);
+        let ran = run_alone(arguments, folder.path()).expect_code(2);
         assert!(ran.stderr.contains("similar") && ran.stderr.contains(meant), "{meant}: {ran:?}");
-        let json = alone(&[&["--json"], arguments].concat(), folder.path()).expect_code(2);
+        let json = run_alone(&[&["--json"], arguments].concat(), folder.path()).expect_code(2);
         let document: Value = serde_json::from_str(&json.stdout).unwrap();
         let message = document["error"]["message"].as_str().unwrap();
         assert!(message.contains("similar") && message.contains(meant), "{meant}: {message}");
     }
 }
 
-/// What was done is done, also where nobody can be told on standard output.
+/// If standard output cannot be written, standard error reports what was done.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_standard_output_says_what_was_done() {
+fn with_a_full_standard_output_the_result_is_still_reported() {
     let cluster = Cluster::start(1);
     let run = |arguments: &[&str]| {
         let full = std::fs::File::create("/dev/full").expect("Linux has it");
         let output = cluster.cliente(arguments).stdout(full).output().expect("cliente runs");
-        Ran::of(arguments, &output)
+        ProgramRun::of(arguments, &output)
     };
     let only = "; only standard output could not be written: ";
     let add = ["client", "add", "--bank", "0", "--cpf", "11111111111", "--name", "Ana"];
@@ -193,11 +192,11 @@ fn a_full_standard_output_says_what_was_done() {
     assert_eq!(cluster.balance("0/1"), 3_000);
 }
 
-/// Numbers that are none, or out of their range, are told with what to give.
+/// The error about an invalid number names the valid range.
 #[test]
-fn a_number_out_of_its_range_is_told_with_what_to_give() {
+fn a_number_out_of_its_range_is_refused_with_the_range() {
     let folder = tempfile::TempDir::new().unwrap();
-    for (arguments, told) in [
+    for (arguments, message) in [
         (
             &["bench", "--clients", "0"][..],
             "--clients can't be \"0\": give a whole number from 1 to 3000",
@@ -208,27 +207,27 @@ fn a_number_out_of_its_range_is_told_with_what_to_give() {
         ),
         (&["bench", "--seconds", "many"], "--seconds can't be \"many\": give a whole number"),
     ] {
-        let ran = alone(arguments, folder.path()).expect_code(2);
-        assert!(ran.stderr.contains(told), "{ran:?}");
-        let json = alone(&[&["--json"], arguments].concat(), folder.path()).expect_code(2);
+        let ran = run_alone(arguments, folder.path()).expect_code(2);
+        assert!(ran.stderr.contains(message), "{ran:?}");
+        let json = run_alone(&[&["--json"], arguments].concat(), folder.path()).expect_code(2);
         let document: Value = serde_json::from_str(&json.stdout).unwrap();
         assert!(
-            document["error"]["message"].as_str().is_some_and(|text| text.contains(told)),
+            document["error"]["message"].as_str().is_some_and(|text| text.contains(message)),
             "{document}"
         );
     }
 }
 
-/// With too few open files nothing is begun, and the limit is named.
+/// With too few open files no command begins, and the error names the limit.
 #[test]
-fn too_few_open_files_are_told_as_that() {
+fn too_few_open_files_are_reported() {
     let cluster = Cluster::new(3, false);
     let cliente = cluster.cliente(&["status"]);
     let mut command = std::process::Command::new("sh");
     command.current_dir(cluster.path()).arg("-c").arg("ulimit -n 10 && exec \"$@\"").arg("sh");
     let output =
         command.arg(cliente.get_program()).args(cliente.get_args()).output().expect("a shell");
-    let ran = Ran::of(&["status"], &output).expect_code(1);
+    let ran = ProgramRun::of(&["status"], &output).expect_code(1);
     assert!(ran.stderr.contains("only 10 open files are allowed, and cliente needs 22"), "{ran:?}");
     assert!(ran.stderr.contains("ulimit -n 22"), "{ran:?}");
 }
@@ -236,7 +235,7 @@ fn too_few_open_files_are_told_as_that() {
 #[test]
 fn help_begins_with_examples_and_names_the_aliases() {
     let folder = tempfile::TempDir::new().unwrap();
-    let help = alone(&["--help"], folder.path()).expect_code(0).stdout;
+    let help = run_alone(&["--help"], folder.path()).expect_code(0).stdout;
     assert!(help.starts_with("Examples:\n"), "{help}");
     for alias in
         ["transferir", "depositar", "sacar", "saldo", "contas", "medir", "sondar", "historico"]
@@ -246,14 +245,14 @@ fn help_begins_with_examples_and_names_the_aliases() {
             "{alias}: {help}"
         );
     }
-    let transfer = alone(&["transferir", "--help"], folder.path()).expect_code(0).stdout;
+    let transfer = run_alone(&["transferir", "--help"], folder.path()).expect_code(0).stdout;
     assert!(transfer.starts_with("Examples:\n  cliente transfer "), "{transfer}");
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert!(left.is_empty(), "help leaves no log: {left:?}");
 }
 
 #[test]
-fn ping_tells_who_answers() {
+fn ping_shows_which_banks_answer() {
     let mut cluster = Cluster::start(3);
     let ran = cluster.run(&["ping"]).expect_code(0);
     assert_eq!(
@@ -262,9 +261,9 @@ fn ping_tells_who_answers() {
     );
     cluster.kill(2);
     let ran = piped(&cluster, &["sondar"]).expect_code(3);
-    let told = rows(&ran, "bank address state links time_ms reason");
+    let cells = rows(&ran, "bank address state links time_ms reason");
     assert_eq!(
-        told.iter().map(|row| row[2].as_str()).collect::<Vec<_>>(),
+        cells.iter().map(|row| row[2].as_str()).collect::<Vec<_>>(),
         ["online", "online", "offline"]
     );
     assert!(
@@ -290,12 +289,12 @@ fn ping_waits_for_banks_that_start() {
     assert!(began.elapsed() >= Duration::from_millis(300), "{ran:?}");
     let mut waiting = cluster.cliente(&["ping", "--wait", "60s", "--json"]);
     let waiting = waiting.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    // It has met the bank that is down before that comes back.
+    // It has failed to connect to bank 1 at least once before that restarts.
     let log = cluster.path().join("logs/cliente-1.log");
     let refusals =
         |text: &str| text.lines().filter(|line| line.contains(&cluster.address(1))).count();
     let before = refusals(&std::fs::read_to_string(&log).unwrap());
-    wait_until("it has asked in vain", || {
+    wait_until("a failed connect", || {
         (refusals(&std::fs::read_to_string(&log).ok()?) > before).then_some(())
     });
     cluster.start_bank(1);
@@ -304,10 +303,9 @@ fn ping_waits_for_banks_that_start() {
     assert_eq!((output.status.code(), &document["online"]), (Some(0), &2.into()), "{document}");
 }
 
-/// Whoever can read a step log reads names, numbers and amounts: only its owner can, whatever the
-/// umask is.
+/// A step log has names, numbers and amounts, so only its owner can read it, whatever the umask.
 #[test]
-fn logs_are_for_their_owner_alone() {
+fn only_their_owner_can_read_logs() {
     use std::os::unix::fs::PermissionsExt;
     let cluster = Cluster::start(1);
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
@@ -319,7 +317,7 @@ fn logs_are_for_their_owner_alone() {
             .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
         command.arg(cliente_path()).args(["--consortium", &cluster.consortium()]);
         command.args(["--log-dir", folder, "get"]);
-        Ran::of(&["get"], &command.output().unwrap()).expect_code(0)
+        ProgramRun::of(&["get"], &command.output().unwrap()).expect_code(0)
     };
     for (umask, folder) in [("000", "open/deep"), ("077", "closed"), ("0777", "none")] {
         assert_eq!(run(umask, folder).stderr, "");
@@ -331,24 +329,24 @@ fn logs_are_for_their_owner_alone() {
         );
     }
     let bank = logs.join(format!("servidor-{}.log", cluster.port(0)));
-    assert_eq!((mode(&logs), mode(&bank)), (0o700, 0o600), "the bank's");
-    // One that somebody opened is told, with what to type, and stays as it is.
+    assert_eq!((mode(&logs), mode(&bank)), (0o700, 0o600), "the bank's log");
+    // A log with wider permissions causes a warning with the remedy, and is not changed.
     let own = cluster.path().join("open/deep/cliente-1.log");
     std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let told = run("022", "open/deep").stderr;
-    let warnings: Vec<&str> = told.lines().collect();
+    let stderr = run("022", "open/deep").stderr;
+    let warnings: Vec<&str> = stderr.lines().collect();
     assert!(
         warnings.len() == 1 && warnings[0].contains("chmod 600 open/deep/cliente-1.log"),
-        "{told}"
+        "{stderr}"
     );
     assert_eq!(mode(&own), 0o644);
 }
 
-/// `status` and `ping` tell who is linked with whom, and why not.
+/// `status` and `ping` show the links between banks, and why a link is down.
 #[test]
-fn links_between_banks_are_told() {
+fn links_between_banks_are_shown() {
     let mut cluster = Cluster::start(3);
-    let linked = |cell: &str, ran: &Ran| ran.stdout.matches(&format!(" {cell} ")).count();
+    let linked = |cell: &str, ran: &ProgramRun| ran.stdout.matches(&format!(" {cell} ")).count();
     wait_until("all banks are linked", || {
         let ran = cluster.run(&["ping"]).expect_code(0);
         (linked("2/2", &ran) == 3).then_some(())
@@ -359,8 +357,8 @@ fn links_between_banks_are_told() {
         let ran = cluster.run(&["status"]).expect_code(3);
         (linked("1/2", &ran) == 2).then_some(ran)
     });
-    let said = format!("bank 0 has no link to bank 1 at {}: ", cluster.address(1));
-    assert!(ran.stdout.contains(&said), "no {said:?} in {ran:?}");
+    let expected = format!("bank 0 has no link to bank 1 at {}: ", cluster.address(1));
+    assert!(ran.stdout.contains(&expected), "no {expected:?} in {ran:?}");
     let document = cluster.json(3, &["ping"]);
     let link = &document["banks"][2]["links"][1];
     assert_eq!((&link["bank"], &link["online"]), (&1.into(), &false.into()));

@@ -1,7 +1,8 @@
-//! `cliente` with a list that is not the banks': without a key, in another order, too short.
+//! `cliente` with a list that differs from the banks', and banks without a key file or with
+//! different keys.
 
 use super::commands::{MARIA, PEDRO, with_accounts};
-use crate::support::{Cluster, Ran};
+use crate::support::{Cluster, ProgramRun};
 use serde_json::Value;
 use std::process::Stdio;
 
@@ -10,7 +11,7 @@ pub(super) fn count(list: &Value) -> usize {
 }
 
 #[test]
-fn a_consortium_without_a_key_does_the_same() {
+fn a_consortium_without_a_key_file_works_too() {
     let cluster = Cluster::start_with(3, false);
     cluster.run(&[]).expect_code(0).expect("OKs 3/3");
     cluster.open_account(0, "12345-6", MARIA, "1000");
@@ -20,7 +21,7 @@ fn a_consortium_without_a_key_does_the_same() {
     assert_eq!(
         (confirmed(0), confirmed(1)),
         (Some(true), Some(true)),
-        "each asked the other: {document}"
+        "each bank queried the other: {document}"
     );
     cluster.run(&["transfer", "--from", "0/12345-6=10000", "--to", "2/78910-0"]).expect_code(4);
     cluster
@@ -29,7 +30,7 @@ fn a_consortium_without_a_key_does_the_same() {
     assert_eq!((cluster.balance("0/12345-6"), cluster.balance("2/78910-0")), (98_500, 1_500));
 }
 
-/// All that a client of this kind can ask for.
+/// Every command that sends requests to banks.
 const ALL: [&[&str]; 18] = [
     &["transfer", "--from", "0/12345-6=1", "--to", "2/78910-0"],
     &["deposit", "0/12345-6", "5"],
@@ -52,12 +53,12 @@ const ALL: [&[&str]; 18] = [
 ];
 
 /// Runs `cliente` with another list than the cluster's own.
-fn with_list(list: &str, arguments: &[&str]) -> Ran {
+fn with_list(list: &str, arguments: &[&str]) -> ProgramRun {
     let folder = tempfile::TempDir::new().expect("a folder");
     let mut command = std::process::Command::new(crate::support::cliente_path());
     command.current_dir(folder.path()).args(["--consortium", list]).args(arguments);
     command.env("CONSORCIO_OUTPUT", "table").stdin(Stdio::null());
-    Ran::of(arguments, &command.output().expect("cliente runs"))
+    ProgramRun::of(arguments, &command.output().expect("cliente runs"))
 }
 
 #[test]
@@ -65,28 +66,31 @@ fn a_list_in_another_order_executes_nothing() {
     let cluster = with_accounts();
     let ports: Vec<String> = (0..3).map(|bank| cluster.port(bank).to_string()).collect();
     let state = || {
-        let told = ["accounts", "clients", "history", "pending", "get"];
-        told.map(|what| cluster.json(0, &[what]).to_string())
+        let commands = ["accounts", "clients", "history", "pending", "get"];
+        commands.map(|command| cluster.json(0, &[command]).to_string())
     };
     let before = state();
     let list = [&*ports[1], &ports[2], &ports[0]].join(",");
     for arguments in ALL {
         let ran = with_list(&list, arguments).expect_code(2);
-        let said = format!("{}{}", ran.stdout, ran.stderr);
-        let wanted = "--consortium is not the banks' own list: it names 127.0.0.1:";
-        assert!(said.contains(wanted) && said.contains("this is bank"), "no {wanted:?} in {ran:?}");
+        let printed = format!("{}{}", ran.stdout, ran.stderr);
+        for words in
+            ["--consortium is not the banks' own list: it names 127.0.0.1:", "this is bank"]
+        {
+            assert!(printed.contains(words), "no {words:?} in {ran:?}");
+        }
     }
     assert_eq!(state(), before);
 
-    // Bank 1 stands where it should. It is asked for no vote before all banks said who they are.
+    // Bank 1 has its right position, but receives no PREPARE before all banks have answered HELLO.
     let list = [&*ports[2], &ports[1], &ports[0]].join(",");
     for arguments in [
         &["set", "5", "--tx", "half"][..],
         &["transfer", "--from", "0/12345-6=1", "--to", "1/45678-0"],
     ] {
         let ran = with_list(&list, arguments).expect_code(2);
-        let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(said.contains("--consortium is not the banks' own list"), "{ran:?}");
+        let printed = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(printed.contains("--consortium is not the banks' own list"), "{ran:?}");
     }
     for bank in 0..3 {
         assert!(cluster.connect(bank).ask("STATUS half").starts_with("UNKNOWN"), "bank {bank}");
@@ -95,7 +99,7 @@ fn a_list_in_another_order_executes_nothing() {
 }
 
 #[test]
-fn a_list_that_is_too_short_speaks_for_no_bank_but_those_it_names() {
+fn a_list_that_is_too_short_covers_only_its_own_banks() {
     let cluster = with_accounts();
     cluster.open_account(1, "45678-0", "33333333333", "0");
     let list = format!("{},{}", cluster.port(0), cluster.port(1));
@@ -107,27 +111,27 @@ fn a_list_that_is_too_short_speaks_for_no_bank_but_those_it_names() {
         &["get"],
     ] {
         let ran = with_list(&list, arguments).expect_code(0);
-        let told: Vec<&str> = ran.stderr.lines().collect();
+        let warnings: Vec<&str> = ran.stderr.lines().collect();
         assert!(
-            told.len() == 1 && told[0].contains("warning") && told[0].contains(warning),
+            warnings.len() == 1 && warnings[0].contains("warning") && warnings[0].contains(warning),
             "{ran:?}"
         );
     }
     for arguments in [&["status"][..], &["audit"], &["set", "5"], &["--json", "set", "5"]] {
         let ran = with_list(&list, arguments).expect_code(2);
-        let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(said.contains(warning) && !said.contains("warning:"), "{ran:?}");
+        let printed = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(printed.contains(warning) && !printed.contains("warning:"), "{ran:?}");
         for wrong in ["ADD UP", "adds up", "holds", "lost"] {
-            assert!(!said.contains(wrong), "{ran:?}");
+            assert!(!printed.contains(wrong), "{ran:?}");
         }
     }
     assert_eq!(cluster.balance("1/45678-0"), 100);
     assert_eq!(cluster.json(0, &["get"])[2]["answer"]["value"], "0");
 }
 
-/// Two banks whose keys differ are no consortium: nothing is said of them together.
+/// Two banks with different keys are no consortium, so no command reports on them together.
 #[test]
-fn two_banks_with_other_keys_are_told_apart() {
+fn two_banks_with_different_keys_are_refused() {
     let mut cluster = Cluster::new(2, true);
     cluster.start_bank(0);
     let own = std::fs::read(cluster.key_file()).unwrap();

@@ -1,6 +1,6 @@
-//! What `cliente` gives to shells, and to readers of manuals.
+//! The shell completions and man pages that `cliente` generates.
 
-use super::manners::alone;
+use super::manners::run_alone;
 use serde_json::Value;
 use std::process::Command;
 
@@ -8,21 +8,22 @@ use std::process::Command;
 fn shells_get_completions() {
     let folder = tempfile::TempDir::new().unwrap();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = alone(&["completions", shell], folder.path()).expect_code(0).stdout;
+        let script = run_alone(&["completions", shell], folder.path()).expect_code(0).stdout;
         for word in ["transfer", "transferir", "--consortium", "ping"] {
-            // fish has switches without their dashes.
+            // fish lists switches without their dashes.
             let word = if shell == "fish" { word.trim_start_matches('-') } else { word };
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
-    // A shell that is here must understand it.
-    let script = alone(&["completions", "bash"], folder.path()).stdout;
+    // Run with the bash of this machine.
+    let script = run_alone(&["completions", "bash"], folder.path()).stdout;
     std::fs::write(folder.path().join("cliente.bash"), script).unwrap();
     let line = "source ./cliente.bash; COMP_WORDS=(cliente transferi); COMP_CWORD=1; \
                 _cliente cliente transferi cliente; echo \"${COMPREPLY[@]}\"";
     let bash = Command::new("bash").args(["-c", line]).current_dir(folder.path()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), "transferir", "{bash:?}");
-    let document = alone(&["completions", "zsh", "--json"], folder.path()).expect_code(0).stdout;
+    let document =
+        run_alone(&["completions", "zsh", "--json"], folder.path()).expect_code(0).stdout;
     let document: Value = serde_json::from_str(&document).unwrap();
     assert!(document["script"].as_str().unwrap().starts_with("#compdef cliente"));
 }
@@ -30,19 +31,19 @@ fn shells_get_completions() {
 #[test]
 fn there_are_man_pages() {
     let folder = tempfile::TempDir::new().unwrap();
-    let page = alone(&["man"], folder.path()).expect_code(0).stdout;
+    let page = run_alone(&["man"], folder.path()).expect_code(0).stdout;
     for part in [".TH cliente 1", ".SH SYNOPSIS", ".SH EXAMPLES", "transferir", "Exit codes"] {
         assert!(page.contains(part), "{part}: {page}");
     }
-    let page = alone(&["man", "conta", "abrir"], folder.path()).expect_code(0).stdout;
+    let page = run_alone(&["man", "conta", "abrir"], folder.path()).expect_code(0).stdout;
     assert!(page.contains("cliente\\-account\\-open") && page.contains(".SH EXAMPLES"), "{page}");
-    alone(&["man", "--dir", "pages/man1"], folder.path())
+    run_alone(&["man", "--dir", "pages/man1"], folder.path())
         .expect_code(0)
         .expect("cliente-transfer.1");
     let written =
         std::fs::read_to_string(folder.path().join("pages/man1/cliente-account-open.1")).unwrap();
     assert_eq!(written, page);
     std::fs::write(folder.path().join("taken"), "").unwrap();
-    let ran = alone(&["man", "--dir", "taken"], folder.path()).expect_code(1);
+    let ran = run_alone(&["man", "--dir", "taken"], folder.path()).expect_code(1);
     assert!(ran.stderr.contains("taken"), "{ran:?}");
 }

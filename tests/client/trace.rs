@@ -1,5 +1,5 @@
-//! `cliente trace` with the logs of real banks and clients: a commit, an abort, a bank that drives,
-//! a driver that is killed, and the lists that find them.
+//! `cliente trace` with the logs of real banks and clients: a commit, an abort, a driving bank, a
+//! killed driver, and the lists of transactions.
 
 use crate::support::{Cluster, Process, cliente_path, wait_until};
 use serde_json::Value;
@@ -18,18 +18,18 @@ fn transfer(cluster: &Cluster, code: i32, amount: &str, more: &[&str]) {
     cluster.run(&arguments).expect_code(code);
 }
 
-/// Traces, once each of `banks` has written its last word on it: the logs are a few milliseconds
-/// late, and so is the sync of a commit, which nobody waits for.
+/// Traces a transaction once the logs of `banks` are complete. Logs are written asynchronously, and
+/// no reply waits for the sync of a commit.
 fn traced(cluster: &Cluster, tx: &str, banks: &[usize]) -> Value {
-    wait_until("the banks' logs tell all of it", || {
-        banks.iter().all(|bank| is_all_told(&cluster.log(*bank), tx)).then_some(())
+    wait_until("complete logs", || {
+        banks.iter().all(|bank| is_complete(&cluster.log(*bank), tx)).then_some(())
     });
     cluster.json(0, &["trace", tx])
 }
 
-/// Whether a bank's log tells an ending of `tx`, a reply to each request about it, and the sync of
+/// Whether a bank's log has an outcome of `tx`, a reply to each request about it, and the sync of
 /// each of its records.
-fn is_all_told(log: &str, tx: &str) -> bool {
+fn is_complete(log: &str, tx: &str) -> bool {
     let mark = format!("tx={tx} ");
     let number = |line: &str, key: &str| {
         line.split_whitespace()
@@ -58,7 +58,7 @@ fn calls<'a>(document: &'a Value, verb: &str) -> Vec<&'a Value> {
         .collect()
 }
 
-/// Whoever reads a call's ends in the order of causes finds times in that order.
+/// The steps of each call are in causal order, and their times too.
 fn assert_causal(document: &Value) {
     for call in document["calls"].as_array().expect("calls") {
         let ends = ["sent", "received", "replied", "answered"].map(|end| call[end].as_u64());
@@ -71,8 +71,8 @@ fn assert_causal(document: &Value) {
     }
 }
 
-/// Both ends of a connection count its requests alike: each call is joined by its number, and none
-/// by its order alone.
+/// Both ends of a connection number its requests alike, so every call is joined by its number, and
+/// none by its order.
 fn assert_numbered(document: &Value) {
     for call in document["calls"].as_array().expect("calls") {
         assert!(call["n"].as_u64() > Some(0), "{call}");
@@ -82,8 +82,8 @@ fn assert_numbered(document: &Value) {
     assert_eq!(notes.iter().find(by_order), None);
 }
 
-/// Each request that left is one that came: were one end's numbers shifted, there would be two
-/// halves of it.
+/// Every request was joined with its reception. If the numbers of one end were shifted, there would
+/// be calls with one end only.
 fn assert_joined(document: &Value) {
     assert_numbered(document);
     for call in document["calls"].as_array().expect("calls") {
@@ -93,7 +93,7 @@ fn assert_joined(document: &Value) {
 }
 
 #[test]
-fn a_commit_is_told_from_the_first_step_to_the_last() {
+fn the_timeline_of_a_commit_is_complete() {
     let cluster = with_accounts();
     transfer(&cluster, 0, "200", &["--tx", "t1"]);
     let document = traced(&cluster, "t1", &[0, 2]);
@@ -103,7 +103,7 @@ fn a_commit_is_told_from_the_first_step_to_the_last() {
     );
     let lanes = document["lanes"].as_array().unwrap();
     let names: Vec<&str> = lanes.iter().filter_map(|lane| lane["name"].as_str()).collect();
-    assert_eq!(names, ["cliente-1", "bank 0", "bank 2"], "bank 1 had no part in it");
+    assert_eq!(names, ["cliente-1", "bank 0", "bank 2"], "bank 1 is no participant");
     assert_eq!(lanes[1]["address"], cluster.address(0));
     assert!(lanes.iter().all(|lane| lane["shift_us"] == 0), "one machine has one clock: {lanes:?}");
     let prepares = calls(&document, "PREPARE");
@@ -119,17 +119,17 @@ fn a_commit_is_told_from_the_first_step_to_the_last() {
         let spans = document["spans"].as_array().unwrap();
         assert!(spans.iter().any(|span| span["kind"] == kind), "no {kind}: {spans:?}");
     }
-    let (told, path) =
+    let (verdict_us, path) =
         (document["told_us"].as_i64().unwrap(), document["path"].as_array().unwrap());
     assert_eq!(
         path.first().and_then(|leg| leg["from_us"].as_i64()),
         Some(0),
-        "it begins at the beginning"
+        "the path begins with the transaction"
     );
     assert_eq!(
         path.last().and_then(|leg| leg["to_us"].as_i64()),
-        Some(told),
-        "and ends at the verdict"
+        Some(verdict_us),
+        "the path ends at the verdict"
     );
     assert!(document["last_ok"].is_array());
     assert_causal(&document);
@@ -170,7 +170,7 @@ fn an_abort_a_driving_bank_and_the_lists_that_find_them() {
     assert_joined(&document);
     let drives =
         document["spans"].as_array().unwrap().iter().filter(|span| span["kind"] == "drive").count();
-    assert_eq!(drives, 2, "who asked waits, and bank 1 drives");
+    assert_eq!(drives, 2, "the client that waits, and bank 1 that drives");
     assert_eq!(document["path"][0]["from_us"], 0);
     assert_causal(&document);
 
@@ -189,14 +189,14 @@ fn an_abort_a_driving_bank_and_the_lists_that_find_them() {
 }
 
 #[test]
-fn a_killed_driver_and_the_bank_that_asks() {
+fn a_killed_driver_and_the_bank_that_resolves() {
     let cluster = with_accounts();
     let from = ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"];
     let mut client =
         Process::start(&mut cluster.cliente(&[&from[..], &["--pause-after-prepare"]].concat()));
     client.expect_line("paused");
-    // Its log is written a few milliseconds behind it.
-    wait_until("the client's log tells both votes", || {
+    // The log is written asynchronously.
+    wait_until("both votes in the client's log", || {
         let log =
             std::fs::read_to_string(cluster.path().join("logs/cliente-1.log")).unwrap_or_default();
         (log.matches("PREPARE OK").count() == 2).then_some(())
@@ -209,7 +209,7 @@ fn a_killed_driver_and_the_bank_that_asks() {
     assert!(spans.iter().any(|span| span["kind"] == "doubt" && span["open"] == false), "{spans:?}");
     assert!(
         spans.iter().any(|span| span["kind"] == "drive" && span["open"] == true),
-        "nobody ended it: {spans:?}"
+        "the driver never finished: {spans:?}"
     );
     assert_causal(&document);
     assert_numbered(&document);
@@ -217,11 +217,11 @@ fn a_killed_driver_and_the_bank_that_asks() {
 }
 
 #[test]
-fn logs_of_other_places_can_be_named_and_what_is_missing_is_said() {
+fn log_folders_can_be_named_and_missing_logs_are_reported() {
     let cluster = with_accounts();
     transfer(&cluster, 0, "200", &["--tx", "t1"]);
     traced(&cluster, "t1", &[0, 2]);
-    // Each machine's logs, gathered into a folder each.
+    // One folder for the logs of each machine.
     let port = |bank| format!("servidor-{}.log", cluster.port(bank));
     for (folder, file) in [("a", port(0)), ("b", port(2)), ("c", "cliente-1.log".to_owned())] {
         std::fs::create_dir(cluster.path().join(folder)).unwrap();
@@ -236,7 +236,7 @@ fn logs_of_other_places_can_be_named_and_what_is_missing_is_said() {
     assert_eq!(
         cluster.json(0, &["trace", "--logs", "a", "b", "c", "t1"]),
         all,
-        "the id may stand last"
+        "the id may come last"
     );
     let some = cluster.json(0, &["trace", "t1", "--logs", "a", "c"]);
     assert_eq!(
@@ -256,7 +256,7 @@ fn logs_of_other_places_can_be_named_and_what_is_missing_is_said() {
     cluster.run(&["trace", "t1", "--svg", "no-such-folder/t.svg"]).expect_code(1);
 }
 
-/// Who reads logs leaves none.
+/// `trace` only reads logs, so it writes none.
 #[test]
 fn a_trace_leaves_no_log() {
     let dir = tempfile::tempdir().unwrap();
@@ -272,14 +272,14 @@ fn a_trace_leaves_no_log() {
     };
     let output = run(Path::new("."));
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("no step log") && said.contains("--logs"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("no step log") && stderr.contains("--logs"), "{stderr}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
-/// Who asks about it later, and what other runs of the same client did, are no part of its story.
+/// Later requests about a transaction, and other runs of the same client, are not in its timeline.
 #[test]
-fn later_questions_and_other_runs_are_not_told() {
+fn later_requests_and_other_runs_are_left_out() {
     let cluster = with_accounts();
     transfer(&cluster, 0, "200", &["--tx", "t1"]);
     let before = traced(&cluster, "t1", &[0, 2]);
@@ -287,31 +287,31 @@ fn later_questions_and_other_runs_are_not_told() {
         cluster.run(&["resolve", "t1"]).expect_code(0);
         cluster.run(&["get"]).expect_code(0);
     }
-    let asked = || {
+    let logged = || {
         let logs = [0, 2].map(|bank| cluster.log(bank));
-        let asked = |log: &String| log.lines().filter(|line| line.contains("tx=t1 ")).count();
-        let questions = |log: &String| {
+        let lines = |log: &String| log.lines().filter(|line| line.contains("tx=t1 ")).count();
+        let requests = |log: &String| {
             log.lines().filter(|line| line.contains("tx=t1 ") && line.contains("STATUS")).count()
         };
-        logs.iter().all(|log| questions(log) == 3 && asked(log) >= 6).then_some(())
+        logs.iter().all(|log| requests(log) == 3 && lines(log) >= 6).then_some(())
     };
-    wait_until("the banks' logs tell of the questions", asked);
+    wait_until("the requests in the banks' logs", logged);
     let after = cluster.json(0, &["trace", "t1"]);
-    assert_eq!(after["lanes"], before["lanes"], "nobody new took part");
+    assert_eq!(after["lanes"], before["lanes"], "no new participant");
     let count = |document: &Value| document["events"].as_array().expect("events").len();
     assert_eq!(count(&after), count(&before), "{after:#}");
     assert_eq!(after["calls"], before["calls"]);
-    // One that was only asked about has no story.
+    // An id that appears only in STATUS requests has no timeline.
     cluster.run(&["resolve", "never"]).expect_code(4);
-    wait_until("the bank's log tells of the question", || {
+    wait_until("the request in the bank's log", || {
         cluster.log(1).contains("tx=never ").then_some(())
     });
     cluster.run(&["trace", "never"]).expect_code(4);
 }
 
-/// What a server writes stands in the order of its times.
+/// A bank writes its lines in order of their times.
 #[test]
-fn lines_of_a_bank_do_not_go_back_in_time() {
+fn the_lines_of_a_bank_are_in_order_of_time() {
     let mut cluster = with_accounts();
     let load =
         ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--clients", "8", "--accounts", "20"];

@@ -1,9 +1,8 @@
-//! The documents are true. README's tour is walked: each command works as printed, in the order
-//! printed. `docs/PROTOCOL.md`: its examples are replayed against three real banks, in the order of
-//! the page.
+//! Checks the documents: runs README's tour, command by command, and compares the output; replays
+//! the examples of `docs/PROTOCOL.md` against three real banks, in the order of the page.
 //!
-//! The blocks marked `wire` are read by `support/examples.rs`: `0> PING` is sent to bank 0, `0<
-//! PONG` must come back. `<proof>` is computed here as the page says, from the key.
+//! `support/examples.rs` parses the blocks marked `wire`. `<proof>` is computed here, as the page
+//! describes it, from the key.
 
 #[path = "../support/examples.rs"]
 mod examples;
@@ -17,7 +16,7 @@ use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::token::Seal;
 use consorcio::wire::verb::Verb;
-use examples::{Bound, Line, What, examples_of};
+use examples::{ExampleAction, ExampleLine, Placeholders, examples_of};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -25,7 +24,7 @@ use std::time::{Duration, Instant};
 const README: &str = include_str!("../../README.md");
 const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
 
-/// Every kind of reply, as its line begins.
+/// The first word of every kind of reply.
 const REPLIES: [&str; 11] = [
     "OK",
     "NOK",
@@ -40,7 +39,7 @@ const REPLIES: [&str; 11] = [
     "BYE",
 ];
 
-/// What a bank that dials proves itself with, put together by the page's own description.
+/// The proof of a bank that dials, computed as the page describes it.
 fn proof_of_dialler(seal: &Seal, hello: &str, welcome: &str) -> String {
     let json = |line: &str| -> Value {
         serde_json::from_str(&line[line.find('{').expect("JSON")..]).expect("JSON of the handshake")
@@ -66,9 +65,9 @@ fn proof_of_dialler(seal: &Seal, hello: &str, welcome: &str) -> String {
     seal.mac("consorcio link 3", &parts).to_hex().to_string()
 }
 
-/// The founding id of a bank's journal, as bank 0 met it.
+/// The founding id of a bank's journal, from bank 0's step log.
 fn founding_of(cluster: &Cluster, bank: usize) -> String {
-    wait_until("bank 0 tells whom it met", || {
+    wait_until("bank 0 logs the introduction", || {
         let log = cluster.log(0);
         let line = log
             .lines()
@@ -77,46 +76,46 @@ fn founding_of(cluster: &Cluster, bank: usize) -> String {
     })
 }
 
-/// Replays one block; gives the verbs that were sent and the replies that came.
+/// Replays one block; returns the verbs that were sent and the replies that were received.
 fn replay(
     cluster: &Cluster,
     seal: &Seal,
-    block: &[Line<'_>],
+    block: &[ExampleLine<'_>],
 ) -> (BTreeSet<String>, BTreeSet<String>) {
-    let mut bound = Bound::default();
-    bound.set("key", seal.key_id().to_string());
-    bound.set("founding", founding_of(cluster, 1));
+    let mut values = Placeholders::default();
+    values.set("key", seal.key_id().to_string());
+    values.set("founding", founding_of(cluster, 1));
     let mut wires: BTreeMap<&str, Wire> = BTreeMap::new();
     let mut last_lines: BTreeMap<&str, (String, String)> = BTreeMap::new();
     let (mut verbs, mut replies) = (BTreeSet::new(), BTreeSet::new());
     let first_word = |line: &str| line.split(' ').next().unwrap_or("").to_owned();
-    for Line { number, connection, what } in block {
-        let fail = |why: String| -> ! { panic!("docs/PROTOCOL.md, line {number}: {why}") };
+    for ExampleLine { number, connection, action } in block {
+        let fail = |cause: String| -> ! { panic!("docs/PROTOCOL.md, line {number}: {cause}") };
         let bank = usize::from(connection.as_bytes()[0] - b'0');
         let wire = wires.entry(connection).or_insert_with(|| cluster.connect(bank));
-        match what {
-            What::Sent(line) => {
+        match action {
+            ExampleAction::Sent(line) => {
                 if line.contains("<proof>") {
                     let (hello, welcome) = &last_lines[connection];
                     let proof = proof_of_dialler(seal, hello, welcome);
-                    bound.set("proof", proof);
+                    values.set("proof", proof);
                 }
-                let line = bound.fill(line).unwrap_or_else(|why| fail(why));
+                let line = values.fill(line).unwrap_or_else(|cause| fail(cause));
                 wire.send(&line);
                 verbs.insert(first_word(&line));
                 last_lines.entry(connection).or_default().0 = line;
             }
-            What::Received(expected) => {
+            ExampleAction::Received(expected) => {
                 let found = wire
                     .receive()
                     .unwrap_or_else(|| fail("the bank closed the connection".to_owned()));
-                bound.meet(expected, &found).unwrap_or_else(|why| fail(why));
+                values.match_line(expected, &found).unwrap_or_else(|cause| fail(cause));
                 replies.insert(first_word(&found));
                 last_lines.entry(connection).or_default().1 = found;
             }
-            What::Closed => {
+            ExampleAction::Closed => {
                 if let Some(line) = wire.receive() {
-                    fail(format!("the connection should be closed, but there came {line}"));
+                    fail(format!("the connection should be closed, but received {line}"));
                 }
             }
         }
@@ -139,9 +138,9 @@ fn every_example_is_true() {
     }
     let (mut verbs, mut replies) = (BTreeSet::new(), BTreeSet::new());
     for block in &blocks {
-        let (sent, came) = replay(&cluster, &seal, block);
+        let (sent, received) = replay(&cluster, &seal, block);
         verbs.extend(sent);
-        replies.extend(came);
+        replies.extend(received);
     }
     for verb in Verb::ALL.iter().map(|verb| verb.name()) {
         assert!(verbs.contains(verb), "no example sends {verb}");
@@ -151,8 +150,8 @@ fn every_example_is_true() {
     }
 }
 
-/// What a command of README prints that was measured, or is another one each time, is held against
-/// it more loosely: its first line, and each line without a number, which is how tables begin.
+/// Commands whose output differs from run to run. Only its first line and its lines without a
+/// number, such as the headings of tables, are compared.
 const MEASURED: [&str; 5] =
     ["cliente contention", "cliente audit", "cliente trace", "grep ", "curl "];
 
@@ -162,11 +161,11 @@ fn the_tour_of_the_readme_is_true() {
     let mut script = None;
     let (mut strict, mut measured) = (0, 0);
     for typed in tour::commands(README) {
-        let fail = |why: String| -> ! {
-            panic!("README.md, line {}: {}: {why}", typed.number, typed.command)
+        let fail = |cause: String| -> ! {
+            panic!("README.md, line {}: {}: {cause}", typed.number, typed.command)
         };
         if typed.command.starts_with("grep ") {
-            type_by_hand(&tour);
+            replay_nc(&tour);
         }
         if typed.command.starts_with("curl ") && script.is_none() {
             script = Some(tour.start_again_by_script());
@@ -174,13 +173,13 @@ fn the_tour_of_the_readme_is_true() {
         let command = typed.command.replace("--seconds 4", "--seconds 1");
         if MEASURED.iter().any(|begin| command.starts_with(begin)) {
             measured += 1;
-            // Step logs are written a moment late.
+            // Step logs are written asynchronously, so these commands are retried.
             let of_logs = command.starts_with("grep ") || command.starts_with("cliente trace");
             let until =
                 Instant::now() + if of_logs { crate::support::DEADLINE } else { Duration::ZERO };
-            while let Err(why) = measured_as_printed(&tour, &typed, &tour.run(&command)) {
+            while let Err(cause) = compare_loosely(&tour, &typed, &tour.run(&command)) {
                 if Instant::now() >= until {
-                    fail(why);
+                    fail(cause);
                 }
             }
         } else {
@@ -190,10 +189,9 @@ fn the_tour_of_the_readme_is_true() {
             if code != Some(if aborts { 4 } else { 0 }) {
                 fail(format!("exit code {code:?}: {printed}"));
             }
-            let found: Vec<String> =
-                printed.lines().map(|line| tour.as_in_the_page(line)).collect();
-            let wanted: Vec<String> = typed.prints.iter().map(|line| tour::plain(line)).collect();
-            assert_eq!(found, wanted, "README.md, line {}: {}", typed.number, typed.command);
+            let found: Vec<String> = printed.lines().map(|line| tour.normalised(line)).collect();
+            let expected: Vec<String> = typed.prints.iter().map(|line| tour::plain(line)).collect();
+            assert_eq!(found, expected, "README.md, line {}: {}", typed.number, typed.command);
         }
     }
     assert!(strict >= 8 && measured >= 5, "{strict} and {measured} commands");
@@ -203,8 +201,8 @@ fn the_tour_of_the_readme_is_true() {
     }
 }
 
-/// Is what was printed the same kind of text as in README?
-fn measured_as_printed(
+/// Compares measured output with README: the first line, and the lines without a number.
+fn compare_loosely(
     tour: &tour::Tour,
     typed: &tour::TourCommand<'_>,
     (code, printed): &(Option<i32>, String),
@@ -212,21 +210,21 @@ fn measured_as_printed(
     if *code != Some(0) {
         return Err(format!("exit code {code:?}: {printed}"));
     }
-    let mut rest = printed.lines().map(|line| tour::loose(&tour.as_in_the_page(line)));
+    let mut rest = printed.lines().map(|line| tour::loose(&tour.normalised(line)));
     for (at, line) in typed.prints.iter().enumerate().filter(|(_, line)| **line != "...") {
         let has_number = line.contains(|c: char| c.is_ascii_digit());
-        let wanted = tour::loose(line);
-        if (at == 0 || !has_number) && !rest.any(|found| found == wanted) {
-            return Err(format!("no line {wanted:?} in {printed}"));
+        let expected = tour::loose(line);
+        if (at == 0 || !has_number) && !rest.any(|found| found == expected) {
+            return Err(format!("no line {expected:?} in {printed}"));
         }
     }
     Ok(())
 }
 
-/// README's conversation by `nc` with bank 0.
-fn type_by_hand(tour: &tour::Tour) {
+/// Replays README's dialogue by `nc` with bank 0.
+fn replay_nc(tour: &tour::Tour) {
     let mut wire = Wire::connect(&tour.address(0));
-    for line in tour::conversation(README) {
+    for line in tour::nc_dialogue(README) {
         let verb = line.split(' ').next().unwrap_or("");
         if Verb::read(verb).is_some() {
             wire.send(line);
@@ -235,9 +233,9 @@ fn type_by_hand(tour: &tour::Tour) {
             let words = |line: &str| -> Vec<String> {
                 line.split(' ').take(2).map(str::to_owned).collect()
             };
-            let (found, wanted) = (words(&found), words(line));
-            let same = if verb == "DONE" { found[0] == wanted[0] } else { found == wanted };
-            assert!(same, "README says {line}, and there came {found:?}");
+            let (found, expected) = (words(&found), words(line));
+            let same = if verb == "DONE" { found[0] == expected[0] } else { found == expected };
+            assert!(same, "README shows {line}, but the bank replied {found:?}");
         }
     }
 }
@@ -257,7 +255,7 @@ fn every_verb_reply_and_reason_is_explained() {
     }
 }
 
-/// The table of bounds says what `limits` says: each row with its numbers, in their order.
+/// Each row of the page's table of bounds has the numbers of `limits`, in their order.
 #[test]
 fn the_bounds_of_the_page_are_those_of_the_program() {
     let table =
@@ -272,7 +270,7 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
             (cells.next().unwrap(), cells.take(2).flat_map(numbers).collect())
         })
         .collect();
-    let of = |bound: usize| u64::try_from(bound).unwrap();
+    let of = |values: usize| u64::try_from(values).unwrap();
     let expected = BTreeMap::from([
         ("a line", vec![of(LINE_BYTES_MAX)]),
         ("operations in a transaction", vec![of(OPS_MAX)]),
@@ -317,15 +315,14 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
                 JOURNAL_LEFT_FOR_UNKNOWN_BYTES,
             ],
         ),
-        // "2^53 minus 1" is no number here; the limit itself is tested in the core.
+        // `numbers` cannot read "2^53"; the core tests the limit itself.
         ("a time", vec![1]),
     ]);
     assert_eq!(rows, expected);
     assert_eq!(NAME_BYTES_MAX, TX_ID_BYTES_MAX, "the page has one row for both");
 }
 
-/// The numbers of a cell, in bytes and milliseconds where it says a unit. What stands in code is no
-/// number.
+/// The numbers of a cell outside of code spans, in bytes or milliseconds where a unit follows.
 fn numbers(cell: &str) -> Vec<u64> {
     let words: Vec<&str> = cell.split('`').step_by(2).flat_map(str::split_whitespace).collect();
     let number = |(at, word): (usize, &&str)| {
@@ -344,7 +341,7 @@ fn numbers(cell: &str) -> Vec<u64> {
     words.iter().enumerate().filter_map(number).collect()
 }
 
-/// A reply that is new does not compile here until it has its word in `REPLIES`.
+/// The first word of a reply. The match forces a new kind of reply to be added to `REPLIES` too.
 fn word_of(reply: &Reply) -> &'static str {
     match reply {
         Reply::Ok(..) => "OK",

@@ -1,4 +1,4 @@
-//! Bounds and ends: silent, slow and half-done callers go in time, and the process ends in order.
+//! Timeouts, bounds and shutdown: connections that are silent, slow or unfinished are closed.
 
 use crate::http::client::{HttpConnection, request};
 use crate::http::{ANA, BIA, HttpCluster};
@@ -6,11 +6,11 @@ use crate::support::{Cluster, Process, free_ports, wait_until};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Long for a bound of a few hundred milliseconds, on however busy a machine.
+/// Much longer than a timeout of a few hundred milliseconds, for busy machines.
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn silent_slow_and_half_done_callers_are_dropped() {
+fn silent_slow_and_unfinished_requests_are_closed() {
     let cluster = HttpCluster::start_with(1, &["--http-head-ms", "300", "--http-body-ms", "300"]);
     let mut silent = cluster.connect(0);
     let mut half = cluster.connect(0);
@@ -26,11 +26,11 @@ fn silent_slow_and_half_done_callers_are_dropped() {
     body.send_bytes(&whole.as_bytes()[..whole.len() - 1]);
     body.receive().expect("an answer").is_error(408, "a tempo");
     assert!(body.is_closed_within(SOON));
-    // One that drips is as slow as one that is silent.
-    let mut drips = cluster.connect(0);
+    // The timeout is for the whole head: single bytes do not extend it.
+    let mut slow = cluster.connect(0);
     let began = Instant::now();
     let end = loop {
-        if !drips.send_bytes(b"G") || began.elapsed() > SOON {
+        if !slow.send_bytes(b"G") || began.elapsed() > SOON {
             break began.elapsed();
         }
         std::thread::park_timeout(Duration::from_millis(20));
@@ -40,30 +40,30 @@ fn silent_slow_and_half_done_callers_are_dropped() {
 }
 
 #[test]
-fn who_does_not_read_is_dropped_and_stops_nobody() {
+fn a_connection_that_does_not_read_is_closed_and_delays_no_other() {
     let cluster = HttpCluster::start_with(1, &["--http-unread-ms", "300"]);
     cluster.open(0, ANA, "1", "0");
-    let deaf = cluster.connect(0);
+    let stalled = cluster.connect(0);
     let many = "GET /openapi.json HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".repeat(64);
-    // It sends and never reads, until the bank takes no more of it and then is gone.
-    deaf.stream().set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+    // It sends and never reads, until the bank stops reading and then closes the connection.
+    stalled.stream().set_write_timeout(Some(Duration::from_millis(100))).unwrap();
     let began = Instant::now();
     loop {
-        let sent = std::io::Write::write(&mut deaf.stream(), many.as_bytes());
+        let sent = std::io::Write::write(&mut stalled.stream(), many.as_bytes());
         let gone = sent.is_err_and(|error| {
             !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
         });
         if gone {
             break;
         }
-        assert!(began.elapsed() < SOON, "it is still there");
+        assert!(began.elapsed() < SOON, "the connection is still open");
         assert_eq!(cluster.connect(0).get("/clientes").status, 200);
     }
 }
 
-/// One that reads drop by drop holds memory as long as one that does not read.
+/// A connection that reads too slowly holds memory like one that does not read.
 #[test]
-fn who_reads_too_slowly_is_dropped_and_who_reads_on_is_not() {
+fn a_connection_that_reads_too_slowly_is_closed() {
     let cluster = HttpCluster::start_with(1, &["--http-unread-ms", "500"]);
     for number in 0..60 {
         let cpf = format!("{number:011}");
@@ -81,16 +81,16 @@ fn who_reads_too_slowly_is_dropped_and_who_reads_on_is_not() {
     let expected = 1_500 * whole.body.len();
     let (mut read, mut piece) = (0, [0; 512]);
     let began = Instant::now();
-    // Each piece waits for its time, as a slow line would make it wait.
+    // A pause between the pieces simulates a slow network.
     while let Ok(bytes @ 1..) = std::io::Read::read(&mut slow.stream(), &mut piece) {
         read += bytes;
-        // Long enough for the bank to have filled what lies between, also on a busy machine.
+        // Until the bank has filled the sockets' buffers, even on a busy machine.
         if read < 64 * 1024 || began.elapsed() < Duration::from_secs(5) {
             std::thread::park_timeout(Duration::from_millis(10));
         }
     }
     assert!(read < expected, "it got all of {expected} bytes");
-    // A page of many pieces comes whole.
+    // A large response to a normal reader is complete.
     let again = cluster.connect(0).get("/clientes");
     assert_eq!(again.body, whole.body);
 }
@@ -98,7 +98,7 @@ fn who_reads_too_slowly_is_dropped_and_who_reads_on_is_not() {
 #[test]
 fn connections_have_a_bound() {
     let cluster = HttpCluster::start_with(1, &["--http-connections-max", "4"]);
-    // Streams are at work for as long as they are open.
+    // An event stream holds its connection while it is open.
     let mut held: Vec<HttpConnection> = (0..4)
         .map(|_| {
             let mut stream = cluster.connect(0);
@@ -110,7 +110,7 @@ fn connections_have_a_bound() {
     let mut one_more = cluster.connect(0);
     one_more.receive().expect("an answer").is_error(503, "Conexões demais");
     held.pop();
-    wait_until("a place is free", || {
+    wait_until("a free slot", || {
         let answer =
             HttpConnection::try_open(cluster.ports[0])?.try_ask("GET", "/status", &[], "")?;
         (answer.status == 200).then_some(())
@@ -118,7 +118,7 @@ fn connections_have_a_bound() {
 }
 
 #[test]
-fn http_is_off_unless_asked_for_and_a_taken_port_is_told() {
+fn http_is_off_by_default_and_a_taken_port_is_reported() {
     let mut cluster = Cluster::new(2, true);
     cluster.start_bank(0);
     assert!(!cluster.log(0).contains("http://"));
@@ -126,13 +126,13 @@ fn http_is_off_unless_asked_for_and_a_taken_port_is_told() {
     cluster.add_switches(1, &["--http", &port]);
     let _taken = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
     let output = cluster.servidor(1).output().expect("it runs");
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{words}");
-    assert!(words.contains(&port) && words.contains("--http"), "{words}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains(&port) && stderr.contains("--http"), "{stderr}");
 }
 
 #[test]
-fn an_idle_bank_ends_at_once_whatever_is_connected() {
+fn an_idle_bank_ends_at_once_despite_open_connections() {
     let cluster = Cluster::new(1, true);
     let port = free_ports(1)[0];
     let mut bank = Process::start(cluster.servidor(0).args(["--http", &port.to_string()]));
@@ -154,13 +154,13 @@ fn an_idle_bank_ends_at_once_whatever_is_connected() {
 }
 
 #[test]
-fn what_was_asked_is_answered_before_the_end() {
+fn pending_requests_are_answered_before_the_end() {
     let mut cluster = HttpCluster::start(2);
     cluster.open(0, ANA, "1", "10");
     cluster.open(1, BIA, "2", "0");
-    let stopped = cluster.banks.pid(1);
+    let frozen = cluster.banks.pid(1);
     let signal = |name: &str| {
-        let sent = Command::new("kill").args([&format!("-{name}"), &stopped.to_string()]).status();
+        let sent = Command::new("kill").args([&format!("-{name}"), &frozen.to_string()]).status();
         assert!(sent.expect("kill runs").success());
     };
     signal("STOP");
@@ -170,7 +170,7 @@ fn what_was_asked_is_answered_before_the_end() {
         r#"{"banco":1,"cpf":"22222222222","numero":"2","valor":0}]}"#
     );
     http.send("POST", "/transferencia_composta", &[("idempotency-key", "slow")], body);
-    wait_until("it is under way", || {
+    wait_until("PREPARE is sent", || {
         let log = cluster.banks.log(0);
         log.lines().any(|line| line.contains("send") && line.contains("PREPARE")).then_some(())
     });

@@ -1,4 +1,4 @@
-//! A small HTTP client over a plain socket, so that tests see exactly what goes over the wire.
+//! A small HTTP client over a plain socket, so that tests control every byte.
 
 use crate::http::described;
 use crate::support::DEADLINE;
@@ -8,15 +8,15 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct HttpResponse {
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
-impl Answer {
-    /// The body, which must be JSON and say so.
+impl HttpResponse {
+    /// The body, which must be JSON with its content type.
     #[track_caller]
     pub fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
@@ -27,7 +27,7 @@ impl Answer {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// It has this status and exactly this JSON.
+    /// Fails unless it has this status and exactly this JSON.
     #[track_caller]
     pub fn is(&self, status: u16, json: &str) {
         assert_eq!(self.status, status, "{self:?}");
@@ -35,7 +35,7 @@ impl Answer {
         self.json();
     }
 
-    /// It has this status, and an error with these words.
+    /// Fails unless it has this status and an error with these words; returns the JSON.
     #[track_caller]
     pub fn is_error(&self, status: u16, words: &str) -> Value {
         assert_eq!(self.status, status, "{self:?}");
@@ -67,13 +67,13 @@ impl HttpConnection {
         self.stream.get_mut().write_all(bytes).is_ok()
     }
 
-    /// Sends a request with these headers besides the usual ones.
+    /// Sends a request with these headers and the default ones.
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> bool {
         self.send_bytes(request(method, path, headers, body).as_bytes())
     }
 
-    /// The next response; none where the connection ended before one was whole.
-    pub fn receive(&mut self) -> Option<Answer> {
+    /// The next response; none if the connection ended before it was complete.
+    pub fn receive(&mut self) -> Option<HttpResponse> {
         let mut line = String::new();
         self.stream.read_line(&mut line).ok()?;
         let status = line.split(' ').nth(1)?.parse().ok()?;
@@ -87,7 +87,7 @@ impl HttpConnection {
                 None => return None,
             }
         }
-        let mut answer = Answer { status, headers, body: String::new() };
+        let mut answer = HttpResponse { status, headers, body: String::new() };
         let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).ok()?;
@@ -95,7 +95,7 @@ impl HttpConnection {
         Some(answer)
     }
 
-    /// The status and headers of the next response, whose body is left unread.
+    /// Reads the status and headers of the next response, but not its body; returns the status.
     pub fn receive_head(&mut self) -> u16 {
         let mut status = 0;
         loop {
@@ -114,7 +114,7 @@ impl HttpConnection {
         }
     }
 
-    /// Sends a request and gives its response, which must be as `/openapi.json` describes it.
+    /// Sends a request and returns its response, which must match `/openapi.json`.
     #[track_caller]
     pub fn try_ask(
         &mut self,
@@ -122,7 +122,7 @@ impl HttpConnection {
         path: &str,
         headers: &[(&str, &str)],
         body: &str,
-    ) -> Option<Answer> {
+    ) -> Option<HttpResponse> {
         self.send(method, path, headers, body);
         let answer = self.receive()?;
         let faults = described::faults(method, path, &answer);
@@ -137,28 +137,28 @@ impl HttpConnection {
         path: &str,
         headers: &[(&str, &str)],
         body: &str,
-    ) -> Answer {
+    ) -> HttpResponse {
         let answer = self.try_ask(method, path, headers, body);
         answer.unwrap_or_else(|| panic!("no response to {method} {path} {body}"))
     }
 
     #[track_caller]
-    pub fn get(&mut self, path: &str) -> Answer {
+    pub fn get(&mut self, path: &str) -> HttpResponse {
         self.ask("GET", path, &[], "")
     }
 
     #[track_caller]
-    pub fn post(&mut self, path: &str, body: &str) -> Answer {
+    pub fn post(&mut self, path: &str, body: &str) -> HttpResponse {
         self.ask("POST", path, &[], body)
     }
 
-    /// The same under an id of the caller's.
+    /// As `post`, with an idempotency key.
     #[track_caller]
-    pub fn post_as(&mut self, key: &str, path: &str, body: &str) -> Answer {
+    pub fn post_as(&mut self, key: &str, path: &str, body: &str) -> HttpResponse {
         self.ask("POST", path, &[("idempotency-key", key)], body)
     }
 
-    /// Does the other end close it within `within`?
+    /// Whether the other end closes the connection within `within`.
     pub fn is_closed_within(&mut self, within: Duration) -> bool {
         self.stream.get_ref().set_read_timeout(Some(within)).unwrap();
         let mut rest = Vec::new();

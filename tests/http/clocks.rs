@@ -1,12 +1,12 @@
-//! The panel beside clocks that are wrong: its audit of all banks, and what every page says of this
-//! bank's clock.
+//! The panel with wrong clocks: its audit of all banks, and the warning about this bank's clock on
+//! every page.
 
 use crate::http::{ANA, BIA, HttpCluster};
 use crate::support::{Cluster, free_ports};
 
 const S: i64 = 1_000_000;
 
-/// Three banks; the clock of the last one shows so much more.
+/// Three banks, the last of which has a clock that is `wall_us` ahead.
 fn with_clock(wall_us: i64) -> HttpCluster {
     for _ in 0..5 {
         let mut cluster = Cluster::new(3, true);
@@ -25,7 +25,7 @@ fn with_clock(wall_us: i64) -> HttpCluster {
 }
 
 #[test]
-fn the_panels_audit_works_whatever_the_clocks_say() {
+fn the_panels_audit_works_whatever_the_clocks_show() {
     for wrong in [1_500_000, -1_500_000, 5 * S, -5 * S, 3_600 * S, -3_600 * S] {
         let cluster = with_clock(wrong);
         cluster.open(0, ANA, "a", "100");
@@ -39,8 +39,7 @@ fn the_panels_audit_works_whatever_the_clocks_say() {
                 page.body
             );
         }
-        // After the cut all banks are as far as the one that is ahead, and those that were behind
-        // say so.
+        // The cut moves all banks' commit times to the furthest: the banks behind show a warning.
         let behind = if wrong > 0 { 0 } else { 2 };
         if wrong.abs() >= 3_600 * S {
             for path in ["/", "/painel/contas", "/painel/auditoria"] {
@@ -57,7 +56,7 @@ fn the_panels_audit_works_whatever_the_clocks_say() {
 }
 
 #[test]
-fn every_page_says_that_a_jump_is_not_followed() {
+fn every_page_warns_that_a_jump_is_not_followed() {
     let cluster = with_clock(0);
     cluster.banks.set_clock(2, (3 * 365 * 24 + 12) * 3_600 * S + 1_800 * S, 0);
     for path in ["/", "/painel/contas", "/painel/pendentes"] {

@@ -1,9 +1,9 @@
-//! `/openapi.json` describes each answer: its status, and the JSON of its body field by field.
+//! Validates responses against `/openapi.json`: the status, and the JSON of the body.
 //!
-//! The description is closed for the check: a field that it does not have is a fault, as is one of
+//! The schemas are closed for the check: a field that is not described is a fault, as is one of
 //! another type.
 
-use crate::http::client::Answer;
+use crate::http::client::HttpResponse;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ const DOCUMENT: &str = include_str!("../../src/http/openapi.json");
 static DESCRIBED: LazyLock<Value> =
     LazyLock::new(|| closed(serde_json::from_str(DOCUMENT).unwrap()));
 
-/// `schema` with no room for fields that it does not name.
+/// `schema`, with `additionalProperties` forbidden.
 fn closed(schema: Value) -> Value {
     match schema {
         Value::Object(fields) => {
@@ -30,7 +30,7 @@ fn closed(schema: Value) -> Value {
     }
 }
 
-/// The described path that `path` is one of, without its query.
+/// The path template that `path` matches.
 fn described_path(path: &str) -> Option<&'static str> {
     let path = path.split('?').next().unwrap_or(path);
     let fits = |described: &str| {
@@ -47,34 +47,38 @@ fn described_path(path: &str) -> Option<&'static str> {
     DESCRIBED["paths"].as_object().unwrap().keys().map(String::as_str).find(|path| fits(path))
 }
 
-/// What is wrong with `answer` by the description; nothing where the route is not described.
-pub fn faults(method: &str, path: &str, answer: &Answer) -> Vec<String> {
+/// The faults of a response; none if its route is not described.
+pub fn faults(method: &str, path: &str, answer: &HttpResponse) -> Vec<String> {
     let Some(route) = described_path(path) else { return Vec::new() };
     let Some(described) = DESCRIBED["paths"][route].get(method.to_ascii_lowercase()) else {
         return Vec::new();
     };
-    // A browser, which asks for pages, is told so what went wrong.
+    // Error pages for browsers are not described.
     if answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
         return Vec::new();
     }
-    let asked = format!("{method} {path}");
+    let request = format!("{method} {path}");
     let Some(response) = described["responses"].get(answer.status.to_string()) else {
-        return vec![format!("{asked}: status {} is not described", answer.status)];
+        return vec![format!("{request}: status {} is not described", answer.status)];
     };
     let schema = response.pointer("/content/application~1json/schema");
     let body = (answer.header("content-type") == Some("application/json")).then(|| answer.json());
     let (schema, body) = match (schema, body) {
         (Some(schema), Some(body)) => (schema, body),
         (None, None) => return Vec::new(),
-        (Some(_), None) => return vec![format!("{asked}: JSON is described, and none came")],
-        (None, Some(_)) => return vec![format!("{asked}: JSON came that is not described")],
+        (Some(_), None) => {
+            return vec![format!("{request}: JSON is described, but the response has none")];
+        }
+        (None, Some(_)) => {
+            return vec![format!("{request}: the response has JSON that is not described")];
+        }
     };
     let mut whole = json!({ "components": DESCRIBED["components"] });
     whole["allOf"] = json!([schema]);
     let validator = jsonschema::draft202012::new(&whole)
         .unwrap_or_else(|error| panic!("{route} {method} {}: no schema: {error}", answer.status));
     let at = |error: jsonschema::ValidationError<'_>| {
-        format!("{asked}: {} at `{}` of {body}", error, error.instance_path())
+        format!("{request}: {} at `{}` of {body}", error, error.instance_path())
     };
     validator.iter_errors(&body).map(at).collect()
 }
@@ -83,13 +87,13 @@ pub fn faults(method: &str, path: &str, answer: &Answer) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, body: &str) -> Answer {
+    fn answer(status: u16, body: &str) -> HttpResponse {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        Answer { status, headers, body: body.to_owned() }
+        HttpResponse { status, headers, body: body.to_owned() }
     }
 
     #[test]
-    fn an_answer_that_differs_is_found() {
+    fn a_response_that_differs_is_found() {
         const ACCOUNTS: &str = "/contas/11111111111";
         let good = r#"[{"numero":"1","saldo":10.5,"reservado":2}]"#;
         assert_eq!(faults("GET", ACCOUNTS, &answer(200, good)), [""; 0]);

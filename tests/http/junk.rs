@@ -1,10 +1,10 @@
-//! What is no request: each answer is JSON, names what is wrong, and nothing happens.
+//! Invalid requests: each response is JSON that names the fault, and nothing changes.
 
 use crate::http::client::HttpConnection;
 use crate::http::{ANA, BIA, HttpCluster};
 use consorcio::http::routes;
 
-/// A good body for each route that changes something, field by field.
+/// The fields of a valid body for each route that changes something.
 const GOOD: [(&str, &[(&str, &str)]); 7] = [
     ("/criar_cliente", &[("cpf", "\"11111111111\""), ("nome", "\"Ana\""), ("tipo", "\"Físico\"")]),
     ("/criar_conta", &[("cpf", "\"11111111111\""), ("numero", "\"77\"")]),
@@ -24,8 +24,8 @@ const GOOD: [(&str, &[(&str, &str)]); 7] = [
     ("/transferencia_composta", &[("participantes", "[]")]),
 ];
 
-/// What no field of this name may be.
-fn wrong(field: &str) -> &'static [&'static str] {
+/// Invalid values for a field.
+fn invalid(field: &str) -> &'static [&'static str] {
     match field {
         "valor" => &[
             "0",
@@ -96,8 +96,8 @@ fn cluster() -> HttpCluster {
     cluster
 }
 
-/// Nothing was done by all that junk.
-fn unharmed(cluster: &HttpCluster) {
+/// Checks that the invalid requests changed nothing.
+fn assert_unchanged(cluster: &HttpCluster) {
     let mut http = cluster.connect(0);
     assert_eq!((cluster.balance(0, ANA), cluster.balance(0, BIA)), ("100".into(), "100".into()));
     assert_eq!(http.get("/clientes").json().as_array().unwrap().len(), 2);
@@ -105,7 +105,7 @@ fn unharmed(cluster: &HttpCluster) {
 }
 
 #[test]
-fn each_field_that_is_wrong_or_missing_is_named() {
+fn each_invalid_or_missing_field_is_named() {
     let cluster = cluster();
     let mut http = cluster.connect(0);
     let mut seen = 0;
@@ -119,7 +119,7 @@ fn each_field_that_is_wrong_or_missing_is_named() {
             let without: Vec<_> =
                 fields.iter().filter(|(other, _)| other != name).copied().collect();
             refused(path, &body(&without), name);
-            for value in wrong(name) {
+            for value in invalid(name) {
                 let mut fields = fields.to_vec();
                 fields[at].1 = value;
                 refused(path, &body(&fields), name);
@@ -133,7 +133,7 @@ fn each_field_that_is_wrong_or_missing_is_named() {
     for (name, further) in
         [("saldo_inicial", vec![]), ("conjunta", vec![]), ("titulares", vec![("conjunta", "true")])]
     {
-        for value in wrong(name) {
+        for value in invalid(name) {
             let mut fields = account.to_vec();
             fields.extend(further.iter().copied());
             fields.push((name, value));
@@ -159,8 +159,8 @@ fn each_field_that_is_wrong_or_missing_is_named() {
         let named = format!("participantes[0].{name}");
         let without: Vec<_> = source.iter().filter(|(other, _)| other != name).copied().collect();
         refused("/transferencia_composta", &composite(&without), &named);
-        // A source that gives nothing beside none that pays is refused as a whole, in other words.
-        for value in wrong(name).iter().filter(|value| !matches!(**value, "0" | "0.00")) {
+        // A single source with amount 0 is refused with another error.
+        for value in invalid(name).iter().filter(|value| !matches!(**value, "0" | "0.00")) {
             let mut fields = source.to_vec();
             fields[at].1 = value;
             refused("/transferencia_composta", &composite(&fields), &named);
@@ -174,7 +174,7 @@ fn each_field_that_is_wrong_or_missing_is_named() {
     let sum = format!(r#"{{"participantes":[{0},{0},{0}]}}"#, body(&most));
     refused("/transferencia_composta", &sum, "participantes[1].valor");
     assert!(seen > 150, "{seen}");
-    unharmed(&cluster);
+    assert_unchanged(&cluster);
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn bodies_that_are_no_json_object() {
         other.send_bytes(&raw);
         other.receive().expect("an answer").is_error(400, "UTF-8");
     }
-    unharmed(&cluster);
+    assert_unchanged(&cluster);
 }
 
 #[test]
@@ -241,14 +241,14 @@ fn paths_methods_types_and_sizes() {
         "//status",
         "/..;/status",
     ] {
-        // The panel may have pages some day; what is no page and no route is JSON.
+        // `/` is a page of the panel; an unknown path gets JSON.
         if path != "/" {
             http.get(path).is_error(404, "desconhecido");
         }
     }
     let long = format!("/{}", "x".repeat(3_000));
     let error = http.get(&long).is_error(404, "desconhecido");
-    assert!(error["error"].as_str().unwrap().len() < 200, "what was sent is not told in full");
+    assert!(error["error"].as_str().unwrap().len() < 200, "the path is not repeated in full");
     for route in routes::all() {
         let path = route.path.replace("{cpf}", ANA).replace("{id}", "t1");
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
@@ -270,7 +270,7 @@ fn paths_methods_types_and_sizes() {
                 http.ask("POST", &path, &[("content-type", kind)], "{}")
                     .is_error(415, "application/json");
             }
-            // Exactly as long as may be is read, and then looked at.
+            // A body of exactly the limit is read and validated.
             let full = format!("{{\"x\":\"{}\"}}", "x".repeat(64 * 1024 - 8));
             http.post(&path, &full).is_error(400, "falta");
             for bytes in [64 * 1024 + 1, 700 * 1024] {
@@ -280,10 +280,10 @@ fn paths_methods_types_and_sizes() {
             }
         }
     }
-    unharmed(&cluster);
+    assert_unchanged(&cluster);
 }
 
-/// Answers to bytes that are no HTTP have no body or are JSON, and the bank goes on.
+/// Responses to bytes that are no HTTP are empty or JSON, and the bank keeps serving.
 #[test]
 fn bytes_that_are_no_http() {
     let cluster = cluster();
@@ -309,7 +309,7 @@ fn bytes_that_are_no_http() {
     ] {
         let mut http = HttpConnection::open(cluster.ports[0]);
         http.send_bytes(bytes.as_bytes());
-        // A bank that has answered and closed already may have left nothing to shut.
+        // The bank may have closed the connection already, so this may fail.
         let _ = http.stream().shutdown(std::net::Shutdown::Write);
         if let Some(answer) = http.receive() {
             assert!((400..500).contains(&answer.status), "{bytes:?}: {answer:?}");
@@ -317,7 +317,7 @@ fn bytes_that_are_no_http() {
         }
     }
     cluster.connect(0).get("/status").is(200, r#"{"status":"ok"}"#);
-    unharmed(&cluster);
+    assert_unchanged(&cluster);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Idempotency keys: any text, once; and again where the refusal has passed.
+//! Idempotency keys: any text can be one, a request is done once, and a temporary refusal can be
+//! retried.
 
 use crate::http::{ANA, BIA, HttpCluster};
 use crate::support::{signal, wait_until};
@@ -28,21 +29,20 @@ fn any_text_up_to_its_bound_is_a_key() {
         "8e03978e-40d5",
     ];
     for key in keys {
-        let mut told = Vec::new();
+        let mut ids_of_key = Vec::new();
         for _ in 0..2 {
             let answer = http.post_as(key, "/depositar", DEPOSIT);
             answer.is(200, r#"{"success":true}"#);
-            told.push(answer.header("x-transacao").unwrap().to_owned());
+            ids_of_key.push(answer.header("x-transacao").unwrap().to_owned());
         }
-        assert_eq!(told[0], told[1], "{key}");
-        assert!(ids.insert(told[0].clone()), "{key}");
-        assert_eq!(
-            http.get(&format!("/transacoes/{}?resumo", told[0])).json()["status"],
-            "completada"
-        );
+        let [id, again] = &ids_of_key[..] else { panic!("two responses") };
+        assert_eq!(id, again, "{key}");
+        assert!(ids.insert(id.clone()), "{key}");
+        let summary = http.get(&format!("/transacoes/{id}?resumo")).json();
+        assert_eq!(summary["status"], "completada");
     }
     assert_eq!(cluster.balance(0, ANA), keys.len().to_string(), "each was done once");
-    // It is found by the key, too.
+    // The transaction can be looked up by its key too.
     let found = http.get("/transacoes/pedido:7?resumo").json();
     assert_eq!(found["status"], "completada", "{found}");
     let other =
@@ -54,9 +54,10 @@ fn any_text_up_to_its_bound_is_a_key() {
     withdraw.is_error(400, "O id já foi usado por outra transação");
 }
 
-/// A key that met a bank that could not be reached is used again: once it is done, it stays done.
+/// A request that was refused because a bank was down can be retried under its key until it
+/// succeeds, and only once.
 #[test]
-fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
+fn a_key_can_be_retried_after_a_temporary_refusal() {
     let mut cluster = HttpCluster::start(2);
     cluster.open(0, ANA, "1", "100");
     cluster.open(1, BIA, "2", "0");
@@ -67,12 +68,12 @@ fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
         let json = answer.is_error(400, "falhou");
         assert_eq!(json["motivo"], "unreachable", "{json}");
         let id = json["id"].as_str()?.to_owned();
-        // Where this bank recorded its refusal, it is aborted, though the other bank does not
-        // answer.
+        // If this bank recorded its refusal, the transaction is aborted, though the other bank does
+        // not answer.
         let found = http.try_ask("GET", &format!("/transacoes/{id}?resumo"), &[], "")?;
         (found.status == 200 && found.json()["status"] == "abortada").then_some(id)
     });
-    // Other content under the key is not an attempt of it.
+    // A request with another content is no retry.
     let other = FROM_0_TO_1.replace("\"valor\":5", "\"valor\":6");
     let json = http
         .post_as("pedido:1", "/transferencia_composta", &other)
@@ -81,12 +82,12 @@ fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
     cluster.banks.start_bank(1);
     cluster.linked();
     let mut done = Vec::new();
-    wait_until("the same key is done", || {
+    wait_until("the retry succeeds", || {
         let answer = http.post_as("pedido:1", "/transferencia_composta", FROM_0_TO_1);
         done.push(answer.header("x-transacao").unwrap().to_owned());
         (answer.status == 200).then_some(())
     });
-    assert_ne!(done.last(), Some(&refused), "an abort is for ever");
+    assert_ne!(done.last(), Some(&refused), "an abort is final");
     for _ in 0..2 {
         let again = http.post_as("pedido:1", "/transferencia_composta", FROM_0_TO_1);
         again.is(200, r#"{"success":true}"#);
@@ -98,18 +99,17 @@ fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
         "once"
     );
     let found = http.get("/transacoes/pedido:1?resumo").json();
-    assert_eq!(found["status"], "completada", "the newest attempt is told: {found}");
-    // A refusal that does not pass stays what it was.
+    assert_eq!(found["status"], "completada", "the newest attempt counts: {found}");
+    // A permanent refusal is returned again.
     let much = r#"{"cpf":"11111111111","numero":"1","valor":1000}"#;
     let first = http.post_as("w", "/sacar", much);
     first.is_error(400, "Saldo insuficiente");
     assert_eq!(http.post_as("w", "/sacar", much).body, first.body);
 }
 
-/// Who looks at a transaction takes no part in it: its steps stay those of its banks. A driver gave
-/// up on a bank that did not answer. Wherever the key is used after that, it is done once.
+/// After a driver gave up on a frozen bank, a retry under the key at any bank is done once.
 #[test]
-fn a_key_is_done_once_at_whatever_bank_it_is_used() {
+fn a_key_is_done_once_across_all_banks() {
     let cluster = HttpCluster::start(3);
     cluster.open(0, ANA, "1", "100");
     cluster.open(1, BIA, "2", "0");
@@ -137,10 +137,10 @@ fn a_key_is_done_once_at_whatever_bank_it_is_used() {
     }
 }
 
-/// A bank without a part that refused the id alone, as `cliente resolve` makes it do, does not have
-/// it done again.
+/// A bank that is no participant and refused the id, as `cliente resolve` may make it do, must not
+/// start another attempt.
 #[test]
-fn a_refusal_at_a_bank_without_a_part_moves_no_money_twice() {
+fn a_refusal_at_a_bank_that_is_no_participant_moves_no_money_twice() {
     let cluster = HttpCluster::start(3);
     cluster.open(0, ANA, "1", "100");
     cluster.open(1, BIA, "2", "0");
@@ -157,10 +157,10 @@ fn a_refusal_at_a_bank_without_a_part_moves_no_money_twice() {
     again.is(200, r#"{"success":true}"#);
 }
 
-/// The banks that it names do not answer in time, and answer right after: the same attempt is asked
-/// for, not the next.
+/// If the participants answer only after the timeout, the bank must repeat the same attempt, not
+/// start the next one.
 #[test]
-fn a_refusal_at_a_bank_without_a_part_is_no_proof_while_the_others_are_silent() {
+fn a_refusal_at_a_bank_that_is_no_participant_is_no_proof_while_the_others_are_silent() {
     let cluster = HttpCluster::start(4);
     cluster.open(0, ANA, "1", "100");
     cluster.open(1, BIA, "2", "0");
@@ -176,8 +176,8 @@ fn a_refusal_at_a_bank_without_a_part_is_no_proof_while_the_others_are_silent() 
     let mut http = cluster.connect(2);
     let again =
         std::thread::spawn(move || http.post_as("pay", "/transferencia_composta", FROM_0_TO_1));
-    // It has given up on their answers: it executes an attempt, or looks at the next one.
-    wait_until("the silence of the others", || {
+    // Bank 2 has given up on their answers: it executes an attempt, or looks up the next one.
+    wait_until("bank 2 gives up on the others", || {
         let log = cluster.banks.log(2);
         (log.contains(" EXECUTE") || log.contains(" tx=k-")).then_some(())
     });
@@ -191,18 +191,18 @@ fn a_refusal_at_a_bank_without_a_part_is_no_proof_while_the_others_are_silent() 
 }
 
 #[test]
-fn looking_adds_no_steps() {
+fn reading_a_transaction_adds_no_steps() {
     let cluster = HttpCluster::start(2);
     cluster.open(0, ANA, "1", "10");
     cluster.open(1, BIA, "2", "0");
     let mut http = cluster.connect(0);
     http.post_as("l1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
     let steps = |http: &mut crate::http::client::HttpConnection| {
-        let told = http.get("/transacoes/l1").json();
+        let json = http.get("/transacoes/l1").json();
         let steps =
-            told["passos"].as_array().unwrap_or_else(|| panic!("no steps in {told}")).clone();
+            json["passos"].as_array().unwrap_or_else(|| panic!("no steps in {json}")).clone();
         let nodes = steps.iter().map(|step| step["no"].as_str().unwrap().to_owned());
-        (nodes.collect::<std::collections::BTreeSet<String>>(), told.to_string())
+        (nodes.collect::<std::collections::BTreeSet<String>>(), json.to_string())
     };
     let banks = ["bank 0", "bank 1"].map(str::to_owned).into();
     wait_until("both banks have written steps", || (steps(&mut http).0 == banks).then_some(()));
@@ -210,6 +210,6 @@ fn looking_adds_no_steps() {
         assert_eq!(http.get("/painel/transacoes/l1").status, 200);
         assert_eq!(http.get("/painel/transacoes/l1/passos.svg").status, 200);
     }
-    let (nodes, told) = steps(&mut http);
-    assert!(nodes == banks && !told.contains("STATUS"), "{told}");
+    let (nodes, json) = steps(&mut http);
+    assert!(nodes == banks && !json.contains("STATUS"), "{json}");
 }

@@ -1,5 +1,5 @@
-//! Money under load: 64 HTTP clients move it across banks, one bank is killed and comes back, and
-//! none is lost.
+//! 64 HTTP clients transfer money across banks while one bank is killed and restarted; no money is
+//! lost.
 
 use crate::http::HttpCluster;
 use crate::http::client::HttpConnection;
@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 const CLIENTS: usize = 64;
 const ACCOUNTS: usize = 8;
 const BANKS: usize = 3;
-/// So many transfers are to commit before the bank is killed, while it is down, and after it is
-/// back.
+/// The number of transfers to commit before the kill, and again after the restart.
 const ENOUGH: usize = 150;
 
 fn cpf(bank: usize, account: usize) -> String {
@@ -33,20 +32,20 @@ fn body(from: (usize, usize), second: (usize, usize), to: (usize, usize), valor:
     )
 }
 
-/// What a client was told of the transactions that it asked for.
+/// The ids of the transactions with a final response.
 #[derive(Default)]
 struct LoadAnswers {
     committed: Vec<String>,
     refused: Vec<String>,
 }
 
-/// Asks until told to stop; a client whose bank is gone goes to the next one, as a person would.
+/// Sends requests until `stop`. A client whose bank is down connects to the next one.
 fn client(
     cluster: &[u16],
     number: usize,
     stop: &AtomicBool,
     done: &AtomicUsize,
-    told: &Mutex<LoadAnswers>,
+    answers: &Mutex<LoadAnswers>,
 ) {
     let mut connection: Option<HttpConnection> = None;
     let mut bank = number % BANKS;
@@ -67,16 +66,17 @@ fn client(
         let text = body(pick(0), pick(1), pick(2), &valor);
         let answer =
             http.try_ask("POST", "/transferencia_composta", &[("idempotency-key", &key)], &text);
-        let mut told = told.lock().unwrap();
+        let mut answers = answers.lock().unwrap();
         match answer.as_ref().map(|answer| answer.status) {
             Some(200) => {
-                told.committed.push(key);
+                answers.committed.push(key);
                 done.fetch_add(1, Ordering::Relaxed);
             }
-            // A bank that could reach nobody has recorded nothing: that id says nothing.
+            // With `detalhes` the bank reached no participant and recorded nothing, so the id stays
+            // unknown.
             Some(400) if answer.as_ref().is_some_and(|answer| answer.body.contains("motivo")) => {
                 if !answer.is_some_and(|answer| answer.body.contains("detalhes")) {
-                    told.refused.push(key);
+                    answers.refused.push(key);
                 }
             }
             Some(202) => {}
@@ -87,20 +87,20 @@ fn client(
 }
 
 #[test]
-fn money_is_conserved_with_64_clients_and_a_bank_killed_meanwhile() {
+fn money_is_conserved_with_64_clients_and_a_killed_bank() {
     let mut cluster = HttpCluster::start(BANKS);
     for bank in 0..BANKS {
         for account in 0..ACCOUNTS {
             cluster.open(bank, &cpf(bank, account), &format!("c{account}"), "100");
         }
     }
-    let (stop, done, told) =
+    let (stop, done, answers) =
         (AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(LoadAnswers::default()));
     let ports = cluster.ports.clone();
     std::thread::scope(|scope| {
         for number in 0..CLIENTS {
-            let (ports, stop, done, told) = (&ports, &stop, &done, &told);
-            scope.spawn(move || client(ports, number, stop, done, told));
+            let (ports, stop, done, answers) = (&ports, &stop, &done, &answers);
+            scope.spawn(move || client(ports, number, stop, done, answers));
         }
         let more = |what: &str| {
             let before = done.load(Ordering::Relaxed);
@@ -108,9 +108,9 @@ fn money_is_conserved_with_64_clients_and_a_bank_killed_meanwhile() {
         };
         more("transfers commit");
         cluster.banks.kill(1);
-        let refused = told.lock().unwrap().refused.len();
+        let refused = answers.lock().unwrap().refused.len();
         wait_until("transfers are refused while a bank is down", || {
-            (told.lock().unwrap().refused.len() > refused + 20).then_some(())
+            (answers.lock().unwrap().refused.len() > refused + 20).then_some(())
         });
         cluster.banks.start_bank(1);
         more("transfers commit again");
@@ -129,13 +129,13 @@ fn money_is_conserved_with_64_clients_and_a_bank_killed_meanwhile() {
         }
     }
     let opened = i64::try_from(BANKS * ACCOUNTS * 100 * 100).unwrap();
-    assert_eq!(total, opened, "no centavo is made or lost");
-    let told = told.into_inner().unwrap();
+    assert_eq!(total, opened, "money is conserved");
+    let answers = answers.into_inner().unwrap();
     let mut http = cluster.connect(2);
-    for (ids, status) in [(&told.committed, "completada"), (&told.refused, "abortada")] {
+    for (ids, status) in [(&answers.committed, "completada"), (&answers.refused, "abortada")] {
         for id in ids {
             let outcome = http.get(&format!("/transacoes/{id}?resumo")).json();
-            assert_eq!(outcome["status"], status, "{id} was told otherwise: {outcome}");
+            assert_eq!(outcome["status"], status, "{id} had another response: {outcome}");
         }
     }
 }

@@ -1,11 +1,13 @@
-//! The routes over real HTTP, against real banks: what each does and refuses, junk, bounds, ends,
-//! and load.
+//! The routes over real HTTP, against real banks: results and refusals, malformed input, bounds,
+//! shutdown, and load.
 
 mod bounds;
 mod client;
 #[cfg(debug_assertions)]
 mod clocks;
+mod cross_origin;
 mod described;
+mod fairness;
 #[cfg(debug_assertions)]
 mod hanging;
 mod junk;
@@ -15,13 +17,11 @@ mod mutants;
 mod outcomes;
 mod outside;
 mod page;
-mod people;
 mod read_your_writes;
+mod refusal_texts;
 mod routes;
 mod script;
-mod shares;
-mod sites;
-mod words;
+mod user_input;
 
 use crate::support::{Cluster, free_ports, wait_until};
 use client::HttpConnection;
@@ -38,7 +38,7 @@ impl HttpCluster {
         HttpCluster::start_as(count, true, &[])
     }
 
-    /// The same with a key and these switches.
+    /// As `start`, with a key file and these switches.
     fn start_with(count: usize, switches: &[&str]) -> HttpCluster {
         HttpCluster::start_as(count, true, switches)
     }
@@ -71,12 +71,12 @@ impl HttpCluster {
         }
     }
 
-    /// A connection to a bank's HTTP.
+    /// Opens a connection to a bank's HTTP port.
     fn connect(&self, bank: usize) -> HttpConnection {
         HttpConnection::open(self.ports[bank])
     }
 
-    /// A client and its account at `bank`, with so many reais.
+    /// Registers a client and opens its account at `bank`, with a deposit of `reais`.
     fn open(&self, bank: usize, cpf: &str, number: &str, reais: &str) {
         let mut http = self.connect(bank);
         let client = format!(r#"{{"cpf":"{cpf}","nome":"Pessoa {cpf}","tipo":"Físico"}}"#);
@@ -85,7 +85,7 @@ impl HttpCluster {
         assert_eq!(http.post("/criar_conta", &account).status, 201);
     }
 
-    /// What the only account of `cpf` at `bank` holds, as its JSON says it.
+    /// The balance of the only account of `cpf` at `bank`, as its JSON has it.
     fn balance(&self, bank: usize, cpf: &str) -> String {
         let accounts = self.connect(bank).get(&format!("/contas/{cpf}")).json();
         accounts[0]["saldo"].to_string()

@@ -1,5 +1,5 @@
-//! Good requests with a few bytes changed, many of them: each answer is JSON with a status that the
-//! page knows, no connection hangs, the bank goes on, and its books add up.
+//! Mutated requests: valid ones with a few bytes changed. Each response must be JSON with a
+//! documented status, no connection may hang, and the books must add up.
 
 use crate::http::client::HttpConnection;
 use crate::http::{ANA, BIA, HttpCluster};
@@ -42,7 +42,7 @@ const GOOD: [(&str, &str); 9] = [
     ("/commit", r#"{"id":"e1"}"#),
 ];
 
-/// What stands in for a byte, or between two.
+/// The texts that replace or separate bytes.
 const PIECES: [&str; 20] = [
     "",
     "\"",
@@ -66,7 +66,7 @@ const PIECES: [&str; 20] = [
     "\\u0000",
 ];
 
-/// A xorshift: the same bodies in every run.
+/// A xorshift generator, so that every run sends the same bodies.
 struct XorShift(u64);
 
 impl XorShift {
@@ -89,7 +89,7 @@ fn mutant(random: &mut XorShift, good: &str) -> String {
 }
 
 #[test]
-fn requests_with_a_few_bytes_changed() {
+fn mutated_requests_get_a_valid_response() {
     let cluster = HttpCluster::start(1);
     cluster.open(0, ANA, "1", "1000");
     cluster.open(0, BIA, "2", "1000");
@@ -100,11 +100,11 @@ fn requests_with_a_few_bytes_changed() {
         let (path, good) = GOOD[round % GOOD.len()];
         let body = mutant(&mut random, good);
         let answer = http.try_ask("POST", path, &[], &body).or_else(|| {
-            // One refusal may end a connection, and the next one goes over another.
+            // A refusal may close the connection, so this one is sent again on a new connection.
             http = HttpConnection::open(cluster.ports[0]);
             http.try_ask("POST", path, &[], &body)
         });
-        let answer = answer.unwrap_or_else(|| panic!("no answer to {path} {body:?}"));
+        let answer = answer.unwrap_or_else(|| panic!("no response to {path} {body:?}"));
         match answer.status {
             200 | 201 => done += 1,
             400 => refused += 1,
@@ -114,7 +114,7 @@ fn requests_with_a_few_bytes_changed() {
     }
     assert!(
         done > 100 && refused > 1_000,
-        "{done} done, {refused} refused: the changes are too many or too few"
+        "{done} done, {refused} refused: too many mutations, or too few"
     );
     http.post("/abort", r#"{"id":"e1"}"#);
     let cut = cluster.banks.connect(0).ask("SNAPSHOT");

@@ -1,5 +1,5 @@
-//! What is told of transactions: history, what is pending, ids that a caller chose, and what is not
-//! decided in time.
+//! Reports about transactions: history, pending ones, ids that the client chose, and outcomes that
+//! take too long.
 
 use crate::http::client::HttpConnection;
 use crate::http::{ANA, BIA, CAIO, HttpCluster};
@@ -16,7 +16,7 @@ const FROM_0_TO_1: &str = concat!(
 );
 
 #[test]
-fn history_tells_who_drove_and_what_failed_where() {
+fn history_names_the_driver_and_the_bank_that_refused() {
     let cluster = HttpCluster::start(2);
     cluster.open(0, ANA, "1", "10");
     cluster.open(1, BIA, "2", "0");
@@ -24,8 +24,8 @@ fn history_tells_who_drove_and_what_failed_where() {
     http.post_as("h1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
     let too_much = FROM_0_TO_1.replace("\"valor\":5", "\"valor\":50");
     http.post_as("h2", "/transferencia_composta", &too_much).is_error(400, "falhou");
-    let nobody = FROM_0_TO_1.replace("22222222222", "33333333333");
-    http.post_as("h3", "/transferencia_composta", &nobody).is_error(400, "falhou");
+    let unknown_client = FROM_0_TO_1.replace("22222222222", "33333333333");
+    http.post_as("h3", "/transferencia_composta", &unknown_client).is_error(400, "falhou");
     cluster.banks.connect(0).ask("ABORT h4");
 
     let history = http.get("/historico").json();
@@ -49,16 +49,16 @@ fn history_tells_who_drove_and_what_failed_where() {
          conta 2)"
     );
     // Bank 0 refused because bank 1 did.
-    let told = http.get("/transacoes/h3").json();
-    assert_eq!((&told["status"], &told["banco"]), (&"abortada".into(), &1.into()), "{told}");
-    let told = http.get("/transacoes/h1").json();
-    assert_eq!(told["participantes"], history[0]["transacao"]["participantes"]);
-    // The other bank's step log may be a moment behind its replies.
-    let steps = wait_until("the steps of both banks, in one folder", || {
-        let told = http.get("/transacoes/h1").json();
-        let steps = told["passos"].as_array().cloned().unwrap_or_default();
+    let json = http.get("/transacoes/h3").json();
+    assert_eq!((&json["status"], &json["banco"]), (&"abortada".into(), &1.into()), "{json}");
+    let json = http.get("/transacoes/h1").json();
+    assert_eq!(json["participantes"], history[0]["transacao"]["participantes"]);
+    // Step logs are written asynchronously.
+    let steps = wait_until("the steps of both banks", || {
+        let json = http.get("/transacoes/h1").json();
+        let steps = json["passos"].as_array().cloned().unwrap_or_default();
         let has = |node: &str, step: &str| {
-            steps.iter().any(|told| told["no"] == node && told["passo"] == step)
+            steps.iter().any(|found| found["no"] == node && found["passo"] == step)
         };
         let all = has("bank 0", "drive") && has("bank 1", "vote") && has("bank 0", "outcome");
         all.then_some(steps)
@@ -76,7 +76,7 @@ fn history_tells_who_drove_and_what_failed_where() {
 }
 
 #[test]
-fn a_bank_without_a_part_remembers_what_it_was_asked_for() {
+fn a_driver_that_is_no_participant_remembers_its_transactions() {
     let mut cluster = HttpCluster::start(3);
     cluster.open(0, ANA, "1", "10");
     cluster.open(1, BIA, "2", "0");
@@ -84,7 +84,7 @@ fn a_bank_without_a_part_remembers_what_it_was_asked_for() {
     http.post_as("d1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
     let too_much = FROM_0_TO_1.replace("\"valor\":5", "\"valor\":50");
     http.post_as("d2", "/transferencia_composta", &too_much).is_error(400, "falhou");
-    // The same again is the same transaction, and stands there once.
+    // A repeated request is the same transaction, and one entry.
     http.post_as("d1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
     let history = http.get("/historico").json();
     assert_eq!(statuses(&history), ["Sucesso", "Falha"], "{history}");
@@ -93,10 +93,10 @@ fn a_bank_without_a_part_remembers_what_it_was_asked_for() {
     let words = "Transação falhou no banco 0: saldo insuficiente (a conta 1 tem R$ 5,00 \
                  disponíveis, são pedidos R$ 50,00)";
     assert_eq!(history[1]["detalhes"], words);
-    let told = http.get("/transacoes/d1").json();
-    assert_eq!(told["participantes"], history[0]["transacao"]["participantes"]);
+    let json = http.get("/transacoes/d1").json();
+    assert_eq!(json["participantes"], history[0]["transacao"]["participantes"]);
 
-    // It is in the journal, a few milliseconds later.
+    // The reply did not wait for the record of the drive.
     wait_until("its record is synced", || {
         let log = cluster.banks.log(2);
         let record = log.lines().rfind(|line| line.contains(" drove "))?;
@@ -112,7 +112,7 @@ fn a_bank_without_a_part_remembers_what_it_was_asked_for() {
 }
 
 #[test]
-fn the_same_key_gives_the_first_outcome() {
+fn the_same_key_returns_the_first_outcome() {
     let cluster = HttpCluster::start(2);
     let mut http = cluster.connect(0);
     let client = r#"{"cpf":"11111111111","nome":"Ana","tipo":"Físico"}"#;
@@ -140,7 +140,7 @@ fn the_same_key_gives_the_first_outcome() {
     assert_eq!(
         (again.status, again.body),
         (first.status, first.body),
-        "although there would be enough by now"
+        "although the funds would suffice by now"
     );
     let other = http.post_as("d1", "/depositar", r#"{"cpf":"11111111111","numero":"1","valor":6}"#);
     assert_eq!(other.is_error(400, "O id já foi usado")["motivo"], "duplicate-id");
@@ -149,19 +149,19 @@ fn the_same_key_gives_the_first_outcome() {
 }
 
 #[test]
-fn what_is_not_decided_in_time_is_pending_and_told_later() {
+fn a_transaction_not_decided_in_time_is_pending_and_its_outcome_found_later() {
     let cluster = HttpCluster::start(3);
     cluster.open(0, ANA, "1", "10");
     cluster.open(1, BIA, "2", "0");
     cluster.open(2, CAIO, "3", "0");
-    // Bank 2 takes no part: it drives, and bank 1 does not answer it.
+    // Bank 2 drives and is no participant; bank 1 is frozen.
     signal("STOP", cluster.banks.pid(1));
     let mut http = cluster.connect(2);
     let answer = http.post_as("p1", "/transferencia_composta", FROM_0_TO_1);
     answer.is(202, r#"{"id":"p1","status":"pendente"}"#);
     assert_eq!(answer.header("location"), Some("/transacoes/p1"));
-    let told = http.get("/transacoes/p1").json();
-    assert_eq!(told["status"], "pendente", "{told}");
+    let json = http.get("/transacoes/p1").json();
+    assert_eq!(json["status"], "pendente", "{json}");
     let mut zero = cluster.connect(0);
     let history = zero.get("/historico").json();
     assert_eq!(statuses(&history), ["Andamento"], "{history}");
@@ -171,9 +171,9 @@ fn what_is_not_decided_in_time_is_pending_and_told_later() {
         serde_json::json!({"banco": 0, "cpf": ANA, "numero": "1", "operacao": "débito", "valor": 5})
     );
     signal("CONT", cluster.banks.pid(1));
-    let ended = wait_until("it is decided", || {
-        let told = http.get("/transacoes/p1").json();
-        (told["status"] != "pendente").then_some(told)
+    let ended = wait_until("the outcome", || {
+        let json = http.get("/transacoes/p1").json();
+        (json["status"] != "pendente").then_some(json)
     });
     wait_until("nothing is pending", || (zero.get("/pendentes").body == "[]").then_some(()));
     let expected = if ended["status"] == "completada" { "5" } else { "10" };
@@ -181,7 +181,7 @@ fn what_is_not_decided_in_time_is_pending_and_told_later() {
 }
 
 #[test]
-fn an_unknown_transaction_is_told_so() {
+fn an_unknown_transaction_is_404() {
     let cluster = HttpCluster::start(2);
     let mut http = cluster.connect(0);
     assert_eq!(http.get("/transacoes/nada").is_error(404, "desconhecida")["id"], "nada");
@@ -189,10 +189,9 @@ fn an_unknown_transaction_is_told_so() {
     http.get(&format!("/transacoes/{}", "x".repeat(65))).is_error(404, "desconhecida");
 }
 
-/// One id may stand for different transactions at different banks; neither is shown as the only
-/// one.
+/// If one id belongs to different transactions at different banks, all of them are listed.
 #[test]
-fn an_id_of_different_transactions_is_told_as_that() {
+fn an_id_of_several_transactions_lists_all() {
     let cluster = HttpCluster::start(3);
     cluster.open(0, ANA, "1", "10");
     cluster.open(1, BIA, "2", "0");
@@ -204,27 +203,27 @@ fn an_id_of_different_transactions_is_told_as_that() {
     }
     let answer = cluster.connect(2).get("/transacoes/same");
     assert_eq!(answer.header("x-transacao"), Some("same"));
-    let told = answer.json();
+    let json = answer.json();
     assert_eq!(
-        (&told["status"], &told["motivo"]),
+        (&json["status"], &json["motivo"]),
         (&"varias".into(), &"duplicate-id".into()),
-        "{told}"
+        "{json}"
     );
-    let ends = told["transacoes"].as_array().expect("a list");
-    assert_eq!(ends.len(), 2, "{told}");
+    let ends = json["transacoes"].as_array().expect("a list");
+    assert_eq!(ends.len(), 2, "{json}");
     assert_ne!(ends[0]["digest"], ends[1]["digest"]);
     assert!(
         ends.iter().all(|end| end["status"] == "completada" && end["tempo_us"].is_u64()),
-        "{told}"
+        "{json}"
     );
-    assert!(told.get("participantes").is_none() && told.get("tempo_us").is_none(), "{told}");
+    assert!(json.get("participantes").is_none() && json.get("tempo_us").is_none(), "{json}");
     let page = cluster.connect(2).get("/painel/transacoes/same").body;
     assert!(
         page.contains("mais de uma transação") && page.matches("… Confirmada").count() == 2,
         "{page}"
     );
-    assert!(!page.contains("R$ 0,05") && !page.contains("R$ 0,07"), "of neither: {page}");
-    // A bank that took part tells its own.
+    assert!(!page.contains("R$ 0,05") && !page.contains("R$ 0,07"), "one of them: {page}");
+    // A participant shows its own transaction.
     let own = cluster.connect(1).get("/transacoes/same").json();
     assert_eq!(
         (&own["status"], &own["participantes"][0]["valor"]),
@@ -233,33 +232,32 @@ fn an_id_of_different_transactions_is_told_as_that() {
     );
 }
 
-/// An abort that the driving bank recorded stays one while a bank that the transaction names is
-/// down.
+/// An abort that the driving bank recorded is final, even while a participant is down.
 #[test]
-fn an_abort_is_told_while_a_named_bank_is_down() {
+fn an_abort_is_reported_while_a_participant_is_down() {
     let mut cluster = HttpCluster::start(3);
     cluster.open(0, ANA, "1", "10");
     cluster.open(1, BIA, "2", "0");
     cluster.banks.kill(1);
-    // Bank 0 takes part and votes last; bank 2 takes no part.
+    // Bank 0 is a participant and votes last; bank 2 is none.
     for (driver, id) in [(0, "down-0"), (2, "down-2")] {
         let mut http = cluster.connect(driver);
         let refused = http.post_as(id, "/transferencia_composta", FROM_0_TO_1);
         refused.is_error(400, "falhou");
         for path in [format!("/transacoes/{id}"), format!("/transacoes/{id}?resumo")] {
-            let told = http.get(&path).json();
-            assert_eq!(told["status"], "abortada", "bank {driver}: {told}, after {refused:?}");
-            assert_eq!(told["motivo"], refused.json()["motivo"], "{told}");
-            assert!(told["tempo_us"].is_u64(), "{told}");
+            let json = http.get(&path).json();
+            assert_eq!(json["status"], "abortada", "bank {driver}: {json}, after {refused:?}");
+            assert_eq!(json["motivo"], refused.json()["motivo"], "{json}");
+            assert!(json["tempo_us"].is_u64(), "{json}");
         }
     }
     let page = cluster.connect(0).get("/painel/transacoes/down-0").body;
     assert!(page.contains("Abortada"), "{page}");
 }
 
-/// Whoever named an id, or was given one, finds it in each answer.
+/// Each response carries the transaction's id, whether the client or the bank chose it.
 #[test]
-fn each_answer_to_a_request_with_an_id_carries_it() {
+fn each_response_carries_the_id_of_its_transaction() {
     let cluster = HttpCluster::start(2);
     cluster.open(0, ANA, "1", "10");
     let mut http = cluster.connect(0);
@@ -287,9 +285,9 @@ fn each_answer_to_a_request_with_an_id_carries_it() {
     assert_eq!(http.get("/transacoes/x-1").header("x-transacao"), Some("x-1"));
 }
 
-/// A bank that works alone so far says that nothing was recorded, and why.
+/// A bank that is not introduced refuses with that cause, and records nothing.
 #[test]
-fn a_bank_that_is_not_introduced_says_that_nothing_was_recorded() {
+fn a_bank_that_is_not_introduced_records_nothing() {
     let mut cluster = Cluster::new(2, true);
     cluster.introduce();
     let port = free_ports(1)[0];
@@ -297,13 +295,13 @@ fn a_bank_that_is_not_introduced_says_that_nothing_was_recorded() {
     cluster.start_bank(0);
     let mut http = HttpConnection::open(port);
     let refused = http.post_as("n-1", "/transferencia_composta", FROM_0_TO_1);
-    let told = refused.is_error(400, "falhou");
-    assert_eq!((&told["motivo"], &told["id"]), (&"not-introduced".into(), &"n-1".into()), "{told}");
+    let json = refused.is_error(400, "falhou");
+    assert_eq!((&json["motivo"], &json["id"]), (&"not-introduced".into(), &"n-1".into()), "{json}");
     assert!(
-        told["detalhes"]
+        json["detalhes"]
             .as_str()
             .is_some_and(|words| words.contains("o diário deste banco é novo")),
-        "{told}"
+        "{json}"
     );
     http.get("/transacoes/n-1").is_error(404, "desconhecida");
 }

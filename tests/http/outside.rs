@@ -1,4 +1,4 @@
-//! A coordinator that speaks HTTP to each bank alone.
+//! An outside coordinator, which sends `/prepare` and `/commit` to each bank over HTTP.
 
 use crate::http::{ANA, BIA, CAIO, HttpCluster};
 use crate::support::wait_until;
@@ -30,7 +30,7 @@ const COMMITTED: &str = r#"{"committed":true}"#;
 const ABORTED: &str = r#"{"aborted":true}"#;
 
 #[test]
-fn a_whole_transaction_of_an_outside_coordinator() {
+fn a_transaction_of_an_outside_coordinator() {
     let cluster = cluster();
     let all = [
         participant(0, ANA, "1", "100"),
@@ -43,7 +43,7 @@ fn a_whole_transaction_of_an_outside_coordinator() {
         cluster.connect(bank).post("/prepare", &body).is(200, PREPARED);
     }
     let mut http = cluster.connect(0);
-    assert_eq!(cluster.balance(0, ANA), "900", "what is held can't be spent");
+    assert_eq!(cluster.balance(0, ANA), "900", "held money is not available");
     http.post("/sacar", r#"{"cpf":"11111111111","numero":"1","valor":900.01}"#)
         .is_error(400, "Saldo");
     let pending = http.get("/pendentes").json();
@@ -71,15 +71,15 @@ fn a_whole_transaction_of_an_outside_coordinator() {
         ["900", "450", "150"]
     );
     let json = http.post("/abort", &body).json();
-    assert_eq!(json, json!({"aborted": false, "id": "e1"}), "what is committed stays so");
+    assert_eq!(json, json!({"aborted": false, "id": "e1"}), "a commit is final");
     http.get("/pendentes").is(200, "[]");
-    // Every cut adds up: what left is cash out, what came is cash in.
+    // Every cut adds up: the debits count as cash out, the credit as cash in.
     let cut = cluster.banks.connect(0).ask("SNAPSHOT");
     assert!(cut.contains(r#""cash_in_total":100000,"cash_out_total":10000,"#), "{cut}");
 }
 
 #[test]
-fn votes_tombstones_and_repeats() {
+fn votes_tombstones_and_repeated_requests() {
     let cluster = cluster();
     let mut http = cluster.connect(0);
     let of_ana = |id: &str, valor: &str| prepare(id, &[participant(0, ANA, "1", valor)]);
@@ -89,7 +89,7 @@ fn votes_tombstones_and_repeats() {
     }
     http.post("/commit", r#"{"id":"a1"}"#)
         .is(400, r#"{"committed":false,"motivo":"refused","id":"a1"}"#);
-    // An abort before its prepare makes that prepare vote no.
+    // An abort that arrives before the prepare makes that prepare fail.
     http.post("/abort", r#"{"id":"a2"}"#).is(200, ABORTED);
     http.post("/prepare", &of_ana("a2", "10"))
         .is(400, r#"{"prepared":false,"motivo":"refused","id":"a2"}"#);
@@ -106,7 +106,7 @@ fn votes_tombstones_and_repeats() {
         assert_eq!(http.post("/commit", &json!({"id": id}).to_string()).json()["committed"], false);
         http.post("/abort", &json!({"id": id}).to_string()).is(200, ABORTED);
     }
-    // Ids of others are not the coordinator's.
+    // The coordinator cannot use the id of another transaction.
     http.post_as("d1", "/depositar", r#"{"cpf":"11111111111","numero":"1","valor":1}"#)
         .is(200, r#"{"success":true}"#);
     for path in ["/commit", "/abort"] {
@@ -157,12 +157,12 @@ fn an_account_may_be_a_source_and_the_destination() {
     assert_eq!(
         (cluster.balance(2, CAIO), cluster.balance(0, ANA)),
         ("15".into(), "1000".into()),
-        "each bank holds its own"
+        "each bank holds only its own debits"
     );
 }
 
 #[test]
-fn a_wrong_field_is_named() {
+fn an_invalid_field_is_named() {
     let cluster = cluster();
     let mut http = cluster.connect(0);
     let good = participant(0, ANA, "1", "1");

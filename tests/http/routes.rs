@@ -1,4 +1,4 @@
-//! What each route does, and how it refuses.
+//! Results and refusals of each route.
 
 use crate::http::{ANA, BIA, CAIO, HttpCluster};
 use crate::support::wait_until;
@@ -66,12 +66,12 @@ fn clients_and_accounts() {
     assert_eq!(
         clients[0]["contas"].as_array().unwrap().len(),
         2,
-        "a joint account stands under each holder"
+        "a joint account is listed under each holder"
     );
 }
 
 #[test]
-fn the_order_of_creation_is_that_of_the_list() {
+fn lists_are_in_order_of_creation() {
     let cluster = HttpCluster::start(1);
     for (cpf, number) in [(CAIO, "3"), (ANA, "2"), (BIA, "1")] {
         cluster.open(0, cpf, number, "1");
@@ -102,11 +102,11 @@ fn money_at_one_bank() {
     answer.is(200, success);
     let id = answer.header("x-transacao").expect("the transaction's id").to_owned();
     assert_eq!(cluster.balance(0, ANA), "0.3");
-    let told = http.get(&format!("/transacoes/{id}")).json();
+    let json = http.get(&format!("/transacoes/{id}")).json();
     assert_eq!(
-        (&told["id"], &told["status"]),
+        (&json["id"], &json["status"]),
         (&id.as_str().into(), &"completada".into()),
-        "{told}"
+        "{json}"
     );
 
     http.post("/sacar", r#"{"cpf":"11111111111","numero":"1","valor":0.05}"#).is(200, success);
@@ -118,7 +118,7 @@ fn money_at_one_bank() {
     http.post("/transferir", &transfer(ANA, "1", "0.2")).is(200, success);
     http.post("/creditar", r#"{"cpf":"22222222222","numero":"2","valor":1e1}"#).is(200, success);
     assert_eq!((cluster.balance(0, ANA), cluster.balance(0, BIA)), ("0.05".into(), "10.2".into()));
-    // To oneself: nothing changes, and that is no error.
+    // A transfer from an account to itself succeeds and changes nothing.
     http.post("/transferir", &transfer(BIA, "2", "5")).is(200, success);
 
     for (path, body, error, reason) in [
@@ -167,11 +167,11 @@ fn money_at_one_bank() {
             (Some(error), Some(reason)),
             "{path} {body}"
         );
-        let told = http.get(&format!("/transacoes/{}", json["id"].as_str().unwrap())).json();
+        let json = http.get(&format!("/transacoes/{}", json["id"].as_str().unwrap())).json();
         assert_eq!(
-            (&told["status"], &told["motivo"]),
+            (&json["status"], &json["motivo"]),
             (&"abortada".into(), &reason.into()),
-            "{told}"
+            "{json}"
         );
     }
     assert_eq!((cluster.balance(0, ANA), cluster.balance(0, BIA)), ("0.05".into(), "10.2".into()));
@@ -190,7 +190,7 @@ fn composites_over_banks() {
         format!(r#"{{"participantes":[{}]}}"#, list.iter().map(one).collect::<Vec<_>>().join(","))
     };
     let success = r#"{"success":true}"#;
-    // Each bank is asked once: the destination's, a source's, and one that gives nothing.
+    // Each bank drives once; the destination's amount is ignored.
     let body = composite(&[
         (0, ANA, "1", "100.5"),
         (1, BIA, "2", "50.25"),
@@ -206,7 +206,7 @@ fn composites_over_banks() {
         (1, BIA, "2", "0"),
     ]);
     cluster.connect(2).post("/transferencia_composta", &body).is(200, success);
-    // The destination may have no amount at all, and be a source as well.
+    // The destination may lack an amount, and be a source too.
     let body = concat!(
         r#"{"participantes":[{"banco":2,"cpf":"33333333333","numero":"3","valor":2.25},"#,
         r#"{"banco":2,"cpf":"33333333333","numero":"3"}]}"#
@@ -249,16 +249,14 @@ fn composites_over_banks() {
     http.get("/bancos_on").is(200, &all);
     let without = format!(r#"["{}","{}"]"#, address(0), address(2));
     cluster.banks.kill(1);
-    wait_until("bank 1 is seen to be gone", || {
-        (http.get("/bancos_on").body == without).then_some(())
-    });
+    wait_until("bank 1 is offline", || (http.get("/bancos_on").body == without).then_some(()));
     let body = composite(&[(0, ANA, "1", "1"), (1, BIA, "2", "1"), (2, CAIO, "3", "0")]);
     let json = http.post("/transferencia_composta", &body).is_error(400, error);
     assert_eq!(json["motivo"], "unreachable");
 }
 
 #[test]
-fn the_watchers_are_served() {
+fn health_checks_and_metrics() {
     let cluster = HttpCluster::start(2);
     cluster.open(0, ANA, "1", "10");
     let mut http = cluster.connect(0);

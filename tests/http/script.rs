@@ -1,4 +1,4 @@
-//! `scripts/banks.sh`: three banks with HTTP that end together.
+//! `scripts/banks.sh` starts three banks with HTTP, and stops them together.
 
 use crate::http::client::HttpConnection;
 use crate::support::{Process, free_ports, servidor_path, wait_until};
@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-/// The first of six ports in a row that nobody listens on.
+/// The first of six consecutive free ports.
 fn six_ports() -> u16 {
     loop {
         let first = free_ports(1)[0];
@@ -16,7 +16,7 @@ fn six_ports() -> u16 {
     }
 }
 
-/// The script; when a test fails, its banks must not stay.
+/// The running script. When a test fails, dropping it stops its banks.
 struct Script(Process);
 
 impl Drop for Script {
@@ -29,13 +29,14 @@ impl Drop for Script {
     }
 }
 
-/// The script with its banks ready, and the first port of their HTTP.
-fn start(folder: &Path, by: &[&str]) -> (Script, u16) {
+/// Starts the script through the command `shell`, waits until its banks are ready, and returns
+/// their first HTTP port too.
+fn start(folder: &Path, shell: &[&str]) -> (Script, u16) {
     // Another process may take a port between its choice and its use; then others are chosen.
     for _ in 0..5 {
         let port = six_ports();
         let http = port + 3;
-        let mut script = Script(Process::start(&mut command(folder, port, http, by)));
+        let mut script = Script(Process::start(&mut command(folder, port, http, shell)));
         if (0..3).all(|_| script.0.wait_for("ready on").is_ok()) {
             return (script, http);
         }
@@ -43,10 +44,9 @@ fn start(folder: &Path, by: &[&str]) -> (Script, u16) {
     panic!("the banks did not come up in five attempts");
 }
 
-/// The script, started by a shell that is told so.
-fn command(folder: &Path, port: u16, http: u16, by: &[&str]) -> Command {
-    let mut command = Command::new(by[0]);
-    command.args(&by[1..]).arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/banks.sh"));
+fn command(folder: &Path, port: u16, http: u16, shell: &[&str]) -> Command {
+    let mut command = Command::new(shell[0]);
+    command.args(&shell[1..]).arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/banks.sh"));
     command.current_dir(folder);
     command.env("CONSORCIO_PORT", port.to_string()).env("CONSORCIO_HTTP_PORT", http.to_string());
     command.env("CONSORCIO_PROGRAMS", Path::new(servidor_path()).parent().unwrap());
@@ -69,17 +69,16 @@ fn three_banks_run_until_they_are_interrupted() {
     assert_all_gone(http);
 }
 
-/// As in the background of a script, or behind `nohup`: whoever starts it may ignore signals, and
-/// it hears them.
+/// The script handles signals even if its parent ignores them, as `nohup` does.
 #[test]
-fn three_banks_end_however_they_were_started() {
+fn three_banks_end_even_if_the_parent_ignores_signals() {
     let folder = tempfile::tempdir().unwrap();
     let ignoring = ["sh", "-c", "trap '' INT HUP; exec \"$0\""];
     let (mut script, http) = start(folder.path(), &ignoring);
     script.0.interrupt();
     assert_eq!(script.0.wait(), Some(130));
     assert_all_gone(http);
-    // On other ports these are other banks: they have a folder of their own.
+    // Other ports mean other banks, which need another folder.
     let folder = tempfile::tempdir().unwrap();
     let (mut script, http) = start(folder.path(), &ignoring);
     script.0.terminate();
@@ -89,6 +88,6 @@ fn three_banks_end_however_they_were_started() {
 
 fn assert_all_gone(http: u16) {
     for bank in 0..3 {
-        assert!(HttpConnection::try_open(http + bank).is_none(), "bank {bank} is still there");
+        assert!(HttpConnection::try_open(http + bank).is_none(), "bank {bank} still runs");
     }
 }

@@ -1,32 +1,32 @@
-//! The matrix: who dies where, and what must become of the transaction. How a case is run is in
-//! `stories`.
+//! The matrix: which process crashes at which point, and the expected outcome. `scenarios` runs a
+//! case.
 
-use crate::kill_matrix::cluster::Outcome;
-use crate::kill_matrix::stories::Story;
+use crate::kill_matrix::cluster::FinalOutcome;
+use crate::kill_matrix::scenarios::Scenario;
 use consorcio::crash::{Kind, Point, Stage};
 
-/// One line a role and story: who dies, and at which passing of which points. After `=` what must
-/// become of the transaction: `C` committed, `A` not committed, `?` either. The name of a kind of
-/// record stands for deaths at all stages of a batch that has one: `A>C` is `A` before it is
-/// written whole, and `C` from then on.
+/// One line for each role and scenario: the victim, then the crash points, with `:n` for the nth
+/// time that it passes one. After `=` stands the expected outcome: `C` committed, `A` not
+/// committed, `?` either. The name of a kind of record means crashes at all stages of a batch with
+/// such a record; `A>C` is `A` until it is fully written, then `C`.
 const CASES: &str = "
-keeps         fill          bank 0: segment-rolled=C segment-written=C segment-named=C \
+stores        fill          bank 0: segment-rolled=C segment-written=C segment-named=C \
 index-written=C index-named=C
-keeps         fill          bank 0: snapshot-written=C snapshot-named=C
-keeps         merges        bank 0: merge-written=C merge-named=C merge-used=C merge-removed=C \
+stores        fill          bank 0: snapshot-written=C snapshot-named=C
+stores        merges        bank 0: merge-written=C merge-named=C merge-used=C merge-removed=C \
 merge-removed:5=C
-keeps         registers     bank 1: received-client=C client=C replying-registration=C \
+stores        registers     bank 1: received-client=C client=C replying-registration=C \
 replied-registration=C
-keeps         registers     bank 1: received-account=C account=C
-keeps         cut           bank 1: received-snapshot=C clock=C replying-cut=C replied-cut=C
-keeps         cut-waits     bank 1: received-snapshot=C clock=C committed=C replying-cut=C \
+stores        registers     bank 1: received-account=C account=C
+stores        cut           bank 1: received-snapshot=C clock=C replying-cut=C replied-cut=C
+stores        cut-waits     bank 1: received-snapshot=C clock=C committed=C replying-cut=C \
 replied-cut=C
-keeps         grows         bank 0: consortium=C key=C
-keeps         forgets       bank 1: stopped=C
-keeps         meets         bank 1: founded=C met=C introduced=C
-keeps         learns        bank 3: sending-registers=C sent-registers=C answered-registers=C \
+stores        grows         bank 0: consortium=C key=C
+stores        forgets       bank 1: stopped=C
+stores        meets         bank 1: founded=C met=C introduced=C
+stores        learns        bank 3: sending-registers=C sent-registers=C answered-registers=C \
 registers=C
-keeps         learns        bank 0: received-registers=C replying-registers=C replied-registers=C
+stores        learns        bank 0: received-registers=C replying-registers=C replied-registers=C
 
 participates  transfer      bank 1: received-prepare=A voted-ok=A>C replying-ok=C replied-ok=C
 participates  transfer      bank 1: received-commit=C committed=C replying-committed=C \
@@ -88,29 +88,29 @@ resolves      orphan-short  bank 2: received-resolve=A received-abort=A aborted.
 aborted.synced=A
 resolves      orphan-short  bank 2: replied-tombstone=A
 
-asked         abort         bank 1: received-abort=A refused=A replied-tombstone=A
-asked         abort-known   bank 0: received-abort=C sending-resolve=C sent-resolve=C \
+queried       abort         bank 1: received-abort=A refused=A replied-tombstone=A
+queried       abort-known   bank 0: received-abort=C sending-resolve=C sent-resolve=C \
 answered-resolve=C committed=C
-asked         abort-known   bank 0: replying-committed=C replied-committed=C
-asked         abort-known   bank 1: received-resolve=C replying-ok:2=C replied-ok:2=C \
+queried       abort-known   bank 0: replying-committed=C replied-committed=C
+queried       abort-known   bank 1: received-resolve=C replying-ok:2=C replied-ok:2=C \
 received-commit=C
-asked         abort-short   bank 0: received-abort=A sent-resolve:2=A answered-resolve:2=A aborted=A
-asked         abort-short   bank 0: replying-tombstone=A replied-tombstone=A
-asked         abort-short   bank 1: received-resolve=A refused=A replied-tombstone=A
-asked         commit        bank 0: received-commit=C sending-resolve=C answered-resolve=C \
+queried       abort-short   bank 0: received-abort=A sent-resolve:2=A answered-resolve:2=A aborted=A
+queried       abort-short   bank 0: replying-tombstone=A replied-tombstone=A
+queried       abort-short   bank 1: received-resolve=A refused=A replied-tombstone=A
+queried       commit        bank 0: received-commit=C sending-resolve=C answered-resolve=C \
 committed=C
-asked         commit        bank 0: replying-committed=C replied-committed=C
-asked         commit-short  bank 0: received-commit=A answered-resolve:2=A aborted=A \
+queried       commit        bank 0: replying-committed=C replied-committed=C
+queried       commit-short  bank 0: received-commit=A answered-resolve:2=A aborted=A \
 replied-tombstone=A
-asked         commit-alone  bank 0: received-commit=C replying-doubt=C replied-doubt=C
-asked         resolve       bank 1: received-resolve=A refused=A replying-tombstone=A \
+queried       commit-alone  bank 0: received-commit=C replying-doubt=C replied-doubt=C
+queried       resolve       bank 1: received-resolve=A refused=A replying-tombstone=A \
 replied-tombstone=A
-asked         resolve-known bank 0: received-resolve=C replying-ok:2=C replied-ok:2=C
-asked         by-cliente    bank 0: received-status=C received-commit=C committed=C \
+queried       resolve-known bank 0: received-resolve=C replying-ok:2=C replied-ok:2=C
+queried       by-cliente    bank 0: received-status=C received-commit=C committed=C \
 replied-committed=C
-asked         by-cliente-short bank 0: received-status=A received-commit=A aborted=A \
+queried       by-cliente-short bank 0: received-status=A received-commit=A aborted=A \
 replied-tombstone=A
-asked         by-cliente-short bank 1: received-status=A received-resolve=A refused=A \
+queried       by-cliente-short bank 1: received-status=A received-resolve=A refused=A \
 replied-tombstone=A
 
 recovers      restart       bank 0: recovery-begun=C mark=C recovery-read=C started=C
@@ -141,16 +141,16 @@ http-answering:2=C http-answered:2=C
 outside       outside-abort bank 1: received-outside-abort=A outside-aborted=A http-answering:2=A \
 http-answered:2=A
 
-tells         asks          bank 1: received-status=C replying-unknown=C replied-unknown=C \
+reads         reads         bank 1: received-status=C replying-unknown=C replied-unknown=C \
 received-clients=C
-tells         asks          bank 1: replying-done=C replied-done=C received-accounts=C \
+reads         reads         bank 1: replying-done=C replied-done=C received-accounts=C \
 received-balance=C
-tells         asks          bank 1: received-value=C received-history=C received-pending=C \
+reads         reads         bank 1: received-value=C received-history=C received-pending=C \
 received-banks=C
-tells         asks          bank 1: received-info=C received-help=C received-greeting=C \
+reads         reads         bank 1: received-info=C received-help=C received-greeting=C \
 replying-refused=C replied-refused=C
-tells         asks          bank 1: replying-doubt=C replied-doubt=C replying-err=C replied-err=C
-tells         asks          bank 1: received-quit=C replying-bye=C replied-bye=C
+reads         reads         bank 1: replying-doubt=C replied-doubt=C replying-err=C replied-err=C
+reads         reads         bank 1: received-quit=C replying-bye=C replied-bye=C
 
 client        transfer      cliente: client-connected=A client-connected:2=A client-ready=A \
 client-sending-prepare=A
@@ -188,39 +188,38 @@ pub enum Victim {
 
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// Its number, which names its transaction and chooses its amounts.
+    /// Determines the transaction's id and its amounts.
     pub number: usize,
-    /// What the victim is in it.
+    /// The victim's role in the transaction.
     pub role: &'static str,
-    /// What happens up to it.
-    pub story: Story,
+    pub scenario: Scenario,
     pub victim: Victim,
     pub point: Point,
-    /// The point, and at which passing.
+    /// The point, with `:n` for the nth time that the victim passes it.
     pub crash: String,
-    /// What must become of the transaction; none where either may.
-    pub expected: Option<Outcome>,
-    /// Do the banks have a key?
+    /// The expected outcome; none where both are right.
+    pub expected: Option<FinalOutcome>,
+    /// Whether the banks are given a key file.
     pub keyed: bool,
 }
 
 impl Case {
-    /// What messages call it.
+    /// Its name in the table and in messages.
     pub fn name(&self) -> String {
-        let Case { number, role, story, victim, crash, keyed, .. } = self;
+        let Case { number, role, scenario, victim, crash, keyed, .. } = self;
         let key = if *keyed { "key file" } else { "own key" };
-        format!("#{number} {role} {} {victim:?} {crash}, {key}", story.name())
+        format!("#{number} {role} {} {victim:?} {crash}, {key}", scenario.name())
     }
 
     pub fn tx(&self) -> String {
         format!("kill-{}", self.number)
     }
 
-    /// The bank that dies.
+    /// The bank that crashes.
     pub fn bank(&self) -> usize {
         match self.victim {
             Victim::Bank(bank) => bank,
-            Victim::Client => panic!("no client takes part: {}", self.name()),
+            Victim::Client => panic!("the victim is no bank: {}", self.name()),
         }
     }
 }
@@ -228,36 +227,36 @@ impl Case {
 pub fn read() -> Vec<Case> {
     let mut cases = Vec::new();
     for line in CASES.lines().filter(|line| !line.is_empty()) {
-        let (head, deaths) = line.split_once(": ").expect("a line has a head");
+        let (head, crashes) = line.split_once(": ").expect("a line names its victim");
         let words: Vec<&str> = head.split_whitespace().collect();
         let victim = match words[2..] {
             ["bank", number] => Victim::Bank(number.parse().unwrap()),
             ["cliente"] => Victim::Client,
             _ => panic!("no victim: {line}"),
         };
-        for (crash, outcome) in deaths.split_whitespace().flat_map(deaths_of) {
+        for (crash, outcome) in crashes.split_whitespace().flat_map(crashes_of) {
             let name = crash.split(':').next().unwrap();
             let point = Point::named(name).unwrap_or_else(|| panic!("no such point: {name}"));
             let is_batch = matches!(point, Point::Batch(..));
             assert!(
                 !is_batch || name == crash,
-                "a journal is looked into after the first batch: {crash}"
+                "the journal is checked after the first batch only: {crash}"
             );
             let expected = match outcome {
-                "C" => Some(Outcome::Committed),
-                "A" => Some(Outcome::Aborted),
+                "C" => Some(FinalOutcome::Committed),
+                "A" => Some(FinalOutcome::Aborted),
                 "?" => None,
                 _ => panic!("no outcome: {line}"),
             };
             cases.push(Case {
                 number: cases.len() + 1,
                 role: words[0],
-                story: Story::named(words[1]),
+                scenario: Scenario::named(words[1]),
                 victim,
                 point,
                 crash: crash.clone(),
                 expected,
-                // A key file that is named, or the one that the first bank makes.
+                // Half of the cases use a key file, the others the key that the first bank makes.
                 keyed: cases.len() % 2 == 0,
             });
         }
@@ -265,19 +264,19 @@ pub fn read() -> Vec<Case> {
     cases
 }
 
-/// The crash points of one word of a line, and what must become of the transaction.
-fn deaths_of(word: &'static str) -> Vec<(String, &'static str)> {
-    let (crash, outcome) = word.split_once('=').expect("a death has an outcome");
+/// The crash points that one word of a line means, each with its expected outcome.
+fn crashes_of(word: &'static str) -> Vec<(String, &'static str)> {
+    let (crash, outcome) = word.split_once('=').expect("a crash has an outcome");
     if !Kind::ALL.iter().any(|kind| kind.name() == crash) {
         return vec![(crash.to_owned(), outcome)];
     }
     let (before, after) = outcome.split_once('>').unwrap_or((outcome, outcome));
-    let death = |stage: &Stage| {
+    let crash_at = |stage: &Stage| {
         let outcome = match stage {
             Stage::Decided | Stage::Torn => before,
             Stage::Written | Stage::Synced => after,
         };
         (format!("{crash}.{}", stage.name()), outcome)
     };
-    Stage::ALL.iter().map(death).collect()
+    Stage::ALL.iter().map(crash_at).collect()
 }

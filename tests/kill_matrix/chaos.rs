@@ -1,6 +1,6 @@
-//! Banks are killed with SIGKILL again and again, one or two at a time, while drivers of both kinds
-//! move money, and cuts are asked for meanwhile: every verdict that was told is so at every bank,
-//! and no cut lacks a centavo.
+//! Banks are killed with SIGKILL again and again, one or two at a time, while clients and banks
+//! drive transfers and a client reads cuts. Every verdict that a driver received must be true at
+//! every bank, and every cut must hold all money.
 
 use crate::support::{Cluster, Wire, wait_until};
 use std::sync::Mutex;
@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 const BANKS: usize = 3;
 const DRIVERS: usize = 6;
 const KILLS: usize = 12;
-/// Verdicts told between two kills.
+/// Verdicts that drivers receive between two kills.
 const VERDICTS_BETWEEN: usize = 60;
-/// In each account at the beginning, in centavos.
+/// The first deposit into each account, in centavos.
 const OPENED_WITH: i64 = 1_000_000;
 
-/// A transfer and what its driver knows of it.
+/// A transfer and the verdict that its driver received.
 struct DrivenTransfer {
     tx: String,
     from: usize,
@@ -23,9 +23,8 @@ struct DrivenTransfer {
     committed: Option<bool>,
 }
 
-/// What all threads share.
+/// The state that all threads share.
 struct Chaos<'a> {
-    /// Where the banks listen.
     addresses: &'a [String],
     driven: Mutex<Vec<DrivenTransfer>>,
     verdicts: AtomicUsize,
@@ -33,7 +32,7 @@ struct Chaos<'a> {
 }
 
 #[test]
-fn no_kill_breaks_a_promise() {
+fn kills_falsify_no_verdict_and_lose_no_money() {
     let mut cluster = Cluster::start(BANKS);
     let addresses: Vec<String> = (0..BANKS).map(|bank| cluster.address(bank)).collect();
     for address in &addresses {
@@ -68,10 +67,10 @@ fn no_kill_breaks_a_promise() {
         cuts
     });
     audit(&cluster, &chaos.driven.into_inner().unwrap());
-    assert!(cuts > 0, "no cut was answered by all banks");
+    assert!(cuts > 0, "no cut was complete");
 }
 
-/// Kills one bank, or two, when some more verdicts were told.
+/// Kills one bank or two whenever drivers have received enough new verdicts.
 fn kill_banks(cluster: &mut Cluster, chaos: &Chaos) {
     let mut random = Lcg(42);
     for number in 0..KILLS {
@@ -89,8 +88,8 @@ fn kill_banks(cluster: &mut Cluster, chaos: &Chaos) {
 }
 
 impl Chaos<'_> {
-    /// Moves money until all is over; every second transfer is driven by a bank, the others from
-    /// here.
+    /// Transfers money until the test is over. A bank drives every second transfer, this client the
+    /// others.
     fn drive(&self, number: usize) {
         let mut random = Lcg(number as u64 + 1);
         for count in 0.. {
@@ -114,7 +113,7 @@ impl Chaos<'_> {
         }
     }
 
-    /// Has a bank drive.
+    /// Lets a bank drive the transaction.
     fn execute(&self, bank: usize, tx: &str, json: &str) -> Option<bool> {
         let reply = self.open(bank)?.try_ask(&format!("EXECUTE {tx} {json}"))?;
         match word(&reply) {
@@ -126,13 +125,13 @@ impl Chaos<'_> {
         }
     }
 
-    /// Drives from here: all votes are asked for, and the last OK is the decision.
+    /// Drives the transaction: sends PREPARE to both banks, then COMMIT or ABORT.
     fn two_phases(&self, banks: [usize; 2], tx: &str, json: &str) -> Option<bool> {
         let [mut one, mut other] = [self.open(banks[0])?, self.open(banks[1])?];
         let votes =
             [&mut one, &mut other].map(|wire| wire.try_ask(&format!("PREPARE {tx} {json}")));
-        let said = votes.iter().flatten().find(|reply| word(reply) == "NOK");
-        if let Some(refusal) = said {
+        let nok = votes.iter().flatten().find(|reply| word(reply) == "NOK");
+        if let Some(refusal) = nok {
             for wire in [&mut one, &mut other] {
                 wire.try_ask(&format!("ABORT {tx} {}", token(refusal)));
             }
@@ -140,7 +139,7 @@ impl Chaos<'_> {
         }
         let [Some(first), Some(second)] = &votes else { return None };
         assert!(word(first) == "OK" && word(second) == "OK", "{first} {second}");
-        // The verdict stands now, whatever becomes of what follows.
+        // The transaction is committed from here on, even if no COMMIT arrives.
         for wire in [&mut one, &mut other] {
             let reply = wire.try_ask(&format!("COMMIT {tx} {} {}", token(first), token(second)));
             assert!(reply.as_deref().is_none_or(|reply| word(reply) == "COMMITTED"), "{reply:?}");
@@ -148,9 +147,9 @@ impl Chaos<'_> {
         Some(true)
     }
 
-    /// Asks all banks for the same time, again and again; how often all of them answered.
+    /// Requests cuts of all banks until the test is over; returns how many were complete.
     fn cut(&self) -> usize {
-        let mut answered = 0;
+        let mut complete = 0;
         while !self.over.load(Relaxed) {
             let Some(totals) = self.cut_once() else { continue };
             assert_eq!(
@@ -158,15 +157,15 @@ impl Chaos<'_> {
                 [OPENED_WITH; BANKS].iter().sum::<i64>(),
                 "all money as of one time"
             );
-            answered += 1;
+            complete += 1;
         }
-        answered
+        complete
     }
 
     fn cut_once(&self) -> Option<i64> {
         let ask = |bank: usize, line: &str| -> Option<serde_json::Value> {
             let reply = self.open(bank)?.try_ask(line)?;
-            // A cut that must wait too long for a bank that is down is refused.
+            // A cut that waits too long for a bank that is down is refused.
             serde_json::from_str(reply.strip_prefix("DONE ")?).ok()
         };
         let time = ask(0, "SNAPSHOT")?["time"].as_i64()?;
@@ -183,21 +182,24 @@ impl Chaos<'_> {
     }
 }
 
-/// Waits for the end of all doubts, and compares every bank with every verdict and with what all of
-/// them make.
+/// Waits until nothing is undecided, and checks every verdict at the banks of its transfer, and
+/// each balance against the sum of all committed transfers.
 fn audit(cluster: &Cluster, driven: &[DrivenTransfer]) {
     let mut wires: Vec<Wire> = (0..BANKS).map(|bank| cluster.connect(bank)).collect();
     for wire in &mut wires {
-        wait_until("the end of all doubts", || (wire.ask("PENDING") == "DONE []").then_some(()));
+        wait_until("nothing undecided", || (wire.ask("PENDING") == "DONE []").then_some(()));
     }
     let mut balances = [OPENED_WITH; BANKS];
     let (mut committed, mut aborted, mut unknown) = (0, 0, 0);
-    for DrivenTransfer { tx, from, to, amount, committed: told } in driven {
+    for DrivenTransfer { tx, from, to, amount, committed: verdict } in driven {
         let status = [*from, *to].map(|bank| wires[bank].ask(&format!("STATUS {tx}")));
         let is = status.each_ref().map(|reply| word(reply) == "COMMITTED");
         assert_eq!(is[0], is[1], "{status:?}");
-        assert!(told.is_none_or(|told| told == is[0]), "{tx}: told {told:?}, and it is {status:?}");
-        match told {
+        assert!(
+            verdict.is_none_or(|verdict| verdict == is[0]),
+            "{tx}: the verdict was {verdict:?}, but the banks report {status:?}"
+        );
+        match verdict {
             Some(true) => committed += 1,
             Some(false) => aborted += 1,
             None => unknown += 1,
@@ -209,14 +211,14 @@ fn audit(cluster: &Cluster, driven: &[DrivenTransfer]) {
             balances[*to] += amount;
         }
     }
-    println!("told: {committed} committed, {aborted} aborted, {unknown} not known");
+    println!("verdicts: {committed} committed, {aborted} aborted, {unknown} unknown");
     for (wire, balance) in wires.iter_mut().zip(balances) {
         let expected =
             format!(r#""balance":{balance},"held":0,"available":{balance},"incoming":0"#);
         let account = wire.ask("BALANCE 1");
         assert!(account.contains(&expected), "{account}: {expected}");
     }
-    assert!(committed > 0 && unknown > 0, "some were told, and some drivers lost their bank");
+    assert!(committed > 0 && unknown > 0, "no driver lost its bank, or none got a verdict");
 }
 
 fn word(reply: &str) -> &str {
@@ -227,7 +229,7 @@ fn token(reply: &str) -> &str {
     reply.split(' ').nth(2).unwrap_or("")
 }
 
-/// A small generator, so that the same banks are killed in the same order.
+/// A linear congruential generator with a fixed seed: each run kills the same banks in order.
 struct Lcg(u64);
 
 impl Lcg {

@@ -1,44 +1,43 @@
-//! Three banks with an account each, what must be in them, and the audit after a death.
+//! Three banks with an account each, their expected contents, and the audit after a crash.
 
 use crate::kill_matrix::cases::Case;
-use crate::kill_matrix::journal::Before;
+use crate::kill_matrix::journal::JournalBaseline;
 use crate::support::{Cluster, Wire, free_ports, wait_until};
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// Banks in a cluster.
 pub const BANKS: usize = 3;
-/// In each account at the beginning, in centavos.
+/// The first deposit into each account, in centavos.
 const OPENED_WITH: i64 = 100_000_000;
-/// Who holds each account.
+/// The holder of each account.
 pub const CPF: &str = "12345678900";
 
-/// What became of a transaction at all banks.
+/// The outcome of a transaction at all banks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
+pub enum FinalOutcome {
     /// Every bank that it names committed it, at one time.
     Committed,
-    /// None did, and none may still.
+    /// No bank committed it, and none can any more.
     Aborted,
 }
 
-/// What somebody was told of it.
+/// The outcome that a client or driver received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum ReportedOutcome {
     Committed,
     Aborted,
-    /// Nothing was sent to anyone.
+    /// No bank received the transaction.
     NotSent,
-    /// It is not known.
+    /// The transaction is in doubt.
     Unknown,
-    /// Nobody was there to be told.
-    Nothing,
+    /// No reply arrived, or none was awaited.
+    NoReply,
 }
 
-/// What a transaction does where it is committed.
+/// What a transaction changes if it commits.
 #[derive(Debug, Clone, Default)]
 pub struct Effect {
-    /// By how many centavos the account of which bank changes.
+    /// Banks, and the change of the account there in centavos.
     pub money: Vec<(usize, i64)>,
     pub register: Option<String>,
 }
@@ -52,15 +51,15 @@ impl Effect {
     }
 }
 
-/// Three banks, and what must be in them.
+/// Three banks, and their expected balances and register.
 pub struct AccountCluster {
     pub cluster: Cluster,
-    /// Where each bank serves HTTP.
+    /// Each bank's HTTP port.
     pub http: Vec<u16>,
     balances: [i64; BANKS],
     register: String,
-    /// The journal of the bank that is to die.
-    before: Before,
+    /// The victim's journal before it was started with a crash point.
+    baseline: JournalBaseline,
 }
 
 impl AccountCluster {
@@ -71,13 +70,13 @@ impl AccountCluster {
             http,
             balances: [OPENED_WITH; BANKS],
             register: "0".to_owned(),
-            before: Before::default(),
+            baseline: JournalBaseline::default(),
         };
         cluster.open_accounts();
         cluster
     }
 
-    /// An account at each bank.
+    /// Opens an account at each bank.
     pub fn open_accounts(&self) {
         for bank in 0..BANKS {
             let mut wire = self.cluster.connect(bank);
@@ -93,36 +92,35 @@ impl AccountCluster {
         }
     }
 
-    /// Starts the bank of `case` anew, to die where it says, and waits until all banks are linked.
+    /// Restarts the victim of `case` with its crash point, and waits until all banks are linked.
     pub fn arm(&mut self, case: &Case) {
-        self.start_to_die(case);
+        self.restart_with_crash(case);
         self.wait_linked();
     }
 
-    /// The same, and waits for no link.
-    pub fn start_to_die(&mut self, case: &Case) {
+    /// Restarts the victim of `case` with its crash point, without waiting for links.
+    pub fn restart_with_crash(&mut self, case: &Case) {
         self.cluster.kill(case.bank());
-        self.before = Before::look(&self.data(case.bank()), case);
-        self.cluster.start_bank_to_die(case.bank(), &case.crash);
+        self.start_with_crash(case);
     }
 
-    /// The same for one that does not run.
-    pub fn start_to_die_anew(&mut self, case: &Case) {
-        self.before = Before::look(&self.data(case.bank()), case);
-        self.cluster.start_bank_to_die(case.bank(), &case.crash);
+    /// Starts the victim of `case`, which does not run, with its crash point.
+    pub fn start_with_crash(&mut self, case: &Case) {
+        self.baseline = JournalBaseline::read(&self.data(case.bank()), case);
+        self.cluster.start_bank_with_crash(case.bank(), &case.crash);
     }
 
-    /// Starts the bank of `case`, which does not run, and waits for its death.
-    pub fn start_into_death(&mut self, case: &Case) {
-        self.before = Before::look(&self.data(case.bank()), case);
-        self.cluster.start_bank_into_death(case.bank(), &case.crash);
-        self.before.check(&self.data(case.bank()), case);
+    /// Starts the victim of `case`, which does not run, and waits for its crash.
+    pub fn start_until_crash(&mut self, case: &Case) {
+        self.baseline = JournalBaseline::read(&self.data(case.bank()), case);
+        self.cluster.start_bank_until_crash(case.bank(), &case.crash);
+        self.baseline.check(&self.data(case.bank()), case);
     }
 
-    /// Waits for the death of the bank of `case`.
-    pub fn wait_death(&mut self, case: &Case) {
+    /// Waits for the crash of the victim of `case`.
+    pub fn wait_crash(&mut self, case: &Case) {
         self.cluster.wait_killed(case.bank());
-        self.before.check(&self.data(case.bank()), case);
+        self.baseline.check(&self.data(case.bank()), case);
     }
 
     /// The folder of a bank's journal.
@@ -140,35 +138,44 @@ impl AccountCluster {
         }
     }
 
-    /// `storage` was set to this at all banks.
-    pub fn note_register(&mut self, value: &str) {
+    /// Records that the default register was set to `value` at all banks.
+    pub fn expect_register(&mut self, value: &str) {
         value.clone_into(&mut self.register);
     }
 
-    /// Cash was brought into the account of `bank`.
-    pub fn note_cash(&mut self, bank: usize, centavos: i64) {
+    /// Records a deposit of cash into the account of `bank`.
+    pub fn expect_deposit(&mut self, bank: usize, centavos: i64) {
         self.balances[bank] += centavos;
     }
 
-    /// Waits until nothing is undecided anywhere, and checks everything: one outcome at all banks
-    /// that `tx` names, `told` and the `votes` that were told are so, no money is lost, made or
-    /// held.
-    pub fn audit(&mut self, tx: &str, effect: &Effect, told: Told, votes: &[usize]) -> Outcome {
+    /// Waits until nothing is undecided anywhere, then checks that all banks that `tx` names have
+    /// one outcome, that it agrees with `reported` and with the banks whose OK was received
+    /// (`votes`), and that no money is lost, made or held.
+    pub fn audit(
+        &mut self,
+        tx: &str,
+        effect: &Effect,
+        reported: ReportedOutcome,
+        votes: &[usize],
+    ) -> FinalOutcome {
         let mut wires: Vec<Wire> = (0..BANKS).map(|bank| self.cluster.connect(bank)).collect();
         for (bank, wire) in wires.iter_mut().enumerate() {
-            wait_until(&format!("the end of all doubts at bank {bank}"), || {
+            wait_until(&format!("bank {bank} has nothing undecided"), || {
                 (ask(wire, "INFO")["undecided"] == 0 && wire.ask("PENDING") == "DONE []")
                     .then_some(())
             });
         }
         let outcome = outcome(tx, &effect.banks(), votes, &mut wires);
-        match told {
-            Told::Committed => assert_eq!(outcome, Outcome::Committed, "told that it is committed"),
-            Told::Aborted => assert_eq!(outcome, Outcome::Aborted, "told that it is aborted"),
-            Told::NotSent => assert_eq!(outcome, Outcome::Aborted, "told that nothing was sent"),
-            Told::Unknown | Told::Nothing => {}
-        }
-        if outcome == Outcome::Committed {
+        let implied = match reported {
+            ReportedOutcome::Committed => Some(FinalOutcome::Committed),
+            ReportedOutcome::Aborted | ReportedOutcome::NotSent => Some(FinalOutcome::Aborted),
+            ReportedOutcome::Unknown | ReportedOutcome::NoReply => None,
+        };
+        assert!(
+            implied.is_none_or(|implied| implied == outcome),
+            "reported {reported:?}, but the banks have {outcome:?}"
+        );
+        if outcome == FinalOutcome::Committed {
             for (bank, change) in &effect.money {
                 self.balances[*bank] += change;
             }
@@ -182,7 +189,7 @@ impl AccountCluster {
 
     fn check_ledgers(&self, wires: &mut [Wire]) {
         let time = ask(&mut wires[0], "SNAPSHOT")["time"].as_i64().expect("a cut has a time");
-        let (mut balances, mut came, mut went) = (0, 0, 0);
+        let (mut balances, mut transfers_in, mut transfers_out) = (0, 0, 0);
         for (bank, wire) in wires.iter_mut().enumerate() {
             let expected = self.balances[bank];
             let account = ask(wire, &format!("BALANCE {}", account(bank)));
@@ -206,15 +213,15 @@ impl AccountCluster {
             let transfers = total("transfers_in_total") - total("transfers_out_total");
             assert_eq!(total("balance_total"), cash + transfers, "bank {bank}: {cut}");
             balances += total("balance_total");
-            came += total("transfers_in_total");
-            went += total("transfers_out_total");
+            transfers_in += total("transfers_in_total");
+            transfers_out += total("transfers_out_total");
         }
         assert_eq!(balances, self.balances.iter().sum::<i64>(), "all money, as of one time");
-        assert_eq!(came, went, "what left a bank came to another");
+        assert_eq!(transfers_in, transfers_out, "transfers between banks cancel");
     }
 
-    /// What the banks' step logs tell of a transaction, in order of time.
-    pub fn story_of(&self, tx: &str) -> String {
+    /// The lines about a transaction in the banks' step logs, in order of time.
+    pub fn timeline_of(&self, tx: &str) -> String {
         let mark = format!("tx={tx} ");
         let logs: Vec<String> = (0..BANKS).map(|bank| self.cluster.log(bank)).collect();
         let lines = logs.iter().enumerate().flat_map(|(bank, log)| {
@@ -230,7 +237,7 @@ impl AccountCluster {
     }
 }
 
-/// Banks that serve HTTP, too, and where.
+/// Starts banks that serve HTTP too; returns their HTTP ports.
 fn start(keyed: bool) -> (Cluster, Vec<u16>) {
     // Another process may take a port between its choice and its use; then others are chosen.
     for _ in 0..5 {
@@ -257,26 +264,26 @@ fn ask(wire: &mut Wire, line: &str) -> Value {
     serde_json::from_str(json).unwrap()
 }
 
-/// What the named banks say of `tx`; they must not contradict each other.
-fn outcome(tx: &str, banks: &[usize], votes: &[usize], wires: &mut [Wire]) -> Outcome {
+/// The outcome of `tx` at these banks, which must agree.
+fn outcome(tx: &str, banks: &[usize], votes: &[usize], wires: &mut [Wire]) -> FinalOutcome {
     let status = |bank: &usize| wires[*bank].ask(&format!("STATUS {tx}"));
     let all: Vec<String> = banks.iter().map(status).collect();
     let all_words: Vec<&str> =
         all.iter().map(|reply| reply.split(' ').next().unwrap_or("")).collect();
     for (bank, word) in banks.iter().zip(&all_words) {
         let known = ["COMMITTED", "ABORTED", "UNKNOWN"].contains(word);
-        assert!(known, "bank {bank} has an outcome, or never voted: {all:?}");
+        assert!(known, "bank {bank} is in doubt: {all:?}");
         assert!(
             !votes.contains(bank) || *word != "UNKNOWN",
             "bank {bank} forgot that it voted OK: {all:?}"
         );
     }
     if !all_words.contains(&"COMMITTED") {
-        return Outcome::Aborted;
+        return FinalOutcome::Aborted;
     }
     let times: Vec<Option<&str>> = all.iter().map(|reply| reply.split(' ').nth(2)).collect();
     let one = all_words.iter().all(|word| *word == "COMMITTED")
         && times.iter().all(|time| *time == times[0]);
-    assert!(one, "one outcome, at one time: {all:?}");
-    Outcome::Committed
+    assert!(one, "the banks have different outcomes or times: {all:?}");
+    FinalOutcome::Committed
 }

@@ -1,39 +1,39 @@
-//! What the journal of a dead bank holds: measured, so that no death is said to have been before a
-//! record was durable when it was after, or the other way round.
+//! Checks from the journal of a crashed bank that the crash came before, or after, its record was
+//! durable, as the case states.
 
 use crate::kill_matrix::cases::Case;
 use consorcio::crash::{Kind, Point, Stage};
 use consorcio::journal::{FileDisk, JournalError, JournalScan, Scanned};
 use std::path::Path;
 
-/// The journal of a bank before it was started to die.
+/// A bank's journal before the bank was started with a crash point.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Before {
-    /// Records of the kind over which it is to die.
+pub struct JournalBaseline {
+    /// Records of the kind whose batch the bank will crash at.
     count: usize,
 }
 
-impl Before {
-    /// Looks into the journal in `folder`; there may be none yet.
-    pub fn look(folder: &Path, case: &Case) -> Before {
-        Before { count: awaited(case).map_or(0, |(kind, _)| count(folder, kind)) }
+impl JournalBaseline {
+    /// Reads the journal in `folder`, which may be missing.
+    pub fn read(folder: &Path, case: &Case) -> JournalBaseline {
+        JournalBaseline { count: crash_record(case).map_or(0, |(kind, _)| count(folder, kind)) }
     }
 
-    /// The bank is dead. It died over the first batch since with a record of that kind: that is
-    /// there, or is not.
+    /// Checks the journal of a crashed bank. It crashed at the first batch since with a record of
+    /// that kind, so the record is there exactly from the stage `Written` on.
     pub fn check(self, folder: &Path, case: &Case) {
-        let Some((kind, stage)) = awaited(case) else { return };
+        let Some((kind, stage)) = crash_record(case) else { return };
         let new = count(folder, kind) - self.count;
-        let is_there = match stage {
+        let is_written = match stage {
             Stage::Decided | Stage::Torn => false,
             Stage::Written | Stage::Synced => true,
         };
-        assert_eq!(new > 0, is_there, "{new} new records in {}", folder.display());
+        assert_eq!(new > 0, is_written, "{new} new records in {}", folder.display());
     }
 }
 
-/// The record over which the bank of `case` dies. A mark is none.
-fn awaited(case: &Case) -> Option<(Kind, Stage)> {
+/// The kind of record at whose batch the victim of `case` crashes. A mark is no record.
+fn crash_record(case: &Case) -> Option<(Kind, Stage)> {
     match case.point {
         Point::Batch(Kind::Mark, _) => None,
         Point::Batch(kind, stage) => Some((kind, stage)),
@@ -50,7 +50,7 @@ fn awaited(case: &Case) -> Option<(Kind, Stage)> {
     }
 }
 
-/// How many records of this kind are whole.
+/// The number of complete records of this kind.
 fn count(folder: &Path, kind: Kind) -> usize {
     if !folder.exists() {
         return 0;
@@ -60,7 +60,7 @@ fn count(folder: &Path, kind: Kind) -> usize {
     let read = JournalScan::new(&disk).read(|scanned| {
         match scanned {
             Scanned::Record { record, .. } => count += usize::from(Kind::of(&record) == kind),
-            Scanned::Fault(fault) => panic!("only the end of a journal is torn: {fault}"),
+            Scanned::Fault(fault) => panic!("damaged before its end: {fault}"),
         }
         Ok::<(), JournalError>(())
     });

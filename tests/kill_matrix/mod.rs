@@ -1,12 +1,10 @@
-//! Banks and clients are killed with SIGKILL at every crash point of `consorcio::crash`, in every
-//! role, restarted and audited: no money is lost or made, every bank says the same of the
-//! transaction, nothing stays held, and what anyone was told is so.
+//! Kills banks and clients with SIGKILL at every crash point of `consorcio::crash`, in every role,
+//! then restarts and audits them: no money is lost or made, all banks report one outcome, nothing
+//! stays held, and every reply that a client received is true.
 //!
-//! Which deaths there are is in `cases`, how they are run and what may not be missing in `run`, how
-//! a transaction is run up to one in `stories`, the banks and their audit in `cluster`, and what is
-//! in
-//! their journals in `journal`. A release build has no crash points, which is what its only test
-//! here says.
+//! `cases` lists the crashes, `run` runs them and checks the coverage, `scenarios` drives a
+//! transaction up to the crash, `cluster` holds the banks and their audit, and `journal` checks the
+//! victim's journal. A release build has no crash points; its only test here checks that.
 
 #[cfg(debug_assertions)]
 mod cases;
@@ -17,7 +15,7 @@ mod journal;
 #[cfg(debug_assertions)]
 mod run;
 #[cfg(debug_assertions)]
-mod stories;
+mod scenarios;
 
 #[cfg(debug_assertions)]
 #[test]

@@ -1,9 +1,9 @@
-//! Runs the matrix by a few threads, each with banks of its own, prints it, and looks whether
-//! anything is missing in it.
+//! Runs the matrix on a few threads, each with banks of its own, prints it, and checks that it
+//! covers every crash point.
 
 use crate::kill_matrix::cases::{self, Case, Victim};
-use crate::kill_matrix::cluster::{AccountCluster, Outcome, Told};
-use crate::kill_matrix::stories;
+use crate::kill_matrix::cluster::{AccountCluster, FinalOutcome, ReportedOutcome};
+use crate::kill_matrix::scenarios;
 use consorcio::crash::Point;
 use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};
@@ -12,42 +12,40 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Threads that run cases with a key, and as many without: processes wait for each other most of
-/// the time, so there are a few more than processors.
+/// Threads for cases with a key file, and as many for cases without. The processes mostly wait for
+/// each other, so there are more threads than processors.
 const THREADS: usize = 2;
 
-/// After so many wrong cases, each of which may have waited long for what never came, no other is
-/// begun.
-const WRONG_MAX: usize = 4;
+/// The run stops after this many failures, as each may have waited for its whole timeout.
+const FAILURES_MAX: usize = 4;
 
-/// In which order lines of two banks come to a third one is nobody's to say: a bank may hear from
-/// one what another was to make it ask for, and then does not pass its point. A death that never
-/// came is waited for so many times.
-const TRIES: usize = 3;
+/// Attempts at a crash that never comes. The lines of two banks reach a third in any order, so a
+/// bank may learn from one what it was to request from the other, and then never passes its point.
+const ATTEMPTS_MAX: usize = 3;
 
-/// What the dead are in the matrix, and whether some of their transactions must have been aborted:
-/// all roles have seen commits.
+/// The victim's roles, and whether some of its transactions must have been aborted. Each role must
+/// have seen a commit.
 const ROLES: &[(&str, bool)] = &[
-    ("keeps", false),
+    ("stores", false),
     ("participates", true),
     ("drives", true),
     ("resolves", true),
-    ("asked", true),
+    ("queried", true),
     ("recovers", true),
     ("links", true),
     ("outside", true),
-    ("tells", false),
+    ("reads", false),
     ("client", true),
 ];
 
-/// What came of a case.
+/// The result of one case.
 struct MatrixRow {
     case: Case,
-    result: Result<(Outcome, Told), String>,
+    result: Result<(FinalOutcome, ReportedOutcome), String>,
     took: Duration,
 }
 
-/// Runs the whole matrix, prints it as a table, and fails with all that was wrong.
+/// Runs the whole matrix, prints it as a table, and fails with every wrong case.
 pub fn all() {
     let began = Instant::now();
     let (chosen, whole) = choose(cases::read());
@@ -61,7 +59,7 @@ pub fn all() {
     });
     let mut rows = rows.into_inner().unwrap();
     rows.sort_by_key(|row| row.case.number);
-    println!("{}{} deaths in {:.1?}", table(&rows), rows.len(), began.elapsed());
+    println!("{}{} crashes in {:.1?}", table(&rows), rows.len(), began.elapsed());
     let wrong: Vec<String> =
         rows.iter().filter_map(|row| Some(row.result.as_ref().err()?.clone())).collect();
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
@@ -73,47 +71,49 @@ pub fn all() {
 fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<MatrixRow>>, wrong: &AtomicUsize) {
     let mut cluster = None;
     loop {
-        if wrong.load(Ordering::Relaxed) >= WRONG_MAX {
+        if wrong.load(Ordering::Relaxed) >= FAILURES_MAX {
             return;
         }
         let Some(case) = queue.lock().unwrap().pop_front() else { return };
         let began = Instant::now();
-        let mut place = cluster.take().filter(|_| !case.story.wants_fresh_banks());
-        let mut tries = 1;
+        let mut used = cluster.take().filter(|_| !case.scenario.needs_new_banks());
+        let mut attempts = 1;
         let run = loop {
             let run = catch_unwind(AssertUnwindSafe(|| {
-                let cluster = place.get_or_insert_with(|| AccountCluster::new(case.keyed));
-                stories::run(cluster, &case)
+                let cluster = used.get_or_insert_with(|| AccountCluster::new(case.keyed));
+                scenarios::run(cluster, &case)
             }))
-            .map_err(words_of);
+            .map_err(message_of);
             match &run {
-                Err(text) if text.contains("it never came: the death of") && tries < TRIES => {
-                    println!("{}: {text}; again, with other banks", case.name());
-                    place = None;
-                    tries += 1;
+                Err(text)
+                    if text.contains("timed out: the crash of") && attempts < ATTEMPTS_MAX =>
+                {
+                    println!("{}: {text}; retrying with new banks", case.name());
+                    used = None;
+                    attempts += 1;
                 }
                 Ok(_) | Err(_) => break run,
             }
         };
         let result = match run {
-            Ok((outcome, told)) if case.expected.is_none_or(|expected| expected == outcome) => {
-                cluster = place.filter(|_| !case.story.leaves_other_banks());
-                Ok((outcome, told))
+            Ok((outcome, reported)) if case.expected.is_none_or(|expected| expected == outcome) => {
+                cluster = used.filter(|_| !case.scenario.changes_the_list());
+                Ok((outcome, reported))
             }
-            Ok((outcome, told)) => {
-                let story =
-                    place.as_ref().map(|cluster| cluster.story_of(&case.tx())).unwrap_or_default();
+            Ok((outcome, reported)) => {
+                let timeline =
+                    used.as_ref().map(|used| used.timeline_of(&case.tx())).unwrap_or_default();
                 Err(format!(
-                    "{}: {outcome:?}, told {told:?}, expected {:?}\n{story}",
+                    "{}: {outcome:?}, reported {reported:?}, expected {:?}\n{timeline}",
                     case.name(),
                     case.expected
                 ))
             }
-            // What is wrong in this cluster must not be laid at the next case's door.
+            // The cluster is dropped, so that its fault cannot fail the next case.
             Err(text) => {
-                let story =
-                    place.as_ref().map(|cluster| cluster.story_of(&case.tx())).unwrap_or_default();
-                Err(format!("{}: {text}\n{story}", case.name()))
+                let timeline =
+                    used.as_ref().map(|used| used.timeline_of(&case.tx())).unwrap_or_default();
+                Err(format!("{}: {text}\n{timeline}", case.name()))
             }
         };
         if result.is_err() {
@@ -123,12 +123,12 @@ fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<MatrixRow>>, wrong: &Ato
     }
 }
 
-fn words_of(panic: Box<dyn Any + Send>) -> String {
+fn message_of(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
-/// All cases, or those whose names have what `KILL_ONLY` says, for whoever looks into one.
+/// All cases, or for debugging those whose names contain the value of `KILL_ONLY`.
 fn choose(mut cases: Vec<Case>) -> (Vec<Case>, bool) {
     match std::env::var("KILL_ONLY") {
         Ok(only) => {
@@ -139,41 +139,42 @@ fn choose(mut cases: Vec<Case>) -> (Vec<Case>, bool) {
     }
 }
 
-/// A process died at every point that there is: of every kind of record, of every verb and reply,
-/// before and after.
+/// Checks that a process crashed at every crash point, and that each role saw the outcomes that it
+/// must see.
 fn check_coverage(rows: &[MatrixRow]) {
     let passed: BTreeSet<Point> = rows.iter().map(|row| row.case.point).collect();
     let missed: Vec<String> =
         Point::all().filter(|point| !passed.contains(point)).map(Point::name).collect();
-    assert!(missed.is_empty(), "nobody died at: {missed:?}");
+    assert!(missed.is_empty(), "no process crashed at: {missed:?}");
     println!("all of {} points", passed.len());
     for (role, aborts) in ROLES {
         let of_role = rows.iter().filter(|row| row.case.role == *role).flat_map(|row| &row.result);
-        let outcomes: BTreeSet<Outcome> = of_role.map(|(outcome, _)| *outcome).collect();
-        assert!(outcomes.contains(&Outcome::Committed), "{role} saw no commit");
-        assert!(!aborts || outcomes.contains(&Outcome::Aborted), "{role} saw no abort");
+        let outcomes: BTreeSet<FinalOutcome> = of_role.map(|(outcome, _)| *outcome).collect();
+        assert!(outcomes.contains(&FinalOutcome::Committed), "{role} saw no commit");
+        assert!(!aborts || outcomes.contains(&FinalOutcome::Aborted), "{role} saw no abort");
     }
 }
 
 fn table(rows: &[MatrixRow]) -> String {
     let mut text = String::from(
-        "\n  role          story            victim   point                    key file  \
-         outcome    told        ms\n",
+        "\n  role          scenario         victim   point                    key file  \
+         outcome    reported    ms\n",
     );
     for MatrixRow { case, result, took } in rows {
         let victim = match case.victim {
             Victim::Bank(bank) => format!("bank {bank}"),
             Victim::Client => "cliente".to_owned(),
         };
-        let (outcome, told) = match result {
-            Ok((outcome, told)) => (format!("{outcome:?}"), format!("{told:?}")),
+        let (outcome, reported) = match result {
+            Ok((outcome, reported)) => (format!("{outcome:?}"), format!("{reported:?}")),
             Err(_) => ("WRONG".to_owned(), String::new()),
         };
-        let (role, story, crash, ms) =
-            (case.role, case.story.name(), &case.crash, took.as_millis());
+        let (role, scenario, crash, ms) =
+            (case.role, case.scenario.name(), &case.crash, took.as_millis());
         let key = if case.keyed { "yes" } else { "no" };
         text.push_str(&format!(
-            "  {role:13} {story:16} {victim:8} {crash:24} {key:4} {outcome:10} {told:10} {ms:5}\n"
+            "  {role:13} {scenario:16} {victim:8} {crash:24} {key:8} {outcome:10} {reported:10} \
+             {ms:5}\n"
         ));
     }
     text

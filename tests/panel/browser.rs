@@ -1,4 +1,4 @@
-//! A headless Chromium, driven over WebDriver; each test has its own.
+//! A headless Chromium over WebDriver; each test opens its own.
 
 use crate::support::{DEADLINE, wait_until};
 use fantoccini::error::{CmdError, ErrorStatus};
@@ -35,16 +35,16 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens one with these preferences; none where Chromium or its driver is missing.
+    /// Opens a browser with these preferences; none if Chromium or its driver is missing.
     pub fn open(preferences: &[(&str, Value)]) -> Option<Browser> {
         let (Some(chromium), Some(driver)) =
             (program(&["chromium", "chromium-browser"]), program(&["chromedriver"]))
         else {
-            let told = "there is no chromium or no chromedriver here (Debian: apt-get install \
-                        chromium chromium-driver)";
-            assert!(std::env::var("CONSORCIO_BROWSER").as_deref() != Ok("required"), "{told}");
-            // Not captured, so that whoever runs the tests sees it.
-            let _ = writeln!(std::io::stderr(), "NOT RUN: the panel in a browser: {told}");
+            let cause = "chromium or chromedriver is missing (Debian: apt-get install chromium \
+                         chromium-driver)";
+            assert!(std::env::var("CONSORCIO_BROWSER").as_deref() != Ok("required"), "{cause}");
+            // Not `eprintln!`, which the test harness captures.
+            let _ = writeln!(std::io::stderr(), "NOT RUN: the panel in a browser: {cause}");
             return None;
         };
         let mut driver = Command::new(driver)
@@ -58,7 +58,7 @@ impl Browser {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse::<u16>().ok()
         });
-        let port = port.expect("chromedriver says its port");
+        let port = port.expect("chromedriver prints its port");
         let preferences: serde_json::Map<String, Value> =
             preferences.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let mut capabilities = Capabilities::new();
@@ -85,13 +85,13 @@ impl Browser {
             .unwrap_or_else(|error| panic!("{url}: {error}"));
     }
 
-    /// The path and query that the window shows.
+    /// The path and query of the current page.
     pub fn path(&self) -> String {
         let url = self.runtime.block_on(self.client.current_url()).unwrap();
         url.query().map_or(url.path().to_owned(), |query| format!("{}?{query}", url.path()))
     }
 
-    /// Waits until the window shows a path that begins so.
+    /// Waits for a page whose path begins with `begins`.
     #[track_caller]
     pub fn wait_for_path(&self, begins: &str) {
         wait_until(&format!("a page below {begins}"), || {
@@ -99,13 +99,12 @@ impl Browser {
         });
     }
 
-    /// Presses what `css` finds. A page that is refreshed may put another in its place meanwhile,
-    /// and then nothing was pressed: the new one is.
+    /// Clicks the element. If a refresh replaces it meanwhile, clicks the new one.
     #[track_caller]
     pub fn click(&self, css: &str) {
-        wait_until(&format!("a press of {css}"), || {
-            let press = async { self.client.find(Locator::Css(css)).await?.click().await };
-            match self.runtime.block_on(press) {
+        wait_until(&format!("a click on {css}"), || {
+            let click = async { self.client.find(Locator::Css(css)).await?.click().await };
+            match self.runtime.block_on(click) {
                 Err(CmdError::Standard(error))
                     if error.error == ErrorStatus::StaleElementReference =>
                 {
@@ -117,8 +116,8 @@ impl Browser {
         });
     }
 
-    /// Presses the button of a form that `css` finds, and waits until the form's answer is there:
-    /// it may look just like the page before, and a page that is left too early sends nothing.
+    /// Clicks the button of a form, and waits for the page that responds to the form. That page may
+    /// equal the one before, so a mark on the old document tells them apart.
     #[track_caller]
     pub fn send(&self, css: &str) {
         self.script("document.documentElement.dataset.sent = '';");
@@ -126,13 +125,13 @@ impl Browser {
         let answered =
             "return document.readyState === 'complete' && !document.querySelector('[data-sent]');";
         wait_until("the answer to the form", || {
-            // While one page goes and another comes there is none to ask.
+            // During the navigation no script can run.
             let answer = self.runtime.block_on(self.client.execute(answered, Vec::new()));
             (answer.ok()? == true).then_some(())
         });
     }
 
-    /// Types `text` into the field `css` finds, in place of what stands there.
+    /// Replaces the content of a field by typing `text`.
     #[track_caller]
     pub fn fill(&self, css: &str, text: &str) {
         self.runtime
@@ -144,7 +143,7 @@ impl Browser {
             .unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
-    /// Chooses an option by its value.
+    /// Selects an option of a field by its value.
     #[track_caller]
     pub fn choose(&self, css: &str, value: &str) {
         self.runtime
@@ -154,16 +153,16 @@ impl Browser {
             .unwrap_or_else(|error| panic!("{css} = {value}: {error}"));
     }
 
-    /// The text of what `css` finds, as one sees it; empty where there is none.
+    /// The rendered text of an element; empty if there is none.
     pub fn text(&self, css: &str) -> String {
         let text = self
             .runtime
             .block_on(async { self.client.find(Locator::Css(css)).await?.text().await });
-        // Plain spaces, so that tests can be typed.
+        // Plain spaces, so that tests can contain the text.
         text.unwrap_or_default().replace('\u{a0}', " ")
     }
 
-    /// Waits until what `css` finds says `text`, without any reload by the test.
+    /// Waits until the element contains `text`, without reloading the page.
     #[track_caller]
     pub fn wait_for(&self, css: &str, text: &str) {
         let mut seen = String::new();
@@ -176,14 +175,14 @@ impl Browser {
         });
     }
 
-    /// What a script returns.
+    /// Runs a script and returns its result.
     pub fn script(&self, script: &str) -> Value {
         self.runtime
             .block_on(self.client.execute(script, Vec::new()))
             .unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    /// What Chromium's own tools answer to a command that WebDriver does not have.
+    /// Runs a command of the DevTools protocol, for what WebDriver lacks.
     pub fn devtools(&self, command: &str, parameters: &Value) -> Value {
         let session = self.runtime.block_on(self.client.session_id()).unwrap().expect("a session");
         let body = json!({ "cmd": command, "params": parameters }).to_string();
@@ -213,13 +212,13 @@ impl Browser {
         answer["value"].clone()
     }
 
-    /// Makes the window so large.
+    /// Sets the size of the window.
     pub fn resize(&self, width: u32, height: u32) {
         self.runtime.block_on(self.client.set_window_size(width, height)).unwrap();
     }
 
-    /// Leaves a picture of the page below the target folder.
-    pub fn shot(&self, name: &str) {
+    /// Writes a screenshot of the page below the target folder.
+    pub fn screenshot(&self, name: &str) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("panel");
         std::fs::create_dir_all(&folder).unwrap();
         let picture = self.runtime.block_on(self.client.screenshot()).unwrap();
@@ -229,7 +228,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The session closes its window; the driver goes with it.
+        // Closing the session closes the window; then the driver can be killed.
         let _ = self.runtime.block_on(self.client.clone().close());
         let _ = self.driver.kill();
         let _ = self.driver.wait();

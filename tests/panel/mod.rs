@@ -1,21 +1,21 @@
-//! The panel in a real browser, against real banks: what a person does at a desk, what is refused,
-//! a bank that dies under it, two desks at once, a telephone, and a browser without JavaScript.
+//! The panel in a real browser, against real banks: every screen and refusal, live updates in two
+//! windows, killed banks, a narrow window, screen readers, and a browser without JavaScript.
 //!
-//! Needs Chromium and its driver (Debian: `apt-get install chromium chromium-driver`). Where they
-//! are missing each test says so and passes, unless `CONSORCIO_BROWSER=required`. Screenshots are
-//! left below the target folder.
+//! Needs Chromium and its driver (Debian: `apt-get install chromium chromium-driver`). Without them
+//! each test prints that and passes, unless `CONSORCIO_BROWSER=required`. Screenshots are written
+//! below the target folder.
 
-mod aloud;
 mod browser;
-mod crossing;
+mod cross_protocol;
 mod faults;
 mod refresh;
+mod screen_reader;
 mod screens;
 
 use crate::support::{Cluster, free_ports, wait_until};
 use browser::Browser;
 
-/// Banks with panels, in one demonstration.
+/// Banks with panels that share one `--demo` folder.
 struct PanelCluster {
     banks: Cluster,
     ports: Vec<u16>,
@@ -43,7 +43,7 @@ impl PanelCluster {
         format!("http://127.0.0.1:{}{path}", self.ports[bank])
     }
 
-    /// Opens an account at each bank: holder 1111111111N, number `N-1`, with 1.000,00.
+    /// Opens an account `N-1` at each bank N, with holder 1111111111N and 1.000,00.
     fn open_accounts(&self) {
         for bank in 0..self.ports.len() {
             self.banks.open_account(
@@ -55,7 +55,7 @@ impl PanelCluster {
         }
     }
 
-    /// Two debits at bank 0 and 1 into one credit at bank 2, in the words of a line.
+    /// A transaction, as JSON of the line protocol: debits at banks 0 and 1, a credit at bank 2.
     fn composite(&self, amount: u32) -> String {
         format!(
             r#"{{"ops":[{{"bank":0,"op":"debit","account":"0-1","amount":{amount}}},{{"bank":1,"op":"debit","account":"1-1","amount":{amount}}},{{"bank":2,"op":"credit","account":"2-1","amount":{}}}]}}"#,
@@ -64,7 +64,7 @@ impl PanelCluster {
     }
 }
 
-/// A test's browser; none where there is no Chromium, which is said.
+/// Opens the browser of a test, or returns from the test if there is no Chromium.
 macro_rules! open_browser {
     () => {
         match crate::panel::browser::Browser::open(&[]) {

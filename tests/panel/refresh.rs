@@ -1,20 +1,19 @@
-//! A refresh that meets a person: it swallows no press, moves no focus, and closes nothing that was
-//! opened.
+//! Refreshes during user input: no click is lost, the focus stays, and open details stay open.
 
 use crate::panel::PanelCluster;
 use crate::panel::{Browser, open_browser, wait_until};
 use serde_json::json;
 
-/// From now on the page counts the answers that its refreshes get.
+/// Makes the page count the responses to its refreshes.
 fn count_refreshes(browser: &Browser) {
     browser.script(
         "const get = window.fetch; window.answers = 0;
-         window.fetch = async (...asked) => { const answer = await get(...asked); window.answers \
+         window.fetch = async (...args) => { const answer = await get(...args); window.answers \
          += 1; return answer; };",
     );
 }
 
-/// Has `change` seen by the page: a refresh that began behind it has its answer.
+/// Applies `change`, and waits until the page has refreshed after it.
 fn refreshed(browser: &Browser, change: impl FnOnce()) {
     let before = browser.script("return window.answers").as_u64();
     change();
@@ -23,25 +22,28 @@ fn refreshed(browser: &Browser, change: impl FnOnce()) {
     });
 }
 
-fn mouse(browser: &Browser, what: &str, css: &str) {
+/// Dispatches a mouse event at the centre of an element.
+fn mouse(browser: &Browser, event: &str, css: &str) {
     let script = format!(
         "const at = document.querySelector(\"{css}\").getBoundingClientRect();
          return [at.x + at.width / 2, at.y + at.height / 2];"
     );
     let at = browser.script(&script);
-    let event = json!({
-        "type": what, "x": at[0], "y": at[1], "button": "left", "buttons": 1, "clickCount": 1
+    let parameters = json!({
+        "type": event, "x": at[0], "y": at[1], "button": "left", "buttons": 1, "clickCount": 1
     });
-    browser.devtools("Input.dispatchMouseEvent", &event);
+    browser.devtools("Input.dispatchMouseEvent", &parameters);
 }
 
 fn hold(cluster: &PanelCluster, tx: &str) {
-    let patient = cluster.composite(100).replacen('{', r#"{"patience_ms":300000,"#, 1);
-    assert!(cluster.banks.connect(0).ask(&format!("PREPARE {tx} {patient}")).starts_with("OK "));
+    let transaction = cluster.composite(100).replacen('{', r#"{"patience_ms":300000,"#, 1);
+    assert!(
+        cluster.banks.connect(0).ask(&format!("PREPARE {tx} {transaction}")).starts_with("OK ")
+    );
 }
 
 #[test]
-fn a_press_that_meets_a_refresh_is_done() {
+fn a_click_during_a_refresh_is_not_lost() {
     let browser = open_browser!();
     let cluster = PanelCluster::start(3);
     cluster.open_accounts();
@@ -52,7 +54,7 @@ fn a_press_that_meets_a_refresh_is_done() {
     count_refreshes(&browser);
     let button = "[data-key='resolver-m-pressed']";
     mouse(&browser, "mousePressed", button);
-    // Rows above it and below it come while the button is down.
+    // New rows appear above and below while the mouse button is down.
     refreshed(&browser, || {
         hold(&cluster, "a-above");
         hold(&cluster, "z-below");
@@ -63,7 +65,7 @@ fn a_press_that_meets_a_refresh_is_done() {
 }
 
 #[test]
-fn the_focus_and_what_was_opened_stay() {
+fn the_focus_and_open_details_stay() {
     let browser = open_browser!();
     let cluster = PanelCluster::start(3);
     cluster.open_accounts();
@@ -79,12 +81,14 @@ fn the_focus_and_what_was_opened_stay() {
     let same =
         browser.script("return document.activeElement === window.kept && window.kept.isConnected");
     assert_eq!(same, json!(true), "the focus moved");
-    // What has the focus goes: then its part has it, and not the top of the page.
+    // If the focused element disappears, the focus moves to its section, not to the page's top.
     browser.go(&cluster.url(0, "/painel/pendentes"));
     browser.wait_for("#ao-vivo", "ao vivo");
     browser.script("document.querySelector(\"[data-key='resolver-n-newer']\").focus()");
     assert!(cluster.banks.connect(0).ask("ABORT n-newer").starts_with("ABORTED "));
-    wait_until("the row goes", || (!browser.text("#pendentes").contains("n-newer")).then_some(()));
+    wait_until("the row disappears", || {
+        (!browser.text("#pendentes").contains("n-newer")).then_some(())
+    });
     assert_eq!(browser.script("return document.activeElement.id"), json!("pendentes"));
 
     browser.go(&cluster.url(0, "/painel/transacoes/m-focus"));
@@ -98,10 +102,10 @@ fn the_focus_and_what_was_opened_stay() {
     assert!(cluster.banks.connect(0).ask("ABORT m-focus").starts_with("ABORTED "));
     browser.wait_for("#detalhes", "Abortada");
     let open = browser.script("return document.querySelector('#detalhes details').open");
-    assert_eq!(open, json!(true), "what was opened is closed");
+    assert_eq!(open, json!(true), "the details were closed");
 }
 
-/// Names and amounts of any length: nothing is cut off, nothing is pushed from the page.
+/// Long names and amounts are neither clipped nor pushed off the page.
 #[test]
 fn long_names_and_large_amounts_stay_on_the_page() {
     let browser = open_browser!();
@@ -122,7 +126,7 @@ fn long_names_and_large_amounts_stay_on_the_page() {
             ["/", "/painel/contas", "/painel/contas/0-1", "/painel/historico", "/painel/auditoria"]
         {
             browser.go(&cluster.url(0, path));
-            browser.shot(&format!("largo-{width}{}", path.replace('/', "-")));
+            browser.screenshot(&format!("largo-{width}{}", path.replace('/', "-")));
             let cut = browser.script(
                 "return [...document.querySelectorAll('td.money, .numbers dd, .lead, \
                  h1')].filter((field) => {

@@ -1,19 +1,19 @@
-//! Each screen: what it does, and what it refuses.
+//! Every screen: its results and its refusals.
 
 use crate::panel::PanelCluster;
 use crate::panel::{Browser, open_browser, wait_until};
 use serde_json::json;
 
 #[test]
-fn a_day_at_the_desk() {
+fn every_screen_works() {
     let browser = open_browser!();
     let cluster = PanelCluster::start(3);
     browser.go(&cluster.url(0, "/"));
     browser.wait_for("#novas", "Nada por aqui ainda.");
     browser.wait_for("#ao-vivo", "ao vivo");
-    browser.shot("inicio-vazio");
+    browser.screenshot("inicio-vazio");
 
-    // A client, her account with her first deposit, and what of it can be seen.
+    // Register a client, open her account with a deposit, and check the pages that show them.
     browser.click("nav a[href='/painel/cliente']");
     browser.fill("#cpf", "111.111.111-10");
     browser.fill("#nome", "Maria d'Água <b>&amp;");
@@ -35,11 +35,11 @@ fn a_day_at_the_desk() {
     browser.send("main form button");
     browser.wait_for(".note.good", "Saque feito.");
     browser.wait_for("#extrato dl", "R$ 1.200,00");
-    browser.shot("extrato");
+    browser.screenshot("extrato");
 
     browser.go(&cluster.url(0, "/painel/contas"));
     browser.wait_for("#contas", "111.111.111-10");
-    browser.shot("contas");
+    browser.screenshot("contas");
     browser.click("[data-copiar='0-1']");
     browser.wait_for("[data-copiar='0-1']", "Copiado");
     browser.fill("#busca", "ninguém");
@@ -48,7 +48,7 @@ fn a_day_at_the_desk() {
     browser.click(".search a");
     browser.wait_for("#contas", "0-1");
 
-    // A composite over three banks, in two steps, watched to its end.
+    // A composite over three banks: form, confirmation, and live outcome.
     cluster.banks.open_account(1, "1-1", "11111111111", "1000");
     cluster.banks.open_account(2, "2-1", "11111111112", "1000");
     browser.go(&cluster.url(0, "/painel/transacao"));
@@ -64,30 +64,30 @@ fn a_day_at_the_desk() {
     browser.choose("#destino_banco", "2");
     browser.fill("#destino_cpf", "11111111112");
     browser.fill("#destino_numero", "2-1");
-    browser.shot("transacao");
+    browser.screenshot("transacao");
     browser.click("button[value=resumo]");
     browser.wait_for("h1", "Confira a transação");
     browser.wait_for(".verdict", "R$ 500,50");
-    browser.shot("resumo");
+    browser.screenshot("resumo");
     browser.click("button[value=confirmar]");
     browser.wait_for("#detalhes", "Confirmada");
     browser.wait_for("#detalhes", "R$ 500,50");
-    browser.shot("detalhes");
+    browser.screenshot("detalhes");
     assert_eq!(cluster.banks.balance("2/2-1"), 150_050);
 
     browser.go(&cluster.url(0, "/painel/historico?situacao=confirmada"));
     browser.wait_for("#historico", "0/0-1 + 1/1-1 → 2/2-1");
-    browser.shot("historico");
+    browser.screenshot("historico");
     browser.go(&cluster.url(0, "/painel/historico?situacao=aberta"));
     browser.wait_for("#historico", "Nenhuma transação com esta situação.");
     browser.go(&cluster.url(0, "/painel/auditoria"));
     browser.wait_for("main", "Confere até o centavo.");
     browser.wait_for("tfoot", "R$ 3.200,00");
-    browser.shot("auditoria");
+    browser.screenshot("auditoria");
     browser.go(&cluster.url(0, "/painel/pendentes"));
     browser.wait_for("#pendentes", "Nenhuma transação em aberto");
 
-    // The other language, on the same page, and it stays.
+    // Switching the language keeps the page, and applies to later pages.
     browser.click(".top .right a");
     browser.wait_for("h1", "Pending");
     browser.go(&cluster.url(0, "/"));
@@ -95,12 +95,12 @@ fn a_day_at_the_desk() {
     browser.click(".top .right a");
     browser.wait_for("h1", "Início");
     browser.wait_for("#novas", "Confirmada");
-    browser.shot("inicio");
-    on_a_telephone(&browser, &cluster);
+    browser.screenshot("inicio");
+    check_narrow_window(&browser, &cluster);
 }
 
-/// Nothing is wider than a telephone, and the menu opens.
-fn on_a_telephone(browser: &Browser, cluster: &PanelCluster) {
+/// In a window as narrow as a telephone no page scrolls sideways, and the menu opens.
+fn check_narrow_window(browser: &Browser, cluster: &PanelCluster) {
     browser.resize(400, 850);
     for path in [
         "/",
@@ -123,15 +123,15 @@ fn on_a_telephone(browser: &Browser, cluster: &PanelCluster) {
         assert!(wide.as_i64() <= window.as_i64(), "{path} is {wide} wide in a window of {window}");
     }
     browser.go(&cluster.url(0, "/"));
-    browser.shot("inicio-estreito");
+    browser.screenshot("inicio-estreito");
     browser.click(".menu summary");
     browser.click("nav a[href='/painel/transacao']");
     browser.wait_for("h1", "Fazer transação");
-    browser.shot("transacao-estreita");
+    browser.screenshot("transacao-estreita");
 }
 
 #[test]
-fn each_refusal_stands_beside_its_field() {
+fn each_refusal_is_shown_beside_its_field() {
     let browser = open_browser!();
     let cluster = PanelCluster::start(2);
     cluster.open_accounts();
@@ -150,7 +150,7 @@ fn each_refusal_stands_beside_its_field() {
     assert_eq!(
         browser.script("return document.getElementById('nome').value"),
         json!("Maria"),
-        "what was typed stays"
+        "the form keeps its input"
     );
 
     browser.go(&cluster.url(0, "/painel/conta"));
@@ -187,9 +187,9 @@ fn each_refusal_stands_beside_its_field() {
         browser.send("main form button");
         browser.wait_for(&format!("#sobre-{field}.erro"), words);
     }
-    browser.shot("recusa");
+    browser.screenshot("recusa");
 
-    // What is sent twice is done once.
+    // A form that is sent twice is executed once.
     let twice = browser.script(
         "const form = new URLSearchParams({operacao: 'depositar', tx: 'uma-vez', cpf: \
          '11111111110', numero: '0-1', valor: '7'});
@@ -205,8 +205,8 @@ fn each_refusal_stands_beside_its_field() {
     assert!(twice.as_u64().is_some_and(|length| (10..=64).contains(&length)), "{twice}");
     assert_eq!(cluster.banks.balance("0/0-1"), 100_700);
 
-    // A transaction: the form refuses what it can see, the banks refuse the rest, and the form
-    // comes back filled.
+    // The form of a transaction checks its fields, the banks refuse the rest, and the form keeps
+    // its input.
     browser.go(&cluster.url(0, "/painel/transacao"));
     browser.click("button[value=resumo]");
     browser.wait_for("#sobre-cpf0", "Preencha este campo.");
@@ -222,7 +222,7 @@ fn each_refusal_stands_beside_its_field() {
     browser.click("button[value=confirmar]");
     browser.wait_for("#detalhes", "Abortada");
     browser.wait_for("#detalhes", "Saldo insuficiente.");
-    browser.shot("abortada");
+    browser.screenshot("abortada");
     browser.click("#detalhes .actions a");
     browser.wait_for("h1", "Fazer transação");
     assert_eq!(browser.script("return document.getElementById('valor0').value"), json!("5.000,00"));
@@ -247,7 +247,7 @@ fn forms_work_without_javascript() {
     browser.fill("#valor", "10,00");
     browser.send("main form button");
     browser.wait_for("#extrato", "R$ 1.010,00");
-    assert_eq!(browser.text("#ao-vivo"), "", "nothing pretends to be live");
+    assert_eq!(browser.text("#ao-vivo"), "", "no live indicator");
     browser.go(&cluster.url(0, "/painel/transacao"));
     browser.click("button[value=adicionar]");
     browser.wait_for("#origens", "Origem 2");

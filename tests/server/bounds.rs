@@ -1,12 +1,11 @@
-//! Places: so many sessions, some of them for banks; who is idle goes first, who is too many is
-//! told so.
+//! The bound on sessions: slots for clients and for banks, eviction of idle sessions, refusals.
 
-use super::{Alone, rest, start_with};
+use super::{SoloBank, rest, start_with};
 use crate::support::{Cluster, DEADLINE, Wire, wait_until};
 use std::net::TcpStream;
 use std::time::Instant;
 
-/// Eight places for clients and two that are kept for banks.
+/// Eight slots for clients and two that are reserved for banks.
 const FEW: [&str; 4] = ["--sessions-max", "10", "--sessions-for-banks", "2"];
 
 fn is_refused(wire: &mut Wire) -> bool {
@@ -16,28 +15,28 @@ fn is_refused(wire: &mut Wire) -> bool {
 }
 
 #[test]
-fn past_the_places_a_connection_is_told_so_and_closed() {
-    let bank = Alone::start(&FEW);
+fn a_connection_past_the_bound_is_refused_and_closed() {
+    let bank = SoloBank::start(&FEW);
     let mut clients: Vec<Wire> = (0..8).map(|_| bank.connect()).collect();
     for client in &mut clients {
         assert_eq!(client.ask("PING"), "PONG");
     }
-    // Who asks for anything but a link is told at once, who asks for nothing, soon.
-    let mut asking = bank.connect();
-    asking.send("PING");
-    assert!(is_refused(&mut asking));
+    // A connection that sends anything but PEER is refused at once, a silent one after a moment.
+    let mut sending = bank.connect();
+    sending.send("PING");
+    assert!(is_refused(&mut sending));
     let mut silent = bank.connect();
     assert!(is_refused(&mut silent));
-    // ... and past all places, too, whatever was sent already.
+    // Connections past all slots, including those for banks, are refused too.
     let mut many: Vec<Wire> = (0..30).map(|_| bank.connect()).collect();
     assert!(many.iter_mut().all(is_refused));
-    // Those who have a place notice nothing.
+    // The sessions that have slots are not affected.
     for client in &mut clients {
         assert_eq!(client.ask("PING"), "PONG");
     }
-    // A place that is given up is another's.
+    // A freed slot can be taken by another connection.
     assert_eq!(clients.pop().map(|mut client| client.ask("QUIT")).as_deref(), Some("BYE"));
-    let mut next = wait_until("the place is free", || {
+    let mut next = wait_until("a free slot", || {
         let mut wire = bank.connect();
         wire.send("PING");
         (wire.receive().as_deref() == Some("PONG")).then_some(wire)
@@ -46,9 +45,9 @@ fn past_the_places_a_connection_is_told_so_and_closed() {
     assert_eq!(bank.stop(), Some(0));
 }
 
-/// Clients that take all the places they can get do not keep a bank out.
+/// Clients that take all of their slots do not keep a bank out.
 #[test]
-fn places_are_kept_for_banks() {
+fn slots_are_reserved_for_banks() {
     let cluster = Cluster::new(2, true);
     let _first = start_with(&cluster, 0, &FEW);
     let clients: Vec<Wire> = (0..9).map(|_| cluster.connect(0)).collect();
@@ -63,14 +62,14 @@ fn places_are_kept_for_banks() {
 }
 
 #[test]
-fn an_idle_session_gives_its_place_to_who_comes() {
-    let bank = Alone::start(&[&FEW[..], &["--session-idle-ms", "300"]].concat());
+fn an_idle_session_is_evicted_for_a_new_one() {
+    let bank = SoloBank::start(&[&FEW[..], &["--session-idle-ms", "300"]].concat());
     let mut clients: Vec<Wire> = (0..8).map(|_| bank.connect()).collect();
     for client in &mut clients {
         assert_eq!(client.ask("PING"), "PONG");
     }
     let (busy, idle) = clients.split_at_mut(7);
-    let mut next = wait_until("the idle one has to go", || {
+    let mut next = wait_until("the idle session is evicted", || {
         for client in busy.iter_mut() {
             assert_eq!(client.ask("PING"), "PONG");
         }
@@ -87,14 +86,14 @@ fn an_idle_session_gives_its_place_to_who_comes() {
 }
 
 #[test]
-fn who_does_not_take_its_replies_is_closed() {
+fn a_session_that_does_not_read_its_replies_is_closed() {
     use std::io::Write;
-    let bank = Alone::start(&["--session-unread-ms", "200"]);
+    let bank = SoloBank::start(&["--session-unread-ms", "200"]);
     let mut stream = TcpStream::connect(bank.cluster.address(0)).expect("it listens");
     stream.set_write_timeout(Some(DEADLINE)).expect("a socket");
     let lines = "HELP\n".repeat(1_000);
     let began = Instant::now();
-    // It never reads, so the bank closes, and then writing fails.
+    // It never reads, so the bank closes the connection, and then writing fails.
     while stream.write_all(lines.as_bytes()).is_ok() {
         assert!(began.elapsed() < DEADLINE, "it is never closed");
     }
@@ -102,14 +101,14 @@ fn who_does_not_take_its_replies_is_closed() {
     assert_eq!(bank.stop(), Some(0));
 }
 
-/// Many more requests than the queue takes, all at once: reading waits, and nobody is refused.
+/// With many more requests than the queue takes, the bank stops reading, but refuses none.
 #[test]
-fn a_full_queue_refuses_nobody() {
+fn a_full_queue_refuses_no_request() {
     use std::fmt::Write;
-    let bank = Alone::start(&[]);
+    let bank = SoloBank::start(&[]);
     let (sessions, each) = (48, 2_000);
     let mut wires: Vec<Wire> = (0..sessions).map(|_| bank.connect()).collect();
-    // One each is answered first, so that all sessions are there when the flood begins.
+    // One request each first, so that all sessions are open when the flood begins.
     assert!(wires.iter_mut().all(|wire| wire.ask("PING") == "PONG"));
     std::thread::scope(|scope| {
         for (s, wire) in wires.iter_mut().enumerate() {
@@ -128,22 +127,22 @@ fn a_full_queue_refuses_nobody() {
     assert_eq!(bank.stop(), Some(0));
 }
 
-/// The real bound, where the system lets a process have as many files.
+/// The real bound, if the system allows as many open files.
 #[test]
-fn ten_thousand_idle_connections_are_held_and_one_more_is_refused_politely() {
+fn ten_thousand_idle_connections_are_held_and_one_more_is_refused() {
     use rustix::process::{Resource, getrlimit};
-    let wanted = 10_600;
+    let files = 10_600;
     let limit = getrlimit(Resource::Nofile);
-    if limit.maximum.is_some_and(|maximum| maximum < wanted) {
+    if limit.maximum.is_some_and(|maximum| maximum < files) {
         eprintln!("skipped: only {:?} open files are allowed", limit.maximum);
         return;
     }
-    super::allow_open_files(wanted);
-    let bank = Alone::start(&[]);
+    super::allow_open_files(files);
+    let bank = SoloBank::start(&[]);
     let mut wires: Vec<Wire> = Vec::new();
     for _ in 0..9_936 {
         wires.push(bank.connect());
-        // Whoever is answered has a place; asked of a few, so that the backlog never overflows.
+        // A reply proves a slot; waiting for one now and then keeps the backlog from overflowing.
         if wires.len().is_multiple_of(64) {
             assert_eq!(wires.last_mut().map(|wire| wire.ask("PING")).as_deref(), Some("PONG"));
         }

@@ -1,6 +1,5 @@
-//! What happens when all is full: the bank's queue, and the memory of all sessions. Here the
-//! sessions are the shipped ones over real sockets, in this process, and the bank is not run before
-//! all is as full as it gets.
+//! Full queues and full memory: the real session code over real sockets, in this process. The bank
+//! itself runs only after its queue, or the memory of all sessions, is full.
 
 use crate::support::{DEADLINE, Wire, wait_until};
 use consorcio::bank::Identity;
@@ -30,16 +29,16 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-/// What a client was answered, once it has ended.
-type Talk = JoinHandle<Vec<String>>;
+/// A client's thread, which returns the replies that it received.
+type ClientThread = JoinHandle<Vec<String>>;
 
-/// Lets clients, which `begin` starts, fill a bank that stands still, until `is_full`; then `look`s
-/// at it, runs the bank, and gives the replies of each client.
+/// Lets the clients that `begin` starts fill a bank that does not run, until `is_full`; then calls
+/// `check`, runs the bank, and returns the replies of each client.
 fn fill(
     bounds: Bounds,
-    begin: impl FnOnce(String) -> Vec<Talk>,
+    begin: impl FnOnce(String) -> Vec<ClientThread>,
     is_full: impl Fn(&ServerState) -> bool,
-    look: impl Fn(&ServerState),
+    check: impl Fn(&ServerState),
 ) -> Vec<Vec<String>> {
     let runtime =
         Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
@@ -63,15 +62,14 @@ fn fill(
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::task::spawn_local(shared.clone().accept(listener));
-        // No sweep is run: whoever waits for room or memory is woken by what gives it back, and by
-        // nothing else.
-        let talks = begin(address);
+        // No sweep runs: a session that waits for room or memory must be woken by its release.
+        let clients = begin(address);
         let until = Instant::now() + DEADLINE;
         while !is_full(&shared) {
-            assert!(Instant::now() < until, "it never gets full");
+            assert!(Instant::now() < until, "timed out: a full bank");
             sleep(Duration::from_millis(2)).await;
         }
-        look(&shared);
+        check(&shared);
         let disk = Disk::start(appender, wake).unwrap();
         let delivering = shared.clone();
         let steplog = StepLog::off();
@@ -80,36 +78,36 @@ fn fill(
         let node = run(writer, disk, &inbox, wall, &steplog, |out, writer| {
             delivering.deliver(out, writer)
         });
-        let all_said = async {
-            while !talks.iter().all(JoinHandle::is_finished) {
+        let all_replied = async {
+            while !clients.iter().all(JoinHandle::is_finished) {
                 sleep(Duration::from_millis(2)).await;
             }
         };
         tokio::select! {
             ended = node => panic!("the node ended: {:?}", ended.err()),
-            () = all_said => {}
+            () = all_replied => {}
         }
-        talks.into_iter().map(|talk| talk.join().expect("a client is answered")).collect()
+        clients.into_iter().map(|client| client.join().expect("a reply to each")).collect()
     })
 }
 
-/// Sends all lines as fast as the bank reads them, and meanwhile takes the replies.
-fn talk(address: &str, lines: Vec<String>) -> Talk {
+/// Starts a client that sends all lines as fast as the bank reads them, and receives the replies
+/// meanwhile.
+fn start_client(address: &str, lines: Vec<String>) -> ClientThread {
     let mut replies = Wire::connect(address);
     std::thread::spawn(move || {
-        let mut sending = replies.second_hand();
+        let mut sending = replies.try_clone();
         let count = lines.len();
         let sender = std::thread::spawn(move || lines.iter().for_each(|line| sending.send(line)));
-        let all =
-            (0..count).map(|_| replies.receive().expect("the bank does not hang up")).collect();
-        sender.join().expect("all is sent");
+        let all = (0..count).map(|_| replies.receive().expect("an open connection")).collect();
+        sender.join().expect("all lines are sent");
         all
     })
 }
 
-/// Reading stops at the bound, nobody is refused, and all are answered in the end.
+/// Sessions stop reading at the queue's bound, no request is refused, and all are answered.
 #[test]
-fn the_queue_is_filled_to_its_bound_and_refuses_nobody() {
+fn the_queue_fills_to_its_bound_and_refuses_no_request() {
     let (sessions, each) = (40, 1_000);
     assert!(sessions * each > 2 * QUEUE_MAX);
     let id = |session: usize, number: usize| format!("s{session}.{number}");
@@ -118,9 +116,9 @@ fn the_queue_is_filled_to_its_bound_and_refuses_nobody() {
     let room = |shared: &ServerState| shared.inbox.fill(|queue| queue.room());
     let replies = fill(
         Bounds::default(),
-        |address| (0..sessions).map(|session| talk(&address, status(session))).collect(),
+        |address| (0..sessions).map(|session| start_client(&address, status(session))).collect(),
         |shared| room(shared) == 0,
-        // `Started` is in it too.
+        // The queue holds `Started` too.
         |shared| assert_eq!(shared.inbox.fill(|queue| queue.len()), QUEUE_MAX + 1),
     );
     for (session, replies) in replies.iter().enumerate() {
@@ -130,13 +128,13 @@ fn the_queue_is_filled_to_its_bound_and_refuses_nobody() {
     }
 }
 
-/// So many places leave little memory beyond what each session has for itself; how much.
+/// Bounds with so many sessions that little shared memory remains, and how much.
 fn little_memory() -> (Bounds, usize) {
     let sessions = SESSIONS_BYTES_MAX / SESSION_BYTES_OWN - 68;
     (Bounds { sessions, ..Bounds::default() }, SESSIONS_BYTES_MAX - sessions * SESSION_BYTES_OWN)
 }
 
-/// A line that many blanks make long; the bank refuses it, since it has no such account.
+/// A line that is long because of blanks; the bank refuses it, as it has no such account.
 fn long_line(session: usize, number: usize, blanks: usize) -> String {
     let op = r#"{"bank":0,"op":"deposit","account":"none","amount":1}"#;
     format!(r#"PREPARE s{session}.{number} {{"ops":[{op}]{}}}"#, " ".repeat(blanks))
@@ -150,49 +148,49 @@ fn assert_refused(replies: &[Vec<String>]) {
     }
 }
 
-/// What all sessions hold together has a bound of its own.
+/// The memory of all sessions together has its own bound.
 #[test]
-fn sessions_that_fill_all_memory_are_answered_one_after_the_other() {
+fn sessions_that_fill_all_memory_are_answered_in_turn() {
     let (bounds, shared_bytes) = little_memory();
     let (sessions, each, blanks) = (60, 2, 60_000);
     assert!(
         sessions * (blanks - SESSION_BYTES_OWN) > 2 * shared_bytes,
-        "one line each is too much"
+        "one line each exceeds the memory"
     );
     let lines = |session| (0..each).map(|number| long_line(session, number, blanks)).collect();
     let waiting = |shared: &ServerState| shared.inbox.fill(|queue| queue.len()) - 1;
     let replies = fill(
         bounds,
-        |address| (0..sessions).map(|session| talk(&address, lines(session))).collect(),
+        |address| (0..sessions).map(|session| start_client(&address, lines(session))).collect(),
         |shared| shared.bytes.is_short(),
         |shared| assert!(waiting(shared) * blanks < shared_bytes + sessions * SESSION_BYTES_OWN),
     );
     assert_refused(&replies);
 }
 
-/// Were memory used up by halves of lines, none of them could be read to its end.
+/// Unfinished lines must not use up the memory, or none of them could be completed.
 #[test]
-fn lines_that_were_begun_do_not_keep_each_other_from_their_end() {
+fn unfinished_lines_do_not_block_each_other() {
     let (bounds, shared_bytes) = little_memory();
     let (sessions, half) = (60, 40_000);
-    assert!(sessions * (half - SESSION_BYTES_OWN) > shared_bytes, "the halves are too much");
-    let may_end = Arc::new(AtomicBool::new(false));
-    let talk = |address: &str, session| {
-        let (mut wire, line, may_end) =
-            (Wire::connect(address), long_line(session, 0, 60_000), Arc::clone(&may_end));
+    assert!(sessions * (half - SESSION_BYTES_OWN) > shared_bytes, "the halves exceed the memory");
+    let may_finish = Arc::new(AtomicBool::new(false));
+    let start_client = |address: &str, session| {
+        let (mut wire, line, may_finish) =
+            (Wire::connect(address), long_line(session, 0, 60_000), Arc::clone(&may_finish));
         std::thread::spawn(move || {
             let (begin, end) = line.split_at(half);
             wire.send_bytes(begin.as_bytes());
-            wait_until("the bank is full", || may_end.load(Ordering::SeqCst).then_some(()));
+            wait_until("the bank is full", || may_finish.load(Ordering::SeqCst).then_some(()));
             wire.send(end);
-            vec![wire.receive().expect("it is not cut off for what others hold")]
+            vec![wire.receive().expect("an open connection")]
         })
     };
     let replies = fill(
         bounds,
-        |address| (0..sessions).map(|session| talk(&address, session)).collect(),
+        |address| (0..sessions).map(|session| start_client(&address, session)).collect(),
         |shared| shared.bytes.is_short(),
-        |_| may_end.store(true, Ordering::SeqCst),
+        |_| may_finish.store(true, Ordering::SeqCst),
     );
     assert_refused(&replies);
 }

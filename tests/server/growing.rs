@@ -1,12 +1,12 @@
-//! Consortiums whose list changes: banks that come, and banks that leave.
+//! Consortiums whose list changes: new banks, and banks that leave.
 
 use super::{run, start_with};
 use crate::support::{Cluster, Process, wait_until};
 use serde_json::Value;
 
-/// What a bank that leaves has voted on is decided before.
+/// A list without a bank is refused while an undecided transaction names that bank.
 #[test]
-fn a_bank_does_not_leave_while_something_undecided_names_it() {
+fn a_bank_cannot_leave_while_something_undecided_names_it() {
     let mut cluster = Cluster::start(2);
     for (bank, cpf) in [(0, "11111111111"), (1, "22222222222")] {
         let mut wire = cluster.connect(bank);
@@ -20,7 +20,8 @@ fn a_bank_does_not_leave_while_something_undecided_names_it() {
         r#"{"bank":1,"op":"credit","account":"1-1","amount":5}]}"#
     );
     for bank in 0..2 {
-        // A connection that closes would have its bank ask the other one, which then refuses.
+        // Kept open until the bank is killed: a closed driver would make bank 0 resolve, and bank 1
+        // refuse.
         let mut wire = cluster.connect(bank);
         let vote = wire.ask(&format!("PREPARE t1 {transfer}"));
         assert!(vote.starts_with("OK t1"), "{vote}");
@@ -28,10 +29,9 @@ fn a_bank_does_not_leave_while_something_undecided_names_it() {
     }
     let list = format!("{},-", cluster.port(0));
     let refused = run(cluster.servidor(0).args(["--consortium", &list]));
-    let told = "servidor: the list marks bank 1 as left, and transaction t1, which names it, is \
-                undecided here: start \
-                with the old list until it is decided";
-    assert_eq!(refused.stderr.trim(), told, "{refused:#?}");
+    let expected = "servidor: the list marks bank 1 as left, and transaction t1, which names it, \
+                    is undecided here: start with the old list until it is decided";
+    assert_eq!(refused.stderr.trim(), expected, "{refused:#?}");
     refused.expect_code(1);
 
     // With the old list it is decided; then the bank may leave.
@@ -46,42 +46,43 @@ fn a_bank_does_not_leave_while_something_undecided_names_it() {
     assert!(process.seen().concat().contains("(2 places"), "{:?}", process.seen());
 }
 
-/// `storage` at each bank, or why it is not told.
+/// Each bank's reply to `VALUE` of the default register.
 fn values(cluster: &Cluster, banks: usize) -> Vec<String> {
     let value = |bank: usize| cluster.connect(bank).ask("VALUE");
     (0..banks).map(value).collect()
 }
 
-/// Sets `storage` at so many banks, driven by the bank `by`.
+/// Sets the default register at `banks` banks; the bank `by` drives.
 fn set(cluster: &Cluster, by: usize, banks: usize, value: &str) -> String {
     let op = |bank| format!(r#"{{"bank":{bank},"op":"set","value":"{value}"}}"#);
     let ops: Vec<String> = (0..banks).map(op).collect();
     cluster.connect(by).ask(&format!(r#"EXECUTE set-{value} {{"ops":[{}]}}"#, ops.join(",")))
 }
 
-fn told(value: &str) -> String {
+/// The reply to `VALUE` of a bank whose default register is `value`.
+fn value_reply(value: &str) -> String {
     format!(r#"DONE {{"key":"storage","value":"{value}"}}"#)
 }
 
-/// Waits until `storage` is this at all of so many banks.
+/// Waits until the default register is `value` at the first `banks` banks.
 #[track_caller]
 fn wait_for_value(cluster: &Cluster, banks: usize, value: &str) {
-    let all = vec![told(value); banks];
+    let all = vec![value_reply(value); banks];
     wait_until(&format!("{value} at {banks} banks"), || {
         (values(cluster, banks) == all).then_some(())
     });
 }
 
-/// Waits until a bank has links to so many others.
+/// Waits until a bank has links to `links` others.
 fn wait_linked(cluster: &Cluster, bank: usize, links: usize) {
     wait_until(&format!("links of bank {bank}"), || {
         let banks = cluster.connect(bank).ask("BANKS");
-        // It tells itself as online, too.
+        // The bank lists itself as online too.
         (banks.matches(r#""online":true"#).count() > links).then_some(())
     });
 }
 
-/// Both audits, of all that there is now.
+/// Runs the online and the offline audit, which must hold.
 #[track_caller]
 fn audits_hold(cluster: &Cluster, banks: usize) {
     let ran = cluster.run(&["audit"]).expect_code(0).expect("It adds up");
@@ -93,19 +94,18 @@ fn audits_hold(cluster: &Cluster, banks: usize) {
     assert!(journals.stdout.contains(&format!("data/bank-{}", banks - 1)), "{journals:#?}");
 }
 
-/// Does a bank say of a register that it can't know it yet: it has not met the others, or not asked
-/// them?
+/// Whether a bank does not know a register yet: it is not introduced, or has not learned it.
 fn is_unknown(reply: &str) -> bool {
     reply.starts_with("REFUSED not-introduced ") || reply.starts_with("REFUSED unreachable ")
 }
 
 #[test]
-fn three_banks_become_four_while_clients_fight() {
+fn three_banks_become_four_under_contention() {
     let mut cluster = Cluster::start(3);
     wait_for_value(&cluster, 3, "0");
     assert!(set(&cluster, 0, 3, "42").starts_with("COMMITTED"));
-    let fight = ["contention", "--clients", "4", "--seconds", "8", "--settle", "5s", "--json"];
-    let mut fighting = Process::start(&mut cluster.cliente(&fight));
+    let arguments = ["contention", "--clients", "4", "--seconds", "8", "--settle", "5s", "--json"];
+    let mut contention = Process::start(&mut cluster.cliente(&arguments));
     let committed = |cluster: &Cluster, bank| {
         let info = cluster.connect(bank).ask("INFO");
         let info: Value = serde_json::from_str(info.strip_prefix("DONE ")?).ok()?;
@@ -117,13 +117,14 @@ fn three_banks_become_four_while_clients_fight() {
     cluster.start_bank(3);
     let early = cluster.connect(3).ask("VALUE");
     assert!(is_unknown(&early), "no bank has the longer list yet: {early}");
-    // What it does not know yet is no fault, and not compared.
+    // A register that it does not know yet is no violation, and is not compared.
     let ran = cluster.run(&["audit"]).expect_code(0).expect("It adds up");
-    let said = "bank 3 came later and did not know its registers yet at that time";
-    assert!(
-        ran.stdout.contains(said) && ran.stdout.contains("equal at all banks that know theirs"),
-        "{ran:#?}"
-    );
+    for words in [
+        "bank 3 came later and did not know its registers yet at that time",
+        "equal at all banks that know theirs",
+    ] {
+        assert!(ran.stdout.contains(words), "{ran:#?}");
+    }
     cluster.run(&["audit", "--journals", "data"]).expect_code(0);
     let cuts = cluster.json(0, &["audit", "--accounts"]);
     assert_eq!(
@@ -136,16 +137,18 @@ fn three_banks_become_four_while_clients_fight() {
         assert!(before > 0 && is_unknown(&cluster.connect(3).ask("VALUE")));
         cluster.kill(bank);
         cluster.start_bank(bank);
-        wait_until("they go on", || committed(&cluster, bank).filter(|count| *count > before + 5));
+        wait_until("more commits", || {
+            committed(&cluster, bank).filter(|count| *count > before + 5)
+        });
     }
     wait_for_value(&cluster, 4, "42");
     wait_linked(&cluster, 3, 3);
     assert!(set(&cluster, 3, 4, "43").starts_with("COMMITTED"));
     wait_for_value(&cluster, 4, "43");
 
-    // What the clients were told is so; of all banks their list says too little now.
-    let report: Value = serde_json::from_str(&fighting.expect_line("verdict")).unwrap();
-    assert_eq!(fighting.wait(), Some(5), "{report}");
+    // All outcomes are as reported, but the clients' list is too short for an audit of all banks.
+    let report: Value = serde_json::from_str(&contention.expect_line("verdict")).unwrap();
+    assert_eq!(contention.wait(), Some(5), "{report}");
     assert_eq!(report["error"]["code"], "not-known-yet", "{report}");
     assert_eq!(report["verdict"]["as_told"], true, "{report}");
     assert!(report["error"]["message"].as_str().unwrap().contains("knows 4"), "{report}");
@@ -155,8 +158,8 @@ fn three_banks_become_four_while_clients_fight() {
     audits_hold(&cluster, 4);
 }
 
-/// Three banks with `storage` at 42, of which bank 2 is down; the others have the longer list, and
-/// bank 3 is started.
+/// Three banks with the default register at 42, of which bank 2 is down and the others have the
+/// longer list. Bank 3 is not started yet.
 fn grown_with_one_down() -> Cluster {
     let mut cluster = Cluster::start(3);
     wait_for_value(&cluster, 3, "0");
@@ -191,10 +194,8 @@ fn a_bank_that_is_down_can_be_left_out_of_the_introduction() {
     let mut cluster = grown_with_one_down();
     cluster.add_switches(3, &["--introduce-without", "2"]);
     cluster.start_bank(3);
-    let learned = vec![told("42"); 1];
-    wait_until("bank 3 learns", || {
-        (vec![cluster.connect(3).ask("VALUE")] == learned).then_some(())
-    });
+    let learned = value_reply("42");
+    wait_until("bank 3 learns", || (cluster.connect(3).ask("VALUE") == learned).then_some(()));
     cluster.start_bank(2);
     wait_for_value(&cluster, 4, "42");
     wait_linked(&cluster, 3, 3);

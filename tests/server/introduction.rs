@@ -1,4 +1,4 @@
-//! A bank that lost its disk, or runs on an old copy of it, while others are away or there.
+//! Banks with a lost disk, or an old copy of it, while peers are down or up.
 
 use super::start::refused;
 use super::{run, start_with};
@@ -22,8 +22,7 @@ fn open_account(wire: &mut Wire) {
     assert!(client.starts_with("DONE") && account.starts_with("DONE"), "{client} {account}");
 }
 
-/// Three banks with an account each, all of which voted OK on `t1`; bank 0 has committed it. None
-/// of them runs.
+/// Three banks with an account each, stopped: all voted OK on `t1`, and bank 0 has committed it.
 fn committed_at_bank_0() -> Cluster {
     let mut cluster = Cluster::start(3);
     let mut wires: Vec<Wire> = (0..3).map(|bank| cluster.connect(bank)).collect();
@@ -31,37 +30,38 @@ fn committed_at_bank_0() -> Cluster {
     let tokens: Vec<String> = wires
         .iter_mut()
         .map(|wire| {
-            let voted = wire.ask(&format!("PREPARE t1 {OPS}"));
-            voted.strip_prefix("OK t1 ").unwrap_or_else(|| panic!("{voted}")).to_owned()
+            let vote = wire.ask(&format!("PREPARE t1 {OPS}"));
+            vote.strip_prefix("OK t1 ").unwrap_or_else(|| panic!("{vote}")).to_owned()
         })
         .collect();
-    let told = wires[0].ask(&format!("COMMIT t1 {}", tokens.join(" ")));
-    assert!(told.starts_with("COMMITTED t1 "), "{told}");
-    // The tokens prove it, so that answer waits for no record of it; this one does.
+    let reply = wires[0].ask(&format!("COMMIT t1 {}", tokens.join(" ")));
+    assert!(reply.starts_with("COMMITTED t1 "), "{reply}");
+    // The tokens prove the outcome, so that reply does not wait for its record; this one does.
     assert!(wires[0].ask("STATUS t1").starts_with("COMMITTED t1 "));
     (0..3).for_each(|bank| cluster.kill(bank));
     cluster
 }
 
-/// Starts `bank`, waits until it says why it must not work any more, and looks how it ends.
-fn ends(mut process: Process, why: &str) {
-    process.wait_for(why).unwrap_or_else(|error| panic!("{error}"));
+/// Checks that a bank stops with this cause.
+#[track_caller]
+fn assert_stops(mut process: Process, cause: &str) {
+    process.expect_line(cause);
     assert_eq!(process.wait(), Some(1));
 }
 
 #[test]
-fn a_lost_disk_with_the_one_away_that_knows_splits_nothing() {
+fn a_lost_disk_breaks_no_atomicity_while_the_bank_that_knows_is_down() {
     let mut cluster = committed_at_bank_0();
     std::fs::remove_dir_all(data(&cluster, 1)).unwrap();
-    // Bank 0, which knows bank 1's vote, is away. Bank 2 is in doubt and asks bank 1.
+    // Bank 0, which knows bank 1's vote, is down. Bank 2 is in doubt and queries bank 1.
     cluster.start_bank(2);
     for _ in 0..2 {
-        ends(start_with(&cluster, 1, &[]), "bank 2 met this bank with another journal");
+        assert_stops(start_with(&cluster, 1, &[]), "bank 2 met this bank with another journal");
     }
     let mut two = cluster.connect(2);
-    assert!(two.ask("STATUS t1").starts_with("OK t1 "), "it stays in doubt, and tells no outcome");
+    assert!(two.ask("STATUS t1").starts_with("OK t1 "), "bank 2 stays in doubt");
     cluster.start_bank(0);
-    // What bank 0 knows ends the doubt.
+    // Bank 0 knows the outcome.
     wait_until("the outcome at bank 2", || {
         two.ask("STATUS t1").starts_with("COMMITTED t1 ").then_some(())
     });
@@ -69,11 +69,11 @@ fn a_lost_disk_with_the_one_away_that_knows_splits_nothing() {
 }
 
 #[test]
-fn a_bank_with_a_new_journal_works_alone_until_it_is_met() {
+fn a_bank_with_a_new_journal_works_alone_until_it_is_introduced() {
     let mut cluster = committed_at_bank_0();
     std::fs::remove_dir_all(data(&cluster, 1)).unwrap();
     let mut process = start_with(&cluster, 1, &[]);
-    process.wait_for("until it has met bank 0, 2").expect("it says what it waits for");
+    process.wait_for("until it has met bank 0, 2").expect("a message about the introduction");
     let mut wire = cluster.connect(1);
     assert!(wire.ask("INFO").contains(r#""unmet":[0,2]"#));
     open_account(&mut wire);
@@ -87,13 +87,13 @@ fn a_bank_with_a_new_journal_works_alone_until_it_is_met() {
     }
     assert_eq!(wire.ask("VALUE storage"), format!("REFUSED not-introduced {new}"));
     assert!(wire.ask("STATUS t1").starts_with("UNKNOWN t1"));
-    // Bank 0 comes back, and has met another one.
+    // Bank 0 comes back, and knows another journal of bank 1.
     cluster.start_bank(0);
-    ends(process, "bank 0 met this bank with another journal");
+    assert_stops(process, "bank 0 met this bank with another journal");
 }
 
 #[test]
-fn banks_that_are_down_are_left_out_by_the_operators_word() {
+fn the_operator_can_leave_out_banks_that_are_down() {
     let mut cluster = Cluster::new(3, true);
     cluster.introduce();
     refused(
@@ -107,12 +107,12 @@ fn banks_that_are_down_are_left_out_by_the_operators_word() {
     assert!(wire.ask("RESOLVE t1").starts_with("ABORTED t1 "));
     process.terminate();
     assert_eq!(process.wait(), Some(0));
-    // It stays introduced, and those that were left out meet it later.
+    // It stays introduced, and those that were left out are introduced to it later.
     (0..3).for_each(|bank| cluster.start_bank(bank));
     (0..3).for_each(|bank| cluster.wait_introduced(bank));
     (0..3).for_each(|bank| open_account(&mut cluster.connect(bank)));
-    let told = cluster.connect(1).ask(&format!("EXECUTE t2 {OPS}"));
-    assert!(told.starts_with("COMMITTED t2 "), "{told}");
+    let reply = cluster.connect(1).ask(&format!("EXECUTE t2 {OPS}"));
+    assert!(reply.starts_with("COMMITTED t2 "), "{reply}");
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -122,10 +122,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The wait is 250 ms long: where a loaded machine took longer to make the links, nothing is shown,
-/// and it is tried anew.
+/// A bank delays refusals after its start for 250 ms, so that its peers can notify it first. If a
+/// loaded machine needs longer for the links, the attempt proves nothing and is repeated.
 #[test]
-fn an_old_copy_refuses_nothing_before_it_hears_of_what_it_forgot() {
+fn an_old_copy_is_notified_of_lost_votes_before_it_can_refuse() {
     for _ in 0..5 {
         let mut cluster = Cluster::start(3);
         (0..3).for_each(|bank| open_account(&mut cluster.connect(bank)));
@@ -136,21 +136,21 @@ fn an_old_copy_refuses_nothing_before_it_hears_of_what_it_forgot() {
         wait_until("the links of bank 0", || {
             (!cluster.connect(0).ask("BANKS").contains(r#""online":false"#)).then_some(())
         });
-        let told = cluster.connect(0).ask(&format!("EXECUTE t3 {OPS}"));
-        assert!(told.starts_with("COMMITTED t3 "), "{told}");
+        let reply = cluster.connect(0).ask(&format!("EXECUTE t3 {OPS}"));
+        assert!(reply.starts_with("COMMITTED t3 "), "{reply}");
         cluster.kill(1);
         std::fs::remove_dir_all(data(&cluster, 1)).unwrap();
         std::fs::rename(&old, data(&cluster, 1)).unwrap();
         let began = Instant::now();
         let process = start_with(&cluster, 1, &[]);
-        // As soon as it listens it is asked to refuse what it voted for.
-        let answer = cluster.connect(1).try_ask("RESOLVE t3");
+        // As soon as it listens it receives a request to refuse a transaction on which it voted OK.
+        let reply = cluster.connect(1).try_ask("RESOLVE t3");
         let took = began.elapsed();
-        if answer.is_none() {
-            return ends(process, "forgot a promise");
+        if reply.is_none() {
+            return assert_stops(process, "forgot a promise");
         }
-        let over = Duration::from_millis(consorcio::limits::LINKS_WAIT_MS_MAX);
-        assert!(took >= over, "after {took:?} it refuses what it voted for: {answer:?}");
+        let delay = Duration::from_millis(consorcio::limits::LINKS_WAIT_MS_MAX);
+        assert!(took >= delay, "it refuses its own OK after {took:?}: {reply:?}");
     }
     panic!("in five attempts no link was made in time");
 }

@@ -1,13 +1,13 @@
-//! What the system allows a bank: open files, the size of files, connections that wait to be
-//! accepted.
+//! Limits of the operating system: open files, the size of files, the accept backlog; and files of
+//! a wrong type.
 
 use super::{rest, run};
-use crate::support::{Cluster, Process, Ran, Wire, wait_until};
+use crate::support::{Cluster, Process, ProgramRun, Wire, wait_until};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// `servidor` of bank 0, started by a shell that sets a limit first.
+/// The command of bank 0 in a shell that sets a limit first.
 fn limited(cluster: &Cluster, limit: &str, switches: &[&str]) -> Command {
     let servidor = cluster.servidor(0);
     let mut command = Command::new("sh");
@@ -16,14 +16,14 @@ fn limited(cluster: &Cluster, limit: &str, switches: &[&str]) -> Command {
     command
 }
 
-/// The usual limit leaves places for clients, for banks and for HTTP.
+/// The usual limit leaves files for clients, banks and HTTP.
 #[test]
 fn with_1024_open_files_clients_banks_and_http_are_served() {
     let mut cluster = Cluster::new(3, true);
     let http = crate::support::free_ports(1)[0];
     let mut bank =
         Process::start(&mut limited(&cluster, "ulimit -n 1024", &["--http", &http.to_string()]));
-    bank.wait_for("only 1024 open files").expect("it tells it");
+    bank.wait_for("only 1024 open files").expect("a warning");
     bank.wait_for("ready on").expect("it starts");
     let mut clients: Vec<Wire> = (0..250).map(|_| cluster.connect(0)).collect();
     for client in &mut clients {
@@ -39,7 +39,8 @@ fn with_1024_open_files_clients_banks_and_http_are_served() {
     assert!(rest(&mut web).first().is_some_and(|line| line.contains(" 200 ")), "HTTP answers");
 }
 
-/// A bank that could serve nobody does not start, and says why, in its step log too.
+/// With too few files to serve any client, a bank refuses to start, with the cause also in its step
+/// log.
 #[test]
 fn with_too_few_open_files_a_bank_does_not_start() {
     let cluster = Cluster::new(3, true);
@@ -57,9 +58,9 @@ fn with_too_few_open_files_a_bank_does_not_start() {
     ran.expect_code(1);
 }
 
-/// A write past the allowed size of a file is told, and kills nobody without a word.
+/// A write past the limit on file sizes is reported, instead of a death by SIGXFSZ.
 #[test]
-fn a_file_that_may_not_grow_is_told() {
+fn a_file_that_cannot_grow_is_reported() {
     let cluster = Cluster::new(1, true);
     let ran = run(&mut limited(&cluster, "ulimit -f 64", &[]));
     assert!(ran.stderr.contains("the limit for the size of a file is reached"), "{ran:?}");
@@ -71,7 +72,7 @@ fn a_file_that_may_not_grow_is_told() {
     ran.expect_code(1);
 }
 
-/// A key file that is a pipe would keep the start for ever, and a folder is none.
+/// A key file that is a pipe would block the start for ever, so only regular files are accepted.
 #[test]
 fn a_key_file_that_is_no_file_is_refused() {
     let cluster = Cluster::new(1, false);
@@ -85,11 +86,10 @@ fn a_key_file_that_is_no_file_is_refused() {
     }
 }
 
-/// A folder that stands where a file must be is told with its name; so is a file where a folder
-/// must be.
+/// A folder in place of a file, or a file in place of a folder, is reported with its name.
 #[test]
-fn what_stands_in_the_way_is_named() {
-    let in_the_way = |make: fn(&std::path::Path), path: &str, words: &str| {
+fn a_path_of_the_wrong_type_is_named() {
+    let assert_named = |make: fn(&std::path::Path), path: &str, words: &str| {
         let cluster = Cluster::new(1, true);
         let whole = cluster.path().join(path);
         std::fs::create_dir_all(whole.parent().expect("a folder")).expect("a folder");
@@ -99,30 +99,30 @@ fn what_stands_in_the_way_is_named() {
     };
     let folder = |path: &std::path::Path| std::fs::create_dir(path).expect("a folder");
     let file = |path: &std::path::Path| std::fs::write(path, "").expect("a file");
-    in_the_way(folder, "data/bank-0/lock", "a folder, and a file must be here");
-    in_the_way(file, "data/bank-0", "no folder, and one must be here");
-    in_the_way(file, "data", "no folder, and one must be here");
+    assert_named(folder, "data/bank-0/lock", "a folder, and a file must be here");
+    assert_named(file, "data/bank-0", "no folder, and one must be here");
+    assert_named(file, "data", "no folder, and one must be here");
 }
 
-/// `servidor journal` into a pipe that nobody reads any more ends without a word.
+/// `servidor journal` ends silently when the reader of its pipe is gone.
 #[test]
-fn a_journal_is_printed_for_as_long_as_somebody_reads() {
+fn printing_a_journal_ends_with_its_reader() {
     let mut cluster = Cluster::start(1);
     cluster.stop(0);
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let mut command = Command::new(crate::support::servidor_path());
     command.current_dir(cluster.path()).args(["journal", "data/bank-0"]).stdout(writer);
-    let ran = Ran::of(&["journal"], &command.output().expect("it runs"));
+    let ran = ProgramRun::of(&["journal"], &command.output().expect("it runs"));
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
-    let told = run(Command::new(crate::support::servidor_path()).args(["--port", "99999"]));
+    let ran = run(Command::new(crate::support::servidor_path()).args(["--port", "99999"]));
     assert!(
-        told.stderr.contains("--port can't be \"99999\": give a whole number from 0 to 65535"),
-        "{told:?}"
+        ran.stderr.contains("--port can't be \"99999\": give a whole number from 0 to 65535"),
+        "{ran:?}"
     );
 }
 
-/// Connects `count` times without a pause; none may take as long as a lost SYN is waited for.
+/// Connects `count` times without a pause; returns the longest time of one connect, too.
 fn burst(address: &str, count: usize) -> (Vec<TcpStream>, Duration) {
     let address: SocketAddr = address.parse().expect("an address");
     let mut longest = Duration::ZERO;
@@ -136,7 +136,7 @@ fn burst(address: &str, count: usize) -> (Vec<TcpStream>, Duration) {
     (streams.collect(), longest)
 }
 
-/// What the kernel queues at most, whatever a program asks for.
+/// The kernel's bound on the accept backlog, whatever a program requests.
 fn somaxconn() -> usize {
     let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
     text.trim().parse().unwrap_or(128)
@@ -144,7 +144,7 @@ fn somaxconn() -> usize {
 
 /// A bank that does not accept for a while loses no connection of a burst.
 #[test]
-fn a_burst_waits_in_the_kernel_until_it_is_accepted() {
+fn a_burst_waits_in_the_accept_backlog() {
     let count = 1_000;
     if somaxconn() <= count {
         eprintln!("skipped: this kernel queues only {} connections", somaxconn());
@@ -163,10 +163,10 @@ fn a_burst_waits_in_the_kernel_until_it_is_accepted() {
     assert_eq!(cluster.stop(0), Some(0));
 }
 
-/// For `scripts/scale.sh`: 5,000 at once from many threads.
+/// 5,000 connects at once from many threads, for `scripts/scale.sh`.
 #[test]
 #[ignore = "for a release build; scripts/scale.sh runs it"]
-fn of_five_thousand_connects_none_waits_for_a_lost_syn() {
+fn five_thousand_connects_lose_no_syn() {
     assert!(somaxconn() >= 4_096, "this kernel queues only {} connections", somaxconn());
     super::allow_open_files(12_000);
     let mut cluster = Cluster::start(1);

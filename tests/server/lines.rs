@@ -1,6 +1,7 @@
-//! Lines: what is none gets one ERR, what is cut off is not executed, and replies come in order.
+//! The line protocol: a malformed line gets one ERR, a truncated one is not executed, and replies
+//! are in order.
 
-use super::{Alone, rest, start_with};
+use super::{SoloBank, rest, start_with};
 use crate::support::Cluster;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,8 +9,8 @@ use std::net::TcpStream;
 const CLIENT: &str = r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"Físico"}"#;
 
 #[test]
-fn a_bad_line_gets_one_err_and_the_connection_goes_on() {
-    let bank = Alone::start(&[]);
+fn a_bad_line_gets_one_err_and_the_connection_stays_open() {
+    let bank = SoloBank::start(&[]);
     let mut wire = bank.connect();
     assert_eq!(wire.ask("PING"), "PONG", "the first line is a request");
     for junk in [
@@ -29,7 +30,7 @@ fn a_bad_line_gets_one_err_and_the_connection_goes_on() {
     ] {
         let reply = wire.ask(junk);
         assert!(reply.starts_with("ERR ") || reply.starts_with("REFUSED "), "{junk:?}: {reply}");
-        assert!(reply.len() > 10, "it names the fault: {reply}");
+        assert!(reply.len() > 10, "no cause in {reply}");
     }
     for bytes in [&b"\xff\xfe\n"[..], b"PING \xc3\x28\n", b"\0\0\0\n"] {
         wire.send_bytes(bytes);
@@ -46,11 +47,11 @@ fn a_bad_line_gets_one_err_and_the_connection_goes_on() {
 
 #[test]
 fn a_line_over_the_limit_gets_its_err_and_the_connection_closes() {
-    let bank = Alone::start(&[]);
+    let bank = SoloBank::start(&[]);
     for tail in [&b"\nPING\n"[..], b""] {
         let mut wire = bank.connect();
         assert_eq!(wire.ask("PING"), "PONG");
-        // All of it is sent, though the bank stops reading: the ERR must arrive, and not a reset.
+        // More bytes than the bank reads are sent; the ERR must still arrive, and not a reset.
         let mut bytes = vec![b'x'; 80 * 1024];
         bytes.extend_from_slice(tail);
         wire.send_bytes(&bytes);
@@ -58,7 +59,7 @@ fn a_line_over_the_limit_gets_its_err_and_the_connection_closes() {
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].starts_with("ERR limit"), "{lines:?}");
     }
-    // The longest line there may be is a line.
+    // A line of exactly the limit is accepted.
     let mut wire = bank.connect();
     let line = format!("PING{}", " ".repeat(64 * 1024 - 5));
     assert_eq!(wire.ask(&line), "PONG");
@@ -66,8 +67,8 @@ fn a_line_over_the_limit_gets_its_err_and_the_connection_closes() {
 }
 
 #[test]
-fn a_line_that_the_end_cuts_off_is_never_executed() {
-    let bank = Alone::start(&[]);
+fn a_line_without_its_end_is_never_executed() {
+    let bank = SoloBank::start(&[]);
     let mut wire = bank.connect();
     wire.send_bytes(format!("PING\n{CLIENT}").as_bytes());
     wire.finish();
@@ -77,8 +78,8 @@ fn a_line_that_the_end_cuts_off_is_never_executed() {
 }
 
 #[test]
-fn slow_senders_are_waited_for_and_stop_nobody() {
-    let bank = Alone::start(&[]);
+fn slow_senders_do_not_delay_others() {
+    let bank = SoloBank::start(&[]);
     let mut slow = bank.connect();
     let mut quick = bank.connect();
     for byte in format!("{CLIENT}\nPING\n").bytes() {
@@ -90,8 +91,7 @@ fn slow_senders_are_waited_for_and_stop_nobody() {
     assert_eq!(bank.stop(), Some(0));
 }
 
-/// More than a session may have under way, in one write; among them what takes long and what is
-/// answered at once.
+/// More requests in one write than a session may have in flight, slow ones and immediate ones.
 #[test]
 fn pipelined_requests_are_answered_in_their_order() {
     let cluster = Cluster::new(2, true);
@@ -102,8 +102,7 @@ fn pipelined_requests_are_answered_in_their_order() {
     for n in 0..5_000 {
         let (line, reply) = match n % 5 {
             _ if n == 7 => (
-                // Bank 1 is down: its driver gives up on it, and all replies behind this one wait
-                // for that.
+                // Bank 1 is down: all later replies wait until the driver gives up on it.
                 format!(
                     r#"EXECUTE slow {{"ops":[{{"bank":1,"op":"set","value":"{n}"}},{{"bank":0,"op":"set","value":"{n}"}}]}}"#
                 ),
@@ -125,12 +124,12 @@ fn pipelined_requests_are_answered_in_their_order() {
         let reply = wire.receive().expect("a reply for each request");
         assert!(reply.starts_with(expected), "{n}: {reply}, not {expected}");
     }
-    assert_eq!(wire.receive(), None, "and not one more");
+    assert_eq!(wire.receive(), None, "one reply for each request");
 }
 
 #[test]
-fn replies_still_go_out_after_a_half_close() {
-    let bank = Alone::start(&[]);
+fn replies_are_sent_after_a_half_close() {
+    let bank = SoloBank::start(&[]);
     let mut wire = bank.connect();
     wire.send_bytes(format!("{CLIENT}\nCLIENTS\nPING\n").as_bytes());
     wire.finish();
@@ -141,8 +140,8 @@ fn replies_still_go_out_after_a_half_close() {
 }
 
 #[test]
-fn nothing_counts_after_quit() {
-    let bank = Alone::start(&[]);
+fn requests_after_quit_are_ignored() {
+    let bank = SoloBank::start(&[]);
     let mut wire = bank.connect();
     wire.send_bytes(format!("PING\nQUIT\n{CLIENT}\n").as_bytes());
     assert_eq!(rest(&mut wire), ["PONG", "BYE"]);
@@ -150,17 +149,17 @@ fn nothing_counts_after_quit() {
     assert_eq!(bank.stop(), Some(0));
 }
 
-/// The bank takes no more than its bounds from who does not read, goes on with others, and forgets
-/// no reply.
+/// The bank stops reading from a session that does not read its replies, serves the others, and
+/// drops no reply.
 #[test]
-fn who_does_not_read_is_not_read() {
-    let bank = Alone::start(&[]);
+fn a_session_that_does_not_read_is_not_read() {
+    let bank = SoloBank::start(&[]);
     let mut stream = TcpStream::connect(bank.cluster.address(0)).expect("it listens");
     stream.set_nonblocking(true).expect("a socket");
     let lines = "HELP\n".repeat(10_000);
     let mut sent = 0;
     let mut refusals = 0;
-    // When nothing more was taken for a while of other work, nothing more is going to be.
+    // After many refused writes in a row, with other requests between, the bank no longer reads.
     let mut other = bank.connect();
     while refusals < 200 {
         match stream.write(&lines.as_bytes()[sent % 5..]) {
@@ -179,7 +178,7 @@ fn who_does_not_read_is_not_read() {
     stream.set_nonblocking(false).expect("a socket");
     stream.set_read_timeout(Some(crate::support::DEADLINE)).expect("a socket");
     stream.set_write_timeout(Some(crate::support::DEADLINE)).expect("a socket");
-    // The rest of a line that was cut, and the end, from aside: both directions must move.
+    // A thread sends the rest of the last line, as both directions must move at once.
     let mut writer = stream.try_clone().expect("a socket");
     let rest = lines.as_bytes()[sent % 5..5].to_vec();
     let cut = sent % 5 != 0;

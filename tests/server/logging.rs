@@ -1,17 +1,17 @@
-//! What a bank writes to standard error: text or JSON, by `-v` and RUST_LOG.
+//! Standard error of a bank: text or JSON, with `-v` and `RUST_LOG`.
 
 use crate::support::{Cluster, Process};
 use serde_json::Value;
 
-/// Registers a client, which writes a record.
+/// Registers a client, so that the bank writes a record.
 fn register(cluster: &Cluster, number: usize) {
     let client = format!(r#"CLIENT {{"cpf":"123456789{number:02}","name":"Pessoa","kind":"F"}}"#);
     let reply = cluster.connect(0).ask(&client);
     assert!(reply.contains("Pessoa"), "{reply}");
 }
 
-/// Runs a bank with these switches and variables until it is asked to end, and gives all lines of
-/// both of its streams. `number`: of the client that is registered meanwhile.
+/// Runs a bank with these switches and variables, registers the client `number`, stops the bank,
+/// and returns the lines of both streams.
 fn lines(
     cluster: &Cluster,
     number: usize,
@@ -29,7 +29,7 @@ fn lines(
 }
 
 #[test]
-fn steps_are_shown_live_as_the_file_has_them() {
+fn live_steps_are_the_lines_of_the_file() {
     let cluster = Cluster::new(1, true);
     let quiet = lines(&cluster, 0, &[], &[]);
     assert!(quiet.iter().all(|line| line.starts_with("servidor: ")), "{quiet:?}");
@@ -44,12 +44,12 @@ fn steps_are_shown_live_as_the_file_has_them() {
     let words = |line: &&str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     let [shown, written] =
         [shown, written].map(|lines| lines.iter().map(words).collect::<Vec<_>>());
-    assert_eq!(shown, written, "but for the width of columns");
+    assert_eq!(shown, written, "equal except for the width of columns");
 }
 
-/// `script` gives the bank a terminal of its own.
+/// Runs the bank in `script`, which gives it a terminal.
 #[test]
-fn a_terminal_sees_events_in_colour_unless_no_color_is_set() {
+fn a_terminal_gets_colours_unless_no_color_is_set() {
     for (plain, colour) in [("", true), ("1", false)] {
         let cluster = Cluster::new(1, true);
         let servidor = cluster.servidor(0);
@@ -97,7 +97,7 @@ fn as_json_each_event_is_an_object_with_typed_fields() {
 }
 
 #[test]
-fn rust_log_filters_and_a_bad_one_gets_one_sentence() {
+fn rust_log_filters_and_a_malformed_one_is_reported_once() {
     let cluster = Cluster::new(1, true);
     let seen = lines(&cluster, 0, &[], &[("RUST_LOG", "a=b=c")]);
     let complaints = seen.iter().filter(|line| line.contains("RUST_LOG"));

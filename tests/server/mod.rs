@@ -1,53 +1,53 @@
-//! `servidor` as a process, over raw sockets: bytes that are no requests, bounds, starts that are
-//! refused, ends.
+//! `servidor` as a process, over raw sockets: malformed input, bounds, refused starts, shutdown,
+//! clocks, growing lists, logs and traces.
 
 mod bounds;
 #[cfg(debug_assertions)]
 mod clocks;
-mod end;
 mod full;
 mod growing;
 mod introduction;
 mod limits;
 mod lines;
 mod logging;
-mod old_texts;
+mod old_records;
 mod otel;
+mod other_protocols;
 mod refused_start;
+mod shutdown;
 mod start;
-mod strangers;
+mod tampering;
 mod unread;
-mod way;
 
-use crate::support::{Cluster, Process, Ran, Wire};
+use crate::support::{Cluster, Process, ProgramRun, Wire};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-/// A bank alone, with these switches besides its own.
-struct Alone {
+/// A bank that is alone in its consortium.
+struct SoloBank {
     cluster: Cluster,
     process: Process,
 }
 
-impl Alone {
-    fn start(switches: &[&str]) -> Alone {
+impl SoloBank {
+    fn start(switches: &[&str]) -> SoloBank {
         let cluster = Cluster::new(1, true);
         let process = start_with(&cluster, 0, switches);
-        Alone { cluster, process }
+        SoloBank { cluster, process }
     }
 
     fn connect(&self) -> Wire {
         self.cluster.connect(0)
     }
 
-    /// The end of the process, asked for.
+    /// Sends SIGTERM and returns the exit code.
     fn stop(mut self) -> Option<i32> {
         self.process.terminate();
         self.process.wait()
     }
 }
 
-/// Starts `bank` with these switches besides its own, and waits until it is ready.
+/// Starts `bank` with additional switches, and waits until it is ready.
 fn start_with(cluster: &Cluster, bank: usize, switches: &[&str]) -> Process {
     let mut process = Process::start(cluster.servidor(bank).args(switches));
     process.wait_for("ready on").expect("it starts");
@@ -55,24 +55,24 @@ fn start_with(cluster: &Cluster, bank: usize, switches: &[&str]) -> Process {
 }
 
 /// Runs a `servidor` command that ends by itself.
-fn run(command: &mut Command) -> Ran {
-    Ran::of(&[], &command.stdin(Stdio::null()).output().expect("servidor runs"))
+fn run(command: &mut Command) -> ProgramRun {
+    ProgramRun::of(&[], &command.stdin(Stdio::null()).output().expect("servidor runs"))
 }
 
-/// Are whole sizes and times wanted, as `scripts/scale.sh` does?
+/// Whether tests run with full sizes and durations, as in `scripts/scale.sh`.
 fn is_full() -> bool {
     std::env::var("CONSORCIO_SCALE").is_ok_and(|size| size == "full")
 }
 
-/// Lets this test have so many open files. The bound is the whole program's: it is only raised, and
-/// by one test at a time, or one that wants fewer could take back what another has just got.
-fn allow_open_files(wanted: u64) {
+/// Raises the limit of open files to at least `count`. The limit is that of the whole program, so
+/// tests raise it one at a time, and never lower it for each other.
+fn allow_open_files(count: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _alone = ONE_AT_A_TIME.lock().expect("nobody panics with it");
+    let _alone = ONE_AT_A_TIME.lock().expect("no panic under the lock");
     let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < wanted) {
-        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
+    if limit.current.is_some_and(|current| current < count) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(count), ..limit })
             .expect("it is allowed");
     }
 }

@@ -1,4 +1,4 @@
-//! Transactions as traces: banks export to a collector that stands in this test.
+//! OpenTelemetry: banks export transactions as traces to a collector in this test.
 
 use crate::support::{Cluster, Process, wait_until};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// Keeps the spans that are sent to it, with the position of the bank that sent them.
+/// A collector that keeps all received spans, with the position of the bank that sent them.
 struct Collector {
     address: String,
     spans: Arc<Mutex<Vec<(i64, Span)>>>,
@@ -23,11 +23,11 @@ impl Collector {
         let received = spans.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let body = take_request(stream.unwrap());
+                let body = receive_request(stream.unwrap());
                 let request = ExportTraceServiceRequest::decode(&body[..]).unwrap();
                 for resource in request.resource_spans {
-                    let about = resource.resource.unwrap().attributes;
-                    let bank = number(&about, "consorcio.bank");
+                    let attributes = resource.resource.unwrap().attributes;
+                    let bank = number(&attributes, "consorcio.bank");
                     let all = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
                     received.lock().unwrap().extend(all.map(|span| (bank, span)));
                 }
@@ -44,8 +44,8 @@ impl Collector {
     }
 }
 
-/// The body of a request, which is answered.
-fn take_request(mut stream: TcpStream) -> Vec<u8> {
+/// Reads a request, responds 200, and returns the body.
+fn receive_request(mut stream: TcpStream) -> Vec<u8> {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut length = 0;
     let mut line = String::new();
@@ -113,9 +113,9 @@ fn a_transfer_across_two_banks_is_one_trace_with_spans_of_both() {
         Some((whole(&spans, 0)?, whole(&spans, 1)?, spans))
     });
     assert!(spans.iter().all(|(_, span)| span.trace_id == first.trace_id), "{spans:#?}");
-    assert!(spans.iter().all(|(bank, _)| *bank < 2), "the third bank has no part in it");
+    assert!(spans.iter().all(|(bank, _)| *bank < 2), "the third bank is no participant");
     assert_eq!(first.parent_span_id, b"");
-    assert_eq!(second.parent_span_id, first.span_id, "the first bank asked the second one");
+    assert_eq!(second.parent_span_id, first.span_id, "the first bank sent PREPARE to the second");
     for bank in [&first, &second] {
         assert_eq!(text(&bank.attributes, "consorcio.detail"), "COMMITTED");
         let parts = spans.iter().filter(|(_, span)| span.parent_span_id == bank.span_id);
@@ -129,17 +129,17 @@ fn a_transfer_across_two_banks_is_one_trace_with_spans_of_both() {
             assert!(part.end_time_unix_nano <= bank.end_time_unix_nano);
         }
     }
-    // What is still open goes out at the end.
+    // Spans that are still buffered are exported at the end.
     banks.iter().for_each(Process::terminate);
     banks.iter_mut().for_each(|bank| assert_eq!(bank.wait(), Some(0), "{:?}", bank.seen()));
 }
 
 #[test]
-fn a_collector_that_is_not_there_stops_nothing_and_is_said_once() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+fn an_unreachable_collector_stops_nothing_and_is_reported_once() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let cluster = Cluster::new(1, true);
     let mut command = cluster.servidor(0);
-    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{nobody}"));
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{unused}"));
     let mut bank = Process::start(&mut command);
     bank.expect_line("ready on");
     cluster.open_account(0, "1", "12345678900", "10,00");

@@ -1,7 +1,7 @@
-//! Starts that are refused, each with its reason, and journals of earlier versions.
+//! Refused starts with their causes, and a start on a journal of an earlier format.
 
 use super::start::{refused, servidor};
-use super::{Alone, run, start_with};
+use super::{SoloBank, run, start_with};
 use crate::support::{Cluster, Process, wait_until};
 use std::path::Path;
 use std::process::Command;
@@ -33,10 +33,10 @@ fn a_damaged_journal_is_refused_with_file_and_offset() {
     ran.expect_code(1);
 }
 
-/// An old copy of its journal makes a bank a danger to all: its peers know better, it stops, and
-/// stays so.
+/// A bank on an old copy of its journal stops once a peer notifies it of a vote that the copy
+/// lacks, and never starts on that copy again.
 #[test]
-fn a_bank_that_forgot_a_promise_stops_for_good() {
+fn a_bank_on_an_old_journal_stops_for_good() {
     let mut cluster = Cluster::start(2);
     assert_eq!(cluster.stop(0), Some(0));
     let (data, copy) = (data(&cluster, 0), cluster.path().join("copy"));
@@ -46,21 +46,21 @@ fn a_bank_that_forgot_a_promise_stops_for_good() {
         r#"EXECUTE t1 {"ops":[{"bank":0,"op":"set","value":"1"},"#,
         r#"{"bank":1,"op":"set","value":"1"}]}"#
     );
-    wait_until("both banks see each other", || {
+    wait_until("the links between the banks", || {
         let banks = cluster.connect(0).ask("BANKS") + &cluster.connect(1).ask("BANKS");
         (banks.matches("\"online\":true").count() == 4).then_some(())
     });
     let reply = cluster.connect(0).ask(line);
     assert!(reply.starts_with("COMMITTED t1"), "{reply}");
-    wait_until("bank 1 knows the outcome", || {
+    wait_until("the outcome at bank 1", || {
         cluster.connect(1).ask("STATUS t1").starts_with("COMMITTED").then_some(())
     });
     cluster.kill(0);
     std::fs::remove_dir_all(&data).expect("the data");
     copy_folder(&copy, &data);
     let mut process = Process::start(&mut cluster.servidor(0));
-    let told = process.wait_for("must not work").expect("it says so");
-    assert!(told.contains("journal"), "it says what to do: {told}");
+    let line = process.expect_line("must not work");
+    assert!(line.contains("journal"), "no remedy in {line}");
     assert_eq!(process.wait(), Some(1));
     refused(run(&mut cluster.servidor(0)), 1, "must not work");
 }
@@ -76,9 +76,9 @@ pub(super) fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// A journal of the first format, as `tests/journal/first_format.rs` tells of it.
+/// A journal of the first format; `tests/journal/first_format.rs` describes the fixture.
 #[test]
-fn it_starts_on_a_journal_of_the_first_format() {
+fn a_bank_starts_on_a_journal_of_the_first_format() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal-format-1");
     let cluster = Cluster::new(3, true);
     let ports: Vec<String> = (0..3).map(|bank| cluster.port(bank).to_string()).collect();
@@ -87,8 +87,8 @@ fn it_starts_on_a_journal_of_the_first_format() {
     let bank = |journal: &str| {
         let data = cluster.path().join(journal).join("bank-0");
         std::fs::create_dir_all(&data).expect("a folder");
-        for entry in std::fs::read_dir(fixture.join(journal)).expect("the fixture is there") {
-            let entry = entry.expect("a folder can be read");
+        for entry in std::fs::read_dir(fixture.join(journal)).expect("the fixture exists") {
+            let entry = entry.expect("a readable folder");
             std::fs::copy(entry.path(), data.join(entry.file_name())).expect("a copy");
         }
         let mut command =
@@ -98,38 +98,35 @@ fn it_starts_on_a_journal_of_the_first_format() {
             .arg(cluster.key_file())
             .arg("--data-dir")
             .arg(cluster.path().join(journal));
-        // Its banks had the default ports.
+        // The banks of the fixture had the default ports.
         command.arg("--moved");
         command
     };
     let ran = run(servidor(cluster.path(), "journal").arg(fixture.join("journal"))).expect_code(0);
-    let records =
-        std::fs::read_to_string(fixture.join("records.txt")).expect("the fixture is there");
+    let records = std::fs::read_to_string(fixture.join("records.txt")).expect("the fixture exists");
     assert_eq!(ran.stdout, records);
 
     let mut process = Process::start(&mut bank("journal"));
     process.wait_for("ready on").expect("it starts");
     let mut wire = cluster.connect(0);
-    // Its expected text has lines that are asked, each with its answer; here those whose answer is
-    // one of words.
-    let said = std::fs::read_to_string(fixture.join("bank.txt")).expect("the fixture is there");
-    let mut asked = 0;
-    for (question, answer) in said.lines().zip(said.lines().skip(1)) {
-        let (Some(question), Some(answer)) =
-            (question.strip_prefix("> STATUS "), answer.strip_prefix("< "))
+    // The fixture lists requests, each with its reply; this checks those of STATUS.
+    let dialogue = std::fs::read_to_string(fixture.join("bank.txt")).expect("the fixture exists");
+    let mut requests = 0;
+    for (request, reply) in dialogue.lines().zip(dialogue.lines().skip(1)) {
+        let (Some(tx), Some(reply)) = (request.strip_prefix("> STATUS "), reply.strip_prefix("< "))
         else {
             continue;
         };
-        // COMMITTED and ABORTED have got a word since.
-        let found = wire.ask(&format!("STATUS {question}"));
-        let more = found.strip_prefix(answer);
+        // Later versions add a word to COMMITTED and ABORTED.
+        let found = wire.ask(&format!("STATUS {tx}"));
+        let added = found.strip_prefix(reply);
         assert!(
-            more.is_some_and(|more| more.is_empty() || more.starts_with(' ')),
-            "{found}, not {answer}"
+            added.is_some_and(|added| added.is_empty() || added.starts_with(' ')),
+            "{found}, not {reply}"
         );
-        asked += 1;
+        requests += 1;
     }
-    assert!(asked > 10, "only {asked} questions");
+    assert!(requests > 10, "only {requests} requests");
     assert!(wire.ask("VALUE").contains(r#""value":"1""#));
     process.terminate();
     assert_eq!(process.wait(), Some(0), "{:?}", process.seen());
@@ -137,18 +134,18 @@ fn it_starts_on_a_journal_of_the_first_format() {
     refused(run(&mut bank("stopped")), 1, "must not work any more: bank 1 knows a vote");
 }
 
-/// What is refused stands in the step log as well as on standard error, and no cause is told twice.
+/// A refused start is in the step log too, and its error names each cause only once.
 #[test]
-fn a_refused_start_leaves_its_reason_in_the_step_log() {
+fn a_refused_start_logs_its_cause() {
     let cluster = Cluster::new(1, true);
     let ran = run(cluster.servidor(0).args(["--bank", "7"])).expect_code(2);
     assert!(ran.stderr.contains("--bank 7"), "{ran:?}");
     assert!(cluster.log(0).contains("the start is refused: --bank 7"), "{}", cluster.log(0));
 
-    let bank = Alone::start(&[]);
+    let bank = SoloBank::start(&[]);
     let port = bank.cluster.port(0);
     run(&mut bank.cluster.servidor(0)).expect_code(1);
-    wait_until("the bank that runs has the line in its log", || {
+    wait_until("the refusal in the log of the running bank", || {
         bank.cluster
             .log(0)
             .contains(&format!("the start is refused: port {port} is taken"))
@@ -156,18 +153,18 @@ fn a_refused_start_leaves_its_reason_in_the_step_log() {
     });
     assert_eq!(bank.stop(), Some(0));
 
-    // A log that can't be opened is told once, with its cause once.
-    std::fs::write(cluster.path().join("file"), "").expect("its owner");
+    // A log that cannot be opened is reported once, with its cause once.
+    std::fs::write(cluster.path().join("file"), "").expect("a file");
     let ran = run(cluster.servidor(0).args(["--log-dir", "file/logs"])).expect_code(1);
     let line = ran.stderr.lines().next().unwrap_or_default();
     let parts: Vec<&str> = line.split(": ").collect();
     let distinct: std::collections::BTreeSet<&&str> = parts.iter().collect();
-    assert_eq!(distinct.len(), parts.len(), "told twice: {line}");
+    assert_eq!(distinct.len(), parts.len(), "a cause twice: {line}");
 }
 
-/// An empty variable counts as not given, in both programs.
+/// Both programs treat an empty environment variable as unset.
 #[test]
-fn an_empty_variable_counts_as_not_given() {
+fn an_empty_variable_counts_as_unset() {
     let cluster = Cluster::new(1, true);
     let variables = [
         "PORT",
@@ -198,7 +195,7 @@ fn an_empty_variable_counts_as_not_given() {
     let mut command = cluster.cliente(&["ping"]);
     emptied(&mut command);
     run(&mut command).expect_code(0);
-    // One that says something counts.
+    // A variable with a value counts.
     let ran = run(cluster.servidor(0).env("CONSORCIO_LOG_KEEP", "x"));
     assert!(ran.stderr.contains("--log-keep"), "{ran:?}");
     ran.expect_code(2);

@@ -1,8 +1,8 @@
-//! Starts: what a bank says when it is ready, and what it does not start on.
+//! Starts: the line that a bank prints when it is ready, its files, and starts that it refuses.
 
 use super::refused_start::{copy_folder, data};
-use super::{Alone, run, start_with};
-use crate::support::{Cluster, Process, Ran, servidor_path, wait_until};
+use super::{SoloBank, run, start_with};
+use crate::support::{Cluster, Process, ProgramRun, servidor_path, wait_until};
 use consorcio::config::read_key_file;
 use consorcio::wire::token::Seal;
 use std::os::unix::fs::PermissionsExt;
@@ -16,14 +16,14 @@ pub(super) fn servidor(folder: &Path, arguments: &str) -> Command {
 }
 
 #[track_caller]
-pub fn refused(ran: Ran, code: i32, named: &str) {
+pub fn refused(ran: ProgramRun, code: i32, named: &str) {
     assert!(ran.stderr.contains(named), "{named:?} is not in {ran:#?}");
     assert!(ran.stdout.is_empty(), "{ran:#?}");
     ran.expect_code(code);
 }
 
 #[test]
-fn one_line_tells_that_it_is_ready() {
+fn one_line_reports_that_the_bank_is_ready() {
     let cluster = Cluster::new(2, true);
     let process = start_with(&cluster, 1, &["--port-file", "port"]);
     let port = cluster.port(1);
@@ -36,7 +36,7 @@ fn one_line_tells_that_it_is_ready() {
     assert_eq!(file.trim(), port.to_string());
     // Only a folder without a journal is new.
     process.kill();
-    // What is there and is no file of ours stays: a link, here.
+    // A port file that is no regular file, such as a link, is not overwritten.
     let link = cluster.path().join("link");
     std::os::unix::fs::symlink("port", &link).expect("a link");
     let refused = run(cluster.servidor(1).args(["--port-file", "link"]));
@@ -47,9 +47,10 @@ fn one_line_tells_that_it_is_ready() {
     assert_eq!(again.seen().last(), Some(&format!("{line})")));
 }
 
-/// Journals that others can read are told, with what to type; one closed folder is enough.
+/// A journal that others can read causes a warning with the remedy. One closed folder on its path
+/// is enough.
 #[test]
-fn a_journal_that_others_can_read_is_told() {
+fn a_journal_that_others_can_read_is_reported() {
     use std::os::unix::fs::PermissionsExt;
     let mut cluster = Cluster::start(1);
     assert_eq!(cluster.stop(0), Some(0));
@@ -58,35 +59,35 @@ fn a_journal_that_others_can_read_is_told() {
     let change = |path: &std::path::Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("its owner");
     };
-    let told = || {
+    let warnings = || {
         let mut process = Process::start(&mut cluster.servidor(0));
         process.wait_for("ready on").expect("it starts");
-        let told: Vec<String> =
+        let warnings: Vec<String> =
             process.seen().iter().filter(|line| line.contains("by others")).cloned().collect();
         process.kill();
-        told
+        warnings
     };
-    assert_eq!(told(), [""; 0]);
+    assert_eq!(warnings(), [""; 0]);
     change(&folder, 0o755);
     change(&data, 0o755);
-    assert_eq!(told(), [""; 0], "its files are closed");
+    assert_eq!(warnings(), [""; 0], "its files are closed");
     for entry in std::fs::read_dir(&folder).expect("it is there") {
         change(&entry.expect("a file").path(), 0o644);
     }
-    let lines = told();
+    let lines = warnings();
     assert!(
         lines.len() == 1
             && lines[0].contains("read by others; make it yours alone: chmod -R go= data/bank-0"),
         "{lines:?}"
     );
     change(&folder, 0o777);
-    assert!(told()[0].contains("changed by others"));
+    assert!(warnings()[0].contains("changed by others"));
     change(&data, 0o700);
-    assert_eq!(told(), [""; 0]);
+    assert_eq!(warnings(), [""; 0]);
 }
 
 #[test]
-fn a_port_of_its_own_choice_is_told() {
+fn the_port_that_the_system_chose_is_reported() {
     let cluster = Cluster::new(1, true);
     let mut command =
         servidor(cluster.path(), "--port 0 --bank 0 --consortium 1 --port-file chosen");
@@ -103,7 +104,7 @@ fn a_port_of_its_own_choice_is_told() {
 
 #[test]
 fn a_port_that_is_taken_is_named() {
-    let bank = Alone::start(&[]);
+    let bank = SoloBank::start(&[]);
     let ran = run(&mut bank.cluster.servidor(0));
     refused(
         ran,
@@ -115,8 +116,8 @@ fn a_port_that_is_taken_is_named() {
 
 #[test]
 fn data_in_use_is_refused() {
-    let bank = Alone::start(&[]);
-    // The same port at another address of the loopback, so that only the data is the same.
+    let bank = SoloBank::start(&[]);
+    // On another loopback address, so that only the data is shared.
     let ran = run(bank.cluster.servidor(0).args(["--host", "127.0.0.2"]));
     refused(ran, 1, "another servidor");
     assert_eq!(bank.connect().ask("PING"), "PONG");
@@ -132,12 +133,12 @@ fn data_of_another_bank_or_consortium_is_refused() {
         run(command.args(["--consortium", list]).arg("--key-file").arg(cluster.key_file()))
     };
     let [a, b, c] = ports[..] else { panic!("three ports") };
-    // Its folder under the name of bank 1's.
+    // Bank 0's journal in the folder of bank 1.
     copy_folder(&data(&cluster, 0), &data(&cluster, 1));
     refused(attempt("1", &format!("{a},{b},{c}")), 1, "belongs to bank 0, and this is bank 1");
     refused(attempt("0", &format!("{a},{b}")), 1, "place 2");
     refused(attempt("0", &format!("{a},{c},{b}")), 1, "place 1");
-    // A bank may leave and others may come; its place is never another's.
+    // Banks may leave and new ones may join, but a position is never reused.
     for list in [format!("{a},{b},{c},9"), format!("{a},{b},-,9"), format!("{a},9999,-,9")] {
         drop(start_with(&cluster, 0, &["--consortium", &list]));
     }
@@ -154,7 +155,7 @@ fn without_a_key_file_a_bank_stays_on_loopback() {
         2,
         "10.1.2.3",
     );
-    assert!(!cluster.path().join("data").exists(), "nothing was made");
+    assert!(!cluster.path().join("data").exists(), "no folder is created");
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn switches_that_contradict_each_other_are_named() {
 }
 
 #[test]
-fn a_key_is_its_owners_alone() {
+fn a_key_file_is_private_and_never_overwritten() {
     let cluster = Cluster::new(1, true);
     let key = cluster.key_file();
     let before = std::fs::read(&key).expect("a key");
@@ -184,10 +185,10 @@ fn a_key_is_its_owners_alone() {
     refused(run(&mut cluster.servidor(0)), 1, "holds no key");
 }
 
-/// Three banks, no configuration: the first one that starts makes the key, and no other is made
-/// where a journal knows it.
+/// Without configuration the first bank that starts makes the key. No bank makes another one if its
+/// journal already knows a key.
 #[test]
-fn banks_of_one_machine_make_their_key_and_keep_it() {
+fn banks_of_one_machine_make_one_key_and_keep_it() {
     let mut cluster = Cluster::start_with(3, false);
     let file = cluster.path().join("data/consortium.key");
     let made = std::fs::read(&file).expect("a key was made");
@@ -200,13 +201,13 @@ fn banks_of_one_machine_make_their_key_and_keep_it() {
 
     std::fs::remove_file(&file).expect("the key");
     refused(run(&mut cluster.servidor(1)), 1, "data/consortium.key is missing");
-    assert!(!file.exists(), "no key is made where a journal knows one");
+    assert!(!file.exists(), "no second key is made");
     let other = cluster.path().join("other.key");
     run(Command::new(servidor_path()).arg("key").arg(&other)).expect_code(0);
     let ran = run(cluster.servidor(1).arg("--key-file").arg(&other));
     refused(ran, 1, "and this bank's journal knows");
 
-    // Once it is accepted, it is the bank's key, and the old one is not any more.
+    // Once accepted, the new key replaces the old one.
     drop(start_with(&cluster, 1, &["--new-key", "--key-file", "other.key"]));
     drop(start_with(&cluster, 1, &["--key-file", "other.key"]));
     std::fs::write(&file, &made).expect("the old key");
@@ -216,17 +217,17 @@ fn banks_of_one_machine_make_their_key_and_keep_it() {
 }
 
 #[test]
-fn banks_with_two_keys_say_so() {
+fn banks_with_different_keys_report_it() {
     let cluster = Cluster::new(2, true);
     let other = cluster.path().join("other.key");
     run(Command::new(servidor_path()).arg("key").arg(&other)).expect_code(0);
     let mut zero = start_with(&cluster, 0, &[]);
     let mut one = start_with(&cluster, 1, &["--key-file", "other.key"]);
-    zero.wait_for("bank 1 has another key").expect("bank 0 says so in its terminal");
-    one.wait_for("bank 0 has another key").expect("bank 1 says so in its terminal");
-    wait_until("BANKS says why", || {
-        let said = cluster.connect(0).ask("BANKS");
-        said.contains("\"why\":\"bank 1 has another key").then_some(())
+    zero.wait_for("bank 1 has another key").expect("a warning of bank 0");
+    one.wait_for("bank 0 has another key").expect("a warning of bank 1");
+    wait_until("the cause in BANKS", || {
+        let banks = cluster.connect(0).ask("BANKS");
+        banks.contains("\"why\":\"bank 1 has another key").then_some(())
     });
     for command in ["ping", "status"] {
         let ran = cluster.run(&[command]);
@@ -235,7 +236,7 @@ fn banks_with_two_keys_say_so() {
 }
 
 #[test]
-fn what_was_answered_is_there_after_a_kill() {
+fn acknowledged_records_survive_a_kill() {
     let cluster = Cluster::new(1, true);
     let bank = start_with(&cluster, 0, &[]);
     let mut wire = cluster.connect(0);
@@ -245,11 +246,11 @@ fn what_was_answered_is_there_after_a_kill() {
     }
     bank.kill();
     let mut again = Process::start(&mut cluster.servidor(0));
-    let told = again.wait_for("recovered").expect("it says what it found");
-    assert!(told.contains("204 records"), "{told}");
+    let line = again.expect_line("recovered");
+    assert!(line.contains("204 records"), "{line}");
     again.wait_for("ready on").expect("it starts");
     assert!(cluster.connect(0).ask("INFO").contains(r#""clients":200"#));
-    // People can read the journal, even while the bank runs.
+    // The journal can be printed while the bank runs.
     let printed = run(Command::new(servidor_path()).arg("journal").arg(data(&cluster, 0)));
     assert!(
         printed.stdout.lines().count() >= 201 && printed.stdout.contains("Pessoa 199"),
@@ -259,7 +260,7 @@ fn what_was_answered_is_there_after_a_kill() {
     printed.expect_code(0);
 }
 
-/// Whoever makes a backup finds out whether it is one.
+/// `servidor journal` verifies a journal, or a backup of one.
 #[test]
 fn a_journal_is_verified_with_a_sentence_and_an_exit_code() {
     let mut cluster = Cluster::start(1);
@@ -271,13 +272,16 @@ fn a_journal_is_verified_with_a_sentence_and_an_exit_code() {
     good.expect_code(0);
     let segment = folder.join("segment-0000000001");
     let whole = std::fs::read(&segment).expect("a segment");
-    for (bytes, told) in [
+    for (bytes, verdict) in [
         (&whole[..700_000], "DAMAGED: "),
         (&[&whole[..110], &[whole[110] ^ 1], &whole[111..]].concat()[..], "DAMAGED: "),
     ] {
         std::fs::write(&segment, bytes).expect("a segment");
         let ran = journal(&folder);
-        assert!(ran.stderr.contains(told) && ran.stderr.contains("segment-0000000001"), "{ran:?}");
+        assert!(
+            ran.stderr.contains(verdict) && ran.stderr.contains("segment-0000000001"),
+            "{ran:?}"
+        );
         assert!(ran.stderr.contains("offset"), "{ran:?}");
         ran.expect_code(1);
     }
@@ -294,10 +298,10 @@ fn a_journal_is_verified_with_a_sentence_and_an_exit_code() {
     refused(journal(&cluster.path().join("nowhere")), 1, "nowhere: this folder can't be read");
 }
 
-/// A folder of another name that holds this bank's journal: a new one beside it would forget all
-/// that was promised.
+/// A bank whose journal is in a folder of another name must not begin a new one, which would lack
+/// all of its votes.
 #[test]
-fn a_journal_under_another_name_is_not_forgotten() {
+fn a_journal_in_a_folder_of_another_name_is_found() {
     let mut cluster = Cluster::start(2);
     (0..2).for_each(|bank| assert_eq!(cluster.stop(bank), Some(0)));
     let (folder, old) = (data(&cluster, 1), cluster.path().join("data/8887"));
@@ -306,7 +310,7 @@ fn a_journal_under_another_name_is_not_forgotten() {
     refused(run(&mut cluster.servidor(1)), 1, "Move it: mv data/8887 data/bank-1");
     std::fs::create_dir(&folder).expect("a folder");
     refused(run(&mut cluster.servidor(1)), 1, "Move it: mv data/8887/* data/bank-1/");
-    // The other bank has its own, and looks at nothing else.
+    // Bank 0 has its own journal, so it ignores the other folder.
     cluster.start_bank(0);
     std::fs::remove_dir(&folder).expect("an empty folder");
     std::fs::rename(&old, &folder).expect("the journal");
@@ -314,7 +318,7 @@ fn a_journal_under_another_name_is_not_forgotten() {
 }
 
 #[test]
-fn another_consortium_does_not_open_this_ones_ledger() {
+fn a_list_without_a_common_address_is_refused() {
     let mut cluster = Cluster::start(2);
     assert_eq!(cluster.stop(0), Some(0));
     let other = |more: &str| {
@@ -332,7 +336,7 @@ fn another_consortium_does_not_open_this_ones_ledger() {
     );
     refused(ran, 1, "--moved");
     let mut process = Process::start(&mut other("--port 0 --bank 0 --moved"));
-    process.wait_for("ready on").expect("all banks moved");
+    process.wait_for("ready on").expect("it starts with --moved");
     process.terminate();
     assert_eq!(process.wait(), Some(0));
 }

@@ -1,5 +1,5 @@
-//! What sessions hold that do not read: for every verb, no more than the documented bound, measured
-//! from outside.
+//! Memory of sessions that do not read their replies: for every verb at most the documented bound,
+//! measured as the process's resident memory.
 
 use super::start_with;
 use crate::support::{Cluster, Process, Wire, wait_until};
@@ -8,8 +8,7 @@ use std::net::TcpStream;
 
 const CPF: &str = "12345678900";
 
-/// One line of each kind of reply: what is short, what is as long as a line, what the session
-/// answers by itself.
+/// A line for each kind of reply: short ones, ones as long as a line, ones of the session itself.
 pub fn lines() -> Vec<(&'static str, String)> {
     let set = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1}]}"#;
     let registers = format!(r#"{{"cpf":"{CPF}","name":"{}","kind":"F"}}"#, "n".repeat(200));
@@ -39,7 +38,7 @@ pub fn lines() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Clients enough that a list of them is as long as a line.
+/// Registers enough clients that a list of them is as long as a line.
 fn fill_lists(wire: &mut Wire) {
     for n in 0..250 {
         let cpf = if n == 0 { CPF.to_owned() } else { format!("{n:011}") };
@@ -50,29 +49,30 @@ fn fill_lists(wire: &mut Wire) {
     assert!(wire.ask(&account).starts_with("DONE"));
 }
 
-/// Memory of the process that is in use, in bytes.
+/// The resident memory of the process, in bytes.
 fn resident_bytes(process: &Process) -> usize {
     let status =
         std::fs::read_to_string(format!("/proc/{}/status", process.pid())).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux tells it");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line of Linux");
     let kib: usize = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
     kib * 1024
 }
 
-/// Connections that send `line` again and again, read nothing, and are not read any more.
-fn deaf(address: &str, count: usize, line: &str, other: &mut Wire) -> Vec<TcpStream> {
+/// Opens connections that send `line` repeatedly and read nothing, until the bank stops reading
+/// them.
+fn stalled(address: &str, count: usize, line: &str, other: &mut Wire) -> Vec<TcpStream> {
     let lines = format!("{line}\n").repeat((256 * 1024 / (line.len() + 1)).max(1));
     let mut streams: Vec<(TcpStream, usize)> = (0..count)
         .map(|_| {
             let mut stream = TcpStream::connect(address).expect("it listens");
-            // The first line of each is a request.
+            // The first line of a connection must be a request.
             stream.write_all(b"PING\n").expect("a socket takes a line");
             stream.set_nonblocking(true).expect("a socket");
             (stream, 0)
         })
         .collect();
-    // Rounds without any progress, each with an answer to somebody else: nothing more is going to
-    // be read.
+    // After enough rounds without progress, each with a reply on another connection, the bank has
+    // stopped reading.
     let mut idle_rounds = 0;
     while idle_rounds < 20 {
         let mut progress = false;
@@ -91,8 +91,8 @@ fn deaf(address: &str, count: usize, line: &str, other: &mut Wire) -> Vec<TcpStr
     streams.into_iter().map(|(stream, _)| stream).collect()
 }
 
-/// Fills a fresh bank with `sessions` that do not read, for each verb, and gives what each verb's
-/// sessions held.
+/// For each verb, fills a new bank with `sessions` that do not read; returns the memory that they
+/// hold.
 fn held_by_each_verb(
     sessions: usize,
     switches: &[&str],
@@ -109,7 +109,7 @@ fn held_by_each_verb(
             fill_lists(&mut other);
         }
         let before = resident_bytes(&process);
-        let streams = deaf(&cluster.address(0), sessions, &line, &mut other);
+        let streams = stalled(&cluster.address(0), sessions, &line, &mut other);
         let held = resident_bytes(&process).saturating_sub(before);
         all.push((verb, held));
         drop(streams);
@@ -119,7 +119,7 @@ fn held_by_each_verb(
 }
 
 #[track_caller]
-fn within(bound: usize, all: &[(&str, usize)]) {
+fn assert_within(bound: usize, all: &[(&str, usize)]) {
     let mib = |bytes: usize| format!("{} KiB", bytes / 1024);
     for (verb, held) in all {
         println!("{verb:11} {} of {}", mib(*held), mib(bound));
@@ -128,7 +128,7 @@ fn within(bound: usize, all: &[(&str, usize)]) {
     assert!(worst.1 <= bound, "{}: {} is more than {}", worst.0, mib(worst.1), mib(bound));
 }
 
-/// The cheap form: a small bound, few sessions. What tasks and the allocator need comes on top.
+/// A small bound and few sessions. The tolerance is for tasks and the allocator.
 #[test]
 fn sessions_that_do_not_read_hold_no_more_than_the_bound() {
     let (sessions, bytes) = (100, 24 << 20);
@@ -137,12 +137,12 @@ fn sessions_that_do_not_read_hold_no_more_than_the_bound() {
     let verbs = ["COMMIT", "CLIENTS", "BANKS", "HELLO", "HELP", "a bad line"];
     let all = held_by_each_verb(sessions, &switches, &verbs);
     assert_eq!(all.len(), verbs.len());
-    within(bytes + bytes / 4, &all);
-    // The sessions did fill it, or nothing would be shown.
+    assert_within(bytes + bytes / 4, &all);
+    // The sessions did use the memory; otherwise this test proves nothing.
     assert!(all.iter().any(|(_, held)| *held > bytes / 3), "{all:?}");
 }
 
-/// The real bound: 10,000 sessions, each verb. For `scripts/scale.sh`: it takes minutes.
+/// The real bound with 10,000 sessions, for each verb.
 #[test]
 #[ignore = "it takes minutes and half a gigabyte; scripts/scale.sh runs it"]
 fn ten_thousand_sessions_that_do_not_read_hold_no_more_than_the_bound() {
@@ -151,5 +151,5 @@ fn ten_thousand_sessions_that_do_not_read_hold_no_more_than_the_bound() {
     let sessions = SESSIONS_MAX - SESSIONS_FOR_BANKS - 1;
     let all = held_by_each_verb(sessions, &["--session-unread-ms", "600000"], &[]);
     assert_eq!(all.len(), lines().len());
-    within(SESSIONS_BYTES_MAX + SESSIONS_BYTES_MAX / 8, &all);
+    assert_within(SESSIONS_BYTES_MAX + SESSIONS_BYTES_MAX / 8, &all);
 }

@@ -1,30 +1,29 @@
-//! Banks of one test: how they are made, started, killed and asked.
+//! The banks of one test: their processes, ports, files and commands.
 
 use super::*;
 
-/// Banks in processes of their own, in a folder of their own, that know each other.
+/// A consortium of banks, each a process, in a temporary folder.
 pub struct Cluster {
     pub(super) dir: TempDir,
     pub(super) ports: Vec<u16>,
     pub(super) banks: Vec<Option<Process>>,
-    /// Are they given a key file?
+    /// Whether they are given a key file.
     pub(super) keyed: bool,
-    /// Each bank's further switches.
+    /// Each bank's additional switches.
     pub(super) switches: Vec<Vec<String>>,
-    /// Does a bank with a new journal wait until the others have met it?
+    /// Whether a bank with a new journal waits for its introduction to all others.
     pub(super) introduces: bool,
-    /// Places behind those of the banks.
-    pub(super) more_places: Vec<String>,
+    /// Entries of the list after those of the banks.
+    pub(super) more_positions: Vec<String>,
 }
 
 impl Cluster {
-    /// `count` banks with a fresh key, all of them ready.
+    /// `count` banks with a new key file, all of them ready.
     pub fn start(count: usize) -> Cluster {
         Cluster::start_with(count, true)
     }
 
-    /// `count` banks with a key file that they are given, or with one that the first of them makes;
-    /// all of them ready.
+    /// `count` banks, all of them ready; with a key file, or with the key that the first one makes.
     pub fn start_with(count: usize, keyed: bool) -> Cluster {
         // Another process may take a port between its choice and its use; then others are chosen.
         for _ in 0..5 {
@@ -38,7 +37,7 @@ impl Cluster {
         panic!("no consortium came up in five attempts");
     }
 
-    /// The same, but none of the banks runs yet.
+    /// `count` banks, none of them started yet.
     pub fn new(count: usize, keyed: bool) -> Cluster {
         let dir = TempDir::new().expect("a temporary folder");
         let cluster = Cluster {
@@ -48,7 +47,7 @@ impl Cluster {
             keyed,
             switches: vec![Vec::new(); count],
             introduces: false,
-            more_places: Vec::new(),
+            more_positions: Vec::new(),
         };
         if keyed {
             let made =
@@ -58,13 +57,13 @@ impl Cluster {
         cluster
     }
 
-    /// From now on a bank with a new journal waits until the others have met it. Banks that are
-    /// started one by one do not.
+    /// From now on a bank with a new journal waits for its introduction. By default banks don't, so
+    /// that a test can start them one by one.
     pub fn introduce(&mut self) {
         self.introduces = true;
     }
 
-    /// Waits until a bank takes part, and knows its registers.
+    /// Waits until a bank is introduced and knows its registers.
     #[track_caller]
     pub fn wait_introduced(&self, bank: usize) {
         let mut wire = self.connect(bank);
@@ -75,29 +74,29 @@ impl Cluster {
         });
     }
 
-    /// From its next start on a bank has these switches besides its own.
+    /// Adds switches to a bank's command, from its next start on.
     pub fn add_switches(&mut self, bank: usize, switches: &[&str]) {
         self.switches[bank].extend(switches.iter().map(|switch| (*switch).to_owned()));
     }
 
-    /// Another bank, at the end of the list that each bank has from its next start on; it does not
-    /// run yet.
+    /// Adds a bank, not started yet, to the end of the list that each bank has from its next start
+    /// on.
     pub fn add_bank(&mut self) -> usize {
-        assert!(self.more_places.is_empty(), "banks come before places without one");
-        let fresh =
+        assert!(self.more_positions.is_empty(), "banks come before positions without one");
+        let port =
             std::iter::repeat_with(|| free_ports(1)[0]).find(|port| !self.ports.contains(port));
-        self.ports.extend(fresh);
+        self.ports.extend(port);
         self.banks.push(None);
         self.switches.push(Vec::new());
         self.banks.len() - 1
     }
 
-    /// From its next start on each bank has one more place in its list: an address, or `-`.
-    pub fn add_place(&mut self, place: &str) {
-        self.more_places.push(place.to_owned());
+    /// Adds an entry, an address or `-`, to the list that each bank has from its next start on.
+    pub fn add_position(&mut self, entry: &str) {
+        self.more_positions.push(entry.to_owned());
     }
 
-    /// From its next start on each bank has another key, and accepts it.
+    /// Gives each bank a new key, with the switch that accepts it, from its next start on.
     pub fn change_key(&mut self) {
         let own = self.path().join("data/consortium.key");
         let file = if self.keyed { self.key_file() } else { own };
@@ -112,8 +111,8 @@ impl Cluster {
         self.try_start(bank).unwrap_or_else(|error| panic!("bank {bank} does not start: {error}"));
     }
 
-    /// The same, for those who can choose other ports: another process may have taken these
-    /// meanwhile.
+    /// As `start_bank`, but returns an error, for callers that can choose other ports: another
+    /// process may have taken these meanwhile.
     pub fn try_start(&mut self, bank: usize) -> Result<(), String> {
         assert!(self.banks[bank].is_none(), "bank {bank} runs already");
         let mut process = Process::start(&mut self.servidor(bank));
@@ -122,47 +121,47 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts a bank that does not run and will die at a crash point (`consorcio::crash`), and
+    /// Starts a bank that does not run and will crash at a crash point (`consorcio::crash`), and
     /// waits until it is ready.
-    pub fn start_bank_to_die(&mut self, bank: usize, crash_point: &str) {
+    pub fn start_bank_with_crash(&mut self, bank: usize, crash_point: &str) {
         assert!(self.banks[bank].is_none(), "bank {bank} runs already");
         let mut process = Process::start(self.servidor(bank).env(CRASH_VARIABLE, crash_point));
         let ready = process.wait_for("ready on");
         ready.unwrap_or_else(|error| {
-            panic!("bank {bank}, to die at {crash_point}, does not start: {error}")
+            panic!("bank {bank}, to crash at {crash_point}, does not start: {error}")
         });
         self.banks[bank] = Some(process);
     }
 
-    /// The same for a point that it may pass before it is ready: waits until it is dead.
-    pub fn start_bank_into_death(&mut self, bank: usize, crash_point: &str) {
+    /// As `start_bank_with_crash`, for a point that it may pass before it is ready: waits for the
+    /// crash.
+    pub fn start_bank_until_crash(&mut self, bank: usize, crash_point: &str) {
         assert!(self.banks[bank].is_none(), "bank {bank} runs already");
         self.banks[bank] =
             Some(Process::start(self.servidor(bank).env(CRASH_VARIABLE, crash_point)));
         self.wait_killed(bank);
     }
 
-    /// Waits until a bank is dead; SIGKILL must have ended it.
+    /// Waits until SIGKILL has ended a bank.
     #[track_caller]
     pub fn wait_killed(&mut self, bank: usize) {
         let process = self.banks[bank].as_mut().expect("the bank was started");
-        let what = format!("the death of bank {bank}");
+        let what = format!("the crash of bank {bank}");
         let status = wait_until(&what, || process.child.try_wait().expect("it can be waited for"));
         assert_eq!(
             status.signal(),
             Some(9),
-            "bank {bank} ended otherwise: {status}, {:?}",
+            "bank {bank} was not killed: {status}, {:?}",
             process.rest()
         );
         self.banks[bank] = None;
     }
 
-    /// From now on, also while it runs, a bank's wall clock and its clock of the uptime show so
-    /// much more, in microseconds. A bank whose clock is to be set while it runs has been given one
-    /// before its start.
+    /// Sets the offsets, in microseconds, that are added to a bank's wall clock and uptime. They
+    /// can change while the bank runs, if they were set once before its start.
     pub fn set_clock(&self, bank: usize, wall_us: i64, uptime_us: i64) {
         let file = self.clock_file(bank);
-        // A reader sees all of it.
+        // Written and renamed, so that the bank never reads half of it.
         std::fs::write(file.with_extension("tmp"), format!("{wall_us} {uptime_us}\n")).unwrap();
         std::fs::rename(file.with_extension("tmp"), file).unwrap();
     }
@@ -185,7 +184,7 @@ impl Cluster {
             command.env("CONSORCIO_INTRODUCE_WITHOUT", others.join(","));
         }
         command.args(&self.switches[bank]);
-        // A variable of whoever runs the tests changes no output.
+        // The environment of the test run must not change the output.
         command.env_remove("RUST_LOG");
         if self.clock_file(bank).exists() {
             command.env(CLOCK_VARIABLE, self.clock_file(bank));
@@ -193,39 +192,36 @@ impl Cluster {
         command
     }
 
-    /// Kills a bank on the spot, as a power cut would (but for what the operating system still
-    /// writes).
+    /// Kills a bank with SIGKILL. Unlike a power cut, the system still writes what the bank wrote.
     pub fn kill(&mut self, bank: usize) {
         drop(self.banks[bank].take().expect("the bank runs"));
     }
 
-    /// Asks a bank to end in order, and gives its exit code.
+    /// Sends SIGTERM to a bank and returns its exit code.
     pub fn stop(&mut self, bank: usize) -> Option<i32> {
         let mut process = self.banks[bank].take().expect("the bank runs");
         process.terminate();
         process.wait()
     }
 
-    /// The number of a bank's process.
     pub fn pid(&self, bank: usize) -> u32 {
         self.banks[bank].as_ref().expect("the bank runs").child.id()
     }
 
     pub fn consortium(&self) -> String {
-        let places = self.ports.iter().map(u16::to_string).chain(self.more_places.iter().cloned());
-        places.collect::<Vec<_>>().join(",")
+        let banks = self.ports.iter().map(u16::to_string);
+        banks.chain(self.more_positions.iter().cloned()).collect::<Vec<_>>().join(",")
     }
 
     pub fn address(&self, bank: usize) -> String {
         format!("127.0.0.1:{}", self.ports[bank])
     }
 
-    /// The port of `bank`.
     pub fn port(&self, bank: usize) -> u16 {
         self.ports[bank]
     }
 
-    /// The folder that everything lives in.
+    /// The temporary folder of all banks.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -234,30 +230,30 @@ impl Cluster {
         self.path().join("consortium.key")
     }
 
-    /// The step log of a bank, as it is now.
+    /// The current content of a bank's step log.
     pub fn log(&self, bank: usize) -> String {
         let path = self.path().join(format!("logs/servidor-{}.log", self.ports[bank]));
         std::fs::read_to_string(path).unwrap_or_default()
     }
 
-    /// A `cliente` command with this consortium and these arguments, which shows tables.
+    /// A `cliente` command for this consortium that prints tables.
     pub fn cliente(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(cliente_path());
         command.current_dir(self.path()).args(["--consortium", &self.consortium()]).args(arguments);
-        // Tests read what people read, and are no terminal.
+        // Without a terminal `cliente` would print TSV, but these tests read its tables.
         command.env("CONSORCIO_OUTPUT", "table").env_remove("RUST_LOG");
         command
     }
 
     /// Runs `cliente` to its end.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(
+    pub fn run(&self, arguments: &[&str]) -> ProgramRun {
+        ProgramRun::of(
             arguments,
             &self.cliente(arguments).stdin(Stdio::null()).output().expect("cliente runs"),
         )
     }
 
-    /// Runs `cliente --json`, expects this exit code, and gives its document.
+    /// Runs `cliente --json`, expects this exit code, and returns its document.
     pub fn json(&self, code: i32, arguments: &[&str]) -> serde_json::Value {
         let mut all = vec!["--json"];
         all.extend(arguments);
@@ -266,7 +262,7 @@ impl Cluster {
         serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
     }
 
-    /// Opens an account and its client: account `number` at `bank` with so many reais.
+    /// Registers a client and opens its account `number` at `bank` with a first deposit.
     pub fn open_account(&self, bank: usize, number: &str, cpf: &str, reais: &str) {
         let bank = bank.to_string();
         let client = ["client", "add", "--bank", &bank, "--cpf", cpf, "--name", "Pessoa"];
@@ -286,12 +282,12 @@ impl Cluster {
         self.run(&account).expect_code(0);
     }
 
-    /// The balance of an account in centavos.
+    /// The balance of an account, in centavos.
     pub fn balance(&self, account: &str) -> i64 {
         self.json(0, &["balance", account])["balance"].as_i64().expect("a balance")
     }
 
-    /// A raw connection to a bank.
+    /// Opens a raw connection to a bank.
     pub fn connect(&self, bank: usize) -> Wire {
         Wire::connect(&self.address(bank))
     }

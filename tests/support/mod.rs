@@ -1,9 +1,9 @@
-//! What tests of whole programs share: a consortium of real `servidor` processes, `cliente` runs,
-//! raw lines.
+//! Shared by tests of whole programs: a consortium of real `servidor` processes, runs of `cliente`,
+//! raw connections.
 //!
-//! Every wait has a deadline, and everything that is started here is killed when its owner goes.
+//! Every wait has a deadline, and every process is killed when its owner is dropped.
 
-#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(dead_code, reason = "each test program uses a part of this")]
 
 mod cluster;
 
@@ -19,18 +19,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Nothing here takes this long, not even on a busy machine with two cores.
+/// Longer than any step of a test takes, even on a busy machine with two cores.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The environment variable that names the crash point at which a program dies.
+/// The environment variable that names the crash point at which a program kills itself.
 pub const CRASH_VARIABLE: &str = "CONSORCIO_CRASH";
 
-/// The environment variable that names the file whose numbers are added to a program's clocks.
+/// The environment variable that names the file whose offsets are added to a program's clocks.
 pub const CLOCK_VARIABLE: &str = "CONSORCIO_CLOCK";
 
-/// How a run of a program ended.
+/// The exit code and the output of a program.
 #[derive(Debug)]
-pub struct Ran {
+pub struct ProgramRun {
     pub arguments: Vec<String>,
     /// The exit code; none where a signal ended it.
     pub code: Option<i32>,
@@ -38,10 +38,10 @@ pub struct Ran {
     pub stderr: String,
 }
 
-impl Ran {
-    /// The end of a program that was run with `arguments`.
-    pub fn of(arguments: &[&str], output: &Output) -> Ran {
-        Ran {
+impl ProgramRun {
+    /// The result of a program that was run with `arguments`.
+    pub fn of(arguments: &[&str], output: &Output) -> ProgramRun {
+        ProgramRun {
             arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -49,33 +49,33 @@ impl Ran {
         }
     }
 
-    /// It ended with this code.
+    /// Fails unless it ended with this code.
     #[track_caller]
-    pub fn expect_code(self, code: i32) -> Ran {
+    pub fn expect_code(self, code: i32) -> ProgramRun {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self
     }
 
-    /// It printed this somewhere.
+    /// Fails unless its standard output contains `text`.
     #[track_caller]
-    pub fn expect(self, text: &str) -> Ran {
+    pub fn expect(self, text: &str) -> ProgramRun {
         assert!(self.stdout.contains(text), "no {text:?} in {self:#?}");
         self
     }
 }
 
-/// A program that runs in the background; it is killed when this goes.
+/// A program that runs in the background; dropping this kills it.
 pub struct Process {
     child: Child,
-    /// Lines, and on which of its two streams they came.
+    /// Lines, each with the number of its stream: 0 is standard output, 1 standard error.
     lines: Receiver<(usize, String)>,
     seen: Vec<String>,
-    /// Of each stream, what came after the line that was found there last.
+    /// For each stream, the lines after the last one that `wait_for` returned.
     unread: [Vec<String>; 2],
 }
 
 impl Process {
-    /// Starts it; what it prints, on either stream, can be waited for.
+    /// Starts it, with both output streams captured.
     pub fn start(command: &mut Command) -> Process {
         let mut child = command
             .stdin(Stdio::piped())
@@ -83,6 +83,7 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        #[expect(clippy::disallowed_methods, reason = "a program must never wait for its test")]
         let (sender, lines) = channel();
         let streams: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
@@ -99,18 +100,14 @@ impl Process {
         Process { child, lines, seen: Vec::new(), unread: Default::default() }
     }
 
-    /// Waits until it prints a line with `text` in it, and gives that line. Of either stream it
-    /// looks at what came after the line that was found there last: lines of two streams have no
-    /// order among them.
+    /// Waits for a line that contains `text`, and returns it. On each stream it searches the lines
+    /// after the last one that it returned from there, as lines of two streams have no order.
     pub fn wait_for(&mut self, text: &str) -> Result<String, String> {
         let until = Instant::now() + DEADLINE;
         loop {
             for unread in &mut self.unread {
                 if let Some(at) = unread.iter().position(|line| line.contains(text)) {
-                    return Ok(unread
-                        .drain(..=at)
-                        .next_back()
-                        .expect("at least the line that was found"));
+                    return Ok(unread.drain(..=at).next_back().expect("the line at `at`"));
                 }
             }
             match self.next_line(until) {
@@ -132,19 +129,19 @@ impl Process {
         Ok((stream, line))
     }
 
-    /// The same, for when nothing else may happen.
+    /// As `wait_for`, but fails if the line does not come.
     #[track_caller]
     pub fn expect_line(&mut self, text: &str) -> String {
         self.wait_for(text).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Types a line into it.
+    /// Writes a line to its standard input.
     pub fn type_line(&mut self, line: &str) {
         let stdin = self.child.stdin.as_mut().expect("standard input is a pipe");
         writeln!(stdin, "{line}").and_then(|()| stdin.flush()).expect("it still reads");
     }
 
-    /// Asks it to end (SIGTERM).
+    /// Sends SIGTERM to the process.
     pub fn terminate(&self) {
         signal("TERM", self.child.id());
     }
@@ -157,17 +154,16 @@ impl Process {
         self.child.id()
     }
 
-    /// Kills it on the spot (SIGKILL).
+    /// Sends it SIGKILL, and waits for its end.
     pub fn kill(mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it can be waited for");
     }
 
-    /// Waits for its end and gives its exit code, or none where a signal ended it.
+    /// Waits for its end and returns its exit code, or none if a signal ended it.
     pub fn wait(&mut self) -> Option<i32> {
         let until = Instant::now() + DEADLINE;
-        // The end of both streams comes with the end of the process; then there is nothing to poll
-        // for.
+        // Both streams end with the process, so no polling is needed.
         loop {
             match self.next_line(until) {
                 Ok(_) => {}
@@ -185,7 +181,7 @@ impl Process {
         &self.seen
     }
 
-    /// All lines that it has printed so far, as far as they were waited for.
+    /// The lines that `wait_for` and `wait` have read so far.
     pub fn seen(&self) -> &[String] {
         &self.seen
     }
@@ -193,19 +189,19 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Whoever is gone already can't be killed again, and need not be.
+        // It may have ended already; then both calls fail, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Sends the signal of this name.
+/// Sends a signal by its name, such as `TERM`.
 pub fn signal(name: &str, pid: u32) {
     let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
     assert!(sent.expect("kill runs").success(), "SIG{name} to {pid}");
 }
 
-/// A raw connection: lines out, lines in, as with `nc`.
+/// A raw connection that sends and receives lines, as `nc` does.
 pub struct Wire {
     stream: BufReader<TcpStream>,
 }
@@ -215,7 +211,7 @@ impl Wire {
         Wire::try_connect(address).unwrap_or_else(|| panic!("{address}: no connection"))
     }
 
-    /// Connects, unless nobody listens.
+    /// Connects; none if no process listens there.
     pub fn try_connect(address: &str) -> Option<Wire> {
         let stream = TcpStream::connect(address).ok()?;
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -223,8 +219,8 @@ impl Wire {
         Some(Wire { stream: BufReader::new(stream) })
     }
 
-    /// The same connection once more, to send while another thread waits for replies.
-    pub fn second_hand(&self) -> Wire {
+    /// A second handle of this connection, to send while another thread waits for replies.
+    pub fn try_clone(&self) -> Wire {
         Wire { stream: BufReader::new(self.stream.get_ref().try_clone().expect("a socket")) }
     }
 
@@ -236,26 +232,26 @@ impl Wire {
         self.stream.get_mut().write_all(bytes).expect("the bank reads");
     }
 
-    /// The next line, without its end; none at the end of the stream.
+    /// The next line without its line break; none at the end of the stream.
     pub fn receive(&mut self) -> Option<String> {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line).expect("a line within the deadline");
         (read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned())
     }
 
-    /// Sends a line and gives the reply to it.
+    /// Sends a line and returns the reply.
     pub fn ask(&mut self, line: &str) -> String {
         self.send(line);
         self.receive().unwrap_or_else(|| panic!("{line}: the bank closed the connection"))
     }
 
-    /// The same, but none where the bank is gone, or goes meanwhile.
+    /// As `ask`, but none if the bank closes the connection before it replies.
     pub fn try_ask(&mut self, line: &str) -> Option<String> {
         self.stream.get_mut().write_all(format!("{line}\n").as_bytes()).ok()?;
         let mut reply = String::new();
         match self.stream.read_line(&mut reply) {
             Ok(_) => reply.strip_suffix('\n').map(str::to_owned),
-            Err(error) if is_gone(&error) => None,
+            Err(error) if is_closed(&error) => None,
             Err(error) => panic!("{line}: no reply within the deadline: {error}"),
         }
     }
@@ -266,15 +262,15 @@ impl Wire {
     }
 }
 
-/// Is the other end of a connection gone?
-fn is_gone(error: &std::io::Error) -> bool {
+/// Whether the error means that the other end closed the connection.
+fn is_closed(error: &std::io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
     )
 }
 
-/// Waits until `check` gives something, and fails with `what` if it never does.
+/// Waits until `check` returns something; at the deadline it fails with `what`.
 #[track_caller]
 pub fn wait_until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + DEADLINE;
@@ -282,17 +278,17 @@ pub fn wait_until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = check() {
             return found;
         }
-        assert!(Instant::now() < until, "it never came: {what}");
+        assert!(Instant::now() < until, "timed out: {what}");
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 
-/// Ports that nobody listens on, outside of those that the system gives to outgoing connections.
+/// Ports without a listener, outside of the system's range for outgoing connections.
 pub fn free_ports(count: usize) -> Vec<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 10_000;
     const SPAN: u16 = 22_000;
-    // Test programs that run at the same time begin at different places.
+    // Test programs that run at the same time begin at different ports.
     let start = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(SPAN)).unwrap_or(0);
     let mut ports = Vec::new();
     while ports.len() < count {

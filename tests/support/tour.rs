@@ -1,5 +1,5 @@
-//! README's tour: its commands and what they print, and three banks started as it says, on other
-//! ports.
+//! README's tour: its commands with their expected output, and three banks started as it says, on
+//! other ports.
 
 use crate::support::{Process, cliente_path, free_ports, servidor_path};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 const PORT: u16 = 8886;
 const HTTP_PORT: u16 = 5030;
 
-/// A command of the page, from its line `$ …` on, and what the page says that it prints.
+/// A command of the page, from its line `$ …`, and its expected output.
 #[derive(Debug)]
 pub struct TourCommand<'a> {
     /// In the page, from 1 on.
@@ -38,13 +38,13 @@ pub fn commands(page: &str) -> Vec<TourCommand<'_>> {
     all
 }
 
-/// The lines of the page's conversation by `nc`.
-pub fn conversation(page: &str) -> Vec<&str> {
+/// The lines of the page's dialogue by `nc`.
+pub fn nc_dialogue(page: &str) -> Vec<&str> {
     let begin = page.lines().position(|line| line.starts_with("PREPARE t1 ")).expect("README's nc");
     page.lines().skip(begin).take_while(|line| !line.starts_with("```")).collect()
 }
 
-/// Three banks, started as README says.
+/// Three banks, started as README shows.
 pub struct Tour {
     folder: TempDir,
     first: u16,
@@ -65,7 +65,7 @@ impl Tour {
         for bank in 0..3 {
             let mut command = Command::new(servidor_path());
             command.args(["--port", &(first + bank).to_string()]);
-            tour.banks.push(Process::start(tour.in_place(&mut command)));
+            tour.banks.push(Process::start(tour.in_folder(&mut command)));
         }
         tour.banks.iter_mut().for_each(|bank| {
             bank.expect_line("ready on");
@@ -91,8 +91,8 @@ impl Tour {
         script
     }
 
-    /// What a line of the page is about here: other ports.
-    fn here(&self, line: &str) -> String {
+    /// A line of the page with the ports of this test.
+    fn with_test_ports(&self, line: &str) -> String {
         let mut line = line.to_owned();
         for bank in 0..3 {
             line = line.replace(&(PORT + bank).to_string(), &(self.first + bank).to_string());
@@ -101,29 +101,32 @@ impl Tour {
         line
     }
 
-    fn in_place<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    fn in_folder<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let list = format!("{}-{}", self.first, self.first + 2);
         command.current_dir(self.folder.path()).env("CONSORCIO_CONSORTIUM", list)
     }
 
-    /// Where bank `bank` is.
+    /// The address of `bank`.
     pub fn address(&self, bank: u16) -> String {
         format!("127.0.0.1:{}", self.first + bank)
     }
 
-    /// Runs a command as it stands in the page; gives its exit code and all that it printed.
+    /// Runs a command of the page; returns its exit code and the output of both streams.
     pub fn run(&self, command: &str) -> (Option<i32>, String) {
         let programs = Path::new(cliente_path()).parent().unwrap().display();
         let path = format!("{programs}:{}", std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("sh");
-        shell.args(["-c", &self.here(command)]).env("PATH", path).env("CONSORCIO_OUTPUT", "table");
-        let output = self.in_place(&mut shell).stdin(Stdio::null()).output().unwrap();
+        shell
+            .args(["-c", &self.with_test_ports(command)])
+            .env("PATH", path)
+            .env("CONSORCIO_OUTPUT", "table");
+        let output = self.in_folder(&mut shell).stdin(Stdio::null()).output().unwrap();
         let printed = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8_lossy(&printed).into_owned())
     }
 
-    /// A line as the page would have it: its ports; ids, times and durations by name.
-    pub fn as_in_the_page(&self, line: &str) -> String {
+    /// A line of output with the page's ports, normalised as by `plain`.
+    pub fn normalised(&self, line: &str) -> String {
         let mut line = line.to_owned();
         for bank in 0..3 {
             line = line.replace(&(self.first + bank).to_string(), &(PORT + bank).to_string());
@@ -132,7 +135,7 @@ impl Tour {
     }
 }
 
-/// A line with ids, times and durations by name, and one blank between words.
+/// A line with ids, times and durations replaced by names, and one blank between words.
 pub fn plain(line: &str) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
     let is_number =
@@ -160,7 +163,7 @@ pub fn plain(line: &str) -> String {
     out.join(" ")
 }
 
-/// The same with `#` for each number: what a line is about, whatever was measured.
+/// As `plain`, with each number replaced by `#`, for lines with measured values.
 pub fn loose(line: &str) -> String {
     let mut out = String::new();
     for c in plain(line).chars() {

@@ -1,7 +1,7 @@
-//! Just enough of Rust's grammar to look for words and paths in code: comments, strings and
-//! characters are left out, and `use` trees are unfolded. What a path means is not known here.
+//! A minimal lexer for Rust that finds words and paths in code: it removes comments, strings and
+//! characters, and expands `use` trees. It does not resolve paths.
 
-/// `text` without its comments, strings and characters; lines stay where they are.
+/// `text` without its comments, strings and characters; line numbers stay the same.
 pub fn code_of(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::with_capacity(text.len());
@@ -24,7 +24,7 @@ pub fn code_of(text: &str) -> String {
             out.push(chars[at]);
             at += 1;
         } else {
-            // Something must stay between what stood before and after.
+            // A blank separates the words before and after.
             out.push(' ');
             out.extend(chars[at..end].iter().filter(|c| **c == '\n'));
             at = end;
@@ -33,9 +33,9 @@ pub fn code_of(text: &str) -> String {
     out
 }
 
-/// Every path in `code`, as its segments, with the line that it begins in (from 1 on). A single
-/// word is a path too. `use a::{b, c::d}` is `a::b` and `a::c::d`; the last segment of a macro's
-/// path keeps its `!`.
+/// Every path in `code`, as its segments, with its first line (from 1 on). A single word is a path
+/// too. `use a::{b, c::d}` yields `a::b` and `a::c::d`; the last segment of a macro's path keeps
+/// its `!`.
 pub fn paths_of(code: &str) -> Vec<(usize, Vec<String>)> {
     let tokens = tokens_of(code);
     let mut paths = Vec::new();
@@ -54,10 +54,10 @@ pub fn paths_of(code: &str) -> Vec<(usize, Vec<String>)> {
     paths
 }
 
-/// A token, and the line that it stands in, from 1 on.
+/// A token with its line, from 1 on.
 pub type Lexeme = (usize, String);
 
-/// Words, `::`, and single characters of `code`.
+/// The tokens of `code`: words, `::`, and single characters.
 pub fn tokens_of(code: &str) -> Vec<Lexeme> {
     let mut tokens: Vec<Lexeme> = Vec::new();
     let mut line = 1;
@@ -97,7 +97,7 @@ fn plain_path(tokens: &[Lexeme], from: usize) -> (usize, Vec<String>) {
     (at, path)
 }
 
-/// Unfolds one branch of a `use` tree; gives what stands after it.
+/// Expands one branch of a `use` tree; returns the index of the token after it.
 fn tree(
     tokens: &[Lexeme],
     from: usize,
@@ -127,7 +127,7 @@ fn tree(
                     paths.push((*line, path.clone()));
                 }
             }
-            // `;`, `,` or `}` end the branch, whatever else is no `use`.
+            // `;`, `,` or `}` end the branch; any other token is no part of a `use`.
             ";" | "," | "}" => return at,
             _ => return at + 1,
         }
@@ -148,7 +148,7 @@ fn is_word_char(c: char) -> bool {
 }
 
 fn continues_word(chars: &[char], at: usize) -> bool {
-    // `br"…"` is a raw string too.
+    // The `r` of `br"…"` begins a raw string too.
     let before = |n: usize| at.checked_sub(n).map(|at| chars[at]);
     match before(1) {
         Some('b' | 'c') => before(2).is_some_and(is_word_char),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn use_trees_are_unfolded() {
+    fn use_trees_are_expanded() {
         assert_eq!(paths("use a::b;"), ["a::b"]);
         assert_eq!(
             paths("use a::{self, b::{c, d as e}, *};"),

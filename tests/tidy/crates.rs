@@ -1,14 +1,13 @@
-//! The crates below `src`, by what their manifests say.
+//! The crates below `src` and their dependencies, by their manifests and by ARCHITECTURE's table.
 
-/// What the sections of a manifest say.
+/// The dependencies of a crate, without those of its tests.
 pub struct Manifest {
-    /// The crates of this project that it uses, without their prefix, in order.
+    /// The crates of this project, without their prefix, sorted.
     pub ours: Vec<String>,
-    /// The others, those of its tests left out.
     pub others: Vec<String>,
 }
 
-/// Reads a manifest. A line `name.workspace = true` or `name = …` below `[dependencies]` is a
+/// Parses a manifest. A line `name.workspace = true` or `name = …` below `[dependencies]` is a
 /// dependency.
 pub fn read(manifest: &str) -> Manifest {
     let mut names: Vec<&str> = manifest
@@ -30,7 +29,7 @@ pub fn read(manifest: &str) -> Manifest {
     }
 }
 
-/// The rows of the table of crates in a page: a crate's name, and what it uses, in order.
+/// The rows of the table of crates in a page: a crate's name, and the crates that it uses, sorted.
 ///
 /// A row is ``| `name` | what it is | `used`, `used` |``.
 pub fn table(page: &str) -> Vec<(String, Vec<String>)> {
@@ -50,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn manifests_and_tables_are_read() {
+    fn manifests_and_tables_are_parsed() {
         let manifest = read(
             "[package]\nname = \"x\"\n[dependencies]\n# why\nserde.workspace = \
              true\nconsorcio-core.workspace = true\n\

@@ -1,7 +1,6 @@
-//! The house rules, as a test: all that can be checked about the project's files without running
-//! them.
+//! Checks of the source tree: every rule about files that needs no run of the programs.
 //!
-//! Each rule is tried on something that breaks it, beside the rule itself.
+//! Each rule has a unit test, beside it, on text that breaks it.
 
 mod allowed;
 mod code;
@@ -17,13 +16,13 @@ use std::path::Path;
 use std::process::Command;
 use texts::TextFile;
 
-/// Folders that the project makes and does not keep.
-const NOT_OURS: [&str; 5] = [".git", "target", "data", "logs", "proptest-regressions"];
+/// Folders that are generated, and not part of the repository.
+const GENERATED: [&str; 5] = [".git", "target", "data", "logs", "proptest-regressions"];
 
-/// Text files that are looked at, by how their names end.
+/// The extensions of text files.
 const TEXTS: [&str; 6] = ["rs", "md", "toml", "sh", "yml", "yaml"];
 
-/// Reads the file at `path`, from the project's folder.
+/// Reads the file at `path`, relative to the project's folder.
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
@@ -32,12 +31,12 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file below `folder`, both from the project's folder.
+/// Appends every file below `folder`; paths are relative to the project's folder.
 fn files_below(folder: &str, found: &mut Vec<String>) {
-    let entries = fs::read_dir(root().join(folder)).expect("the project's folders can be read");
+    let entries = fs::read_dir(root().join(folder)).expect("a readable folder");
     let mut names: Vec<(String, bool)> = entries
         .map(|entry| {
-            let entry = entry.expect("... and what is in them");
+            let entry = entry.expect("a readable folder");
             (entry.file_name().to_string_lossy().into_owned(), entry.path().is_dir())
         })
         .collect();
@@ -46,7 +45,7 @@ fn files_below(folder: &str, found: &mut Vec<String>) {
         let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
         if !is_folder {
             found.push(path);
-        } else if !NOT_OURS.contains(&name.as_str()) {
+        } else if !GENERATED.contains(&name.as_str()) {
             files_below(&path, found);
         }
     }
@@ -70,115 +69,116 @@ fn none(faults: Vec<String>) {
 /// The project's Rust files.
 fn rust() -> Vec<TextFile> {
     let rust: Vec<TextFile> =
-        texts().into_iter().filter(|page| page.path.ends_with(".rs")).collect();
-    // A walk that finds nothing finds no fault either.
+        texts().into_iter().filter(|file| file.path.ends_with(".rs")).collect();
+    // Guards against a walk that misses files and so finds no fault.
     for known in ["src/core/bank/mod.rs", "bin/servidor.rs", "tests/tidy/mod.rs"] {
-        assert!(rust.iter().any(|page| page.path == known), "{known} was not looked at");
+        assert!(rust.iter().any(|file| file.path == known), "{known} was not found");
     }
     rust
 }
 
-/// The faults that `rule` finds in the files whose paths begin with none of `but`.
+/// Fails with the faults that `rule` finds in the files whose paths begin with none of `exempt`.
 #[track_caller]
-fn none_found(rule: impl Fn(&str, &str) -> Vec<String>, but: &[&str]) {
+fn check(rule: impl Fn(&str, &str) -> Vec<String>, exempt: &[&str]) {
     let files = rust();
-    let bound = files.iter().filter(|page| !but.iter().any(|but| page.path.starts_with(but)));
-    none(bound.flat_map(|page| rule(&page.path, &page.text)).collect());
+    let checked =
+        files.iter().filter(|file| !exempt.iter().any(|path| file.path.starts_with(path)));
+    none(checked.flat_map(|file| rule(&file.path, &file.text)).collect());
 }
 
 #[test]
-fn every_file_begins_with_what_it_is() {
-    none_found(rules::beginning, &[]);
+fn every_file_begins_with_its_documentation() {
+    check(rules::beginning, &[]);
 }
 
 #[test]
 fn no_file_is_longer_than_its_bound() {
     let longer = |path: &str| allowed::LONGER.iter().find(|(longer, _)| *longer == path);
     let most = |path: &str| longer(path).map_or(rules::LINES_MAX, |(_, lines)| *lines);
-    none_found(|path, text| rules::length(path, text, most(path)), &[]);
-    let short = |page: &TextFile| page.text.lines().count() <= rules::LINES_MAX;
+    check(|path, text| rules::length(path, text, most(path)), &[]);
+    let short = |file: &TextFile| file.text.lines().count() <= rules::LINES_MAX;
     let files = rust();
-    let split = files.iter().filter(|page| longer(&page.path).is_some() && short(page));
-    none(split.map(|page| format!("{}: is short, and need not be listed", page.path)).collect());
+    let stale = files.iter().filter(|file| longer(&file.path).is_some() && short(file));
+    none(stale.map(|file| format!("{}: remove it from LONGER", file.path)).collect());
 }
 
 #[test]
 fn no_line_is_wider_than_the_bound() {
-    none_found(rules::columns, allowed::WIDE);
+    check(rules::columns, allowed::WIDE);
 }
 
 #[test]
-fn no_comment_repeats_a_name() {
-    none_found(rules::short_docs, allowed::SHORT_DOCS);
+fn no_doc_comment_is_too_short() {
+    check(rules::short_docs, allowed::SHORT_DOCS);
 }
 
 #[test]
 fn no_bound_stands_outside_of_limits() {
     let files = rust();
-    let shipped = files.iter().filter(|page| {
-        page.path.starts_with("src/")
-            && !rules::is_limits(&page.path)
-            && !rules::is_test(&page.path)
+    let shipped = files.iter().filter(|file| {
+        file.path.starts_with("src/")
+            && !rules::is_limits(&file.path)
+            && !rules::is_test(&file.path)
     });
-    let bound =
-        shipped.filter(|page| !allowed::BOUNDS.iter().any(|but| page.path.starts_with(but)));
-    none(bound.flat_map(|page| rules::bounds(&page.path, &page.text)).collect());
+    let checked =
+        shipped.filter(|file| !allowed::BOUNDS.iter().any(|path| file.path.starts_with(path)));
+    none(checked.flat_map(|file| rules::bounds(&file.path, &file.text)).collect());
 }
 
 #[test]
-fn no_type_name_stands_twice() {
+fn every_type_name_is_unique() {
     let files = rust();
-    let defined = names::defined(files.iter().map(|page| (page.path.as_str(), page.text.as_str())));
+    let defined = names::defined(files.iter().map(|file| (file.path.as_str(), file.text.as_str())));
     none(names::faults(&defined, allowed::TWICE));
     none(names::stale(&defined, allowed::TWICE));
 }
 
 #[test]
-fn no_file_names_a_path_of_one_machine() {
-    let pages = texts();
+fn no_file_contains_a_path_of_one_machine() {
+    let files = texts();
     assert!(
-        pages.iter().any(|page| page.path == "Cargo.toml")
-            && pages.iter().any(|page| page.path == ".ci/run")
+        files.iter().any(|file| file.path == "Cargo.toml")
+            && files.iter().any(|file| file.path == ".ci/run")
     );
-    none(pages.iter().flat_map(|page| texts::machine_paths(&page.path, &page.text)).collect());
+    none(files.iter().flat_map(|file| texts::machine_paths(&file.path, &file.text)).collect());
 }
 
 #[test]
-fn every_link_between_the_pages_leads_somewhere() {
+fn no_link_between_the_pages_is_dead() {
     let pages: Vec<TextFile> =
         texts().into_iter().filter(|page| page.path.ends_with(".md")).collect();
     for known in ["README.md", "docs/ARCHITECTURE.md", "docs/PROTOCOL.md"] {
-        assert!(pages.iter().any(|page| page.path == known), "{known} was not looked at");
+        assert!(pages.iter().any(|page| page.path == known), "{known} was not found");
     }
     none(texts::dead_links(&pages, |path| root().join(path).exists()));
 }
 
-/// The commands that README names first are there, and can be run.
+/// README's first commands are scripts, so they must be executable.
 #[test]
-fn scripts_can_be_run() {
+fn scripts_are_executable() {
     let mut files = Vec::new();
     files_below("", &mut files);
     let scripts = files.iter().filter(|path| path.starts_with("scripts/") || *path == ".ci/run");
     for script in scripts {
         let mode = fs::metadata(root().join(script)).unwrap().permissions().mode();
-        assert!(mode & 0o111 != 0, "{script} can't be executed");
+        assert!(mode & 0o111 != 0, "{script} is not executable");
         let text = read(script);
-        assert!(text.starts_with("#!"), "{script} does not say what runs it");
+        assert!(text.starts_with("#!"), "{script} names no interpreter");
     }
 }
 
-/// The comparison needs PostgreSQL and minutes; what it takes and refuses needs neither.
+/// The comparison itself needs PostgreSQL and minutes; its argument parsing needs neither.
 #[test]
-fn the_comparison_says_what_it_takes() {
+fn the_comparison_checks_its_arguments() {
     let compare = |arguments: &[&str]| {
         let run = Command::new(root().join("scripts/compare.sh")).args(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         (run.status.code(), text(run.stdout), text(run.stderr))
     };
-    let (code, told, errors) = compare(&["--help"]);
+    let (code, output, errors) = compare(&["--help"]);
     assert!(
-        code == Some(0) && told.contains("scripts/compare.sh --runs 5") && errors.is_empty(),
-        "{told}{errors}"
+        code == Some(0) && output.contains("scripts/compare.sh --runs 5") && errors.is_empty(),
+        "{output}{errors}"
     );
     for (arguments, named) in [
         (&["--no-such-switch"][..], "unknown: --no-such-switch"),
@@ -188,13 +188,13 @@ fn the_comparison_says_what_it_takes() {
         (&["--accounts", "9999999"], "--accounts: not a whole number"),
         (&["--cases", "1 cold"], "--cases: a number of clients, or hot: cold"),
     ] {
-        let (code, told, errors) = compare(arguments);
-        assert_eq!((code, told.as_str()), (Some(2), ""), "{arguments:?}: {errors}");
+        let (code, output, errors) = compare(arguments);
+        assert_eq!((code, output.as_str()), (Some(2), ""), "{arguments:?}: {errors}");
         assert!(errors.starts_with(named), "{arguments:?}: {errors}");
     }
 }
 
-/// The crates below `src`, by their folders.
+/// The folders of the crates below `src`.
 fn crates() -> Vec<String> {
     let mut files = Vec::new();
     files_below("src", &mut files);
@@ -206,19 +206,19 @@ fn manifest(name: &str) -> crates::Manifest {
     crates::read(&read(&format!("src/{name}/Cargo.toml")))
 }
 
-/// The picture of ARCHITECTURE is what the manifests say.
+/// ARCHITECTURE's table of crates lists the dependencies of their manifests.
 #[test]
-fn the_table_of_crates_is_what_their_manifests_say() {
-    let mut said = crates::table(&read("docs/ARCHITECTURE.md"));
-    said.sort();
+fn the_table_of_crates_matches_their_manifests() {
+    let mut table = crates::table(&read("docs/ARCHITECTURE.md"));
+    table.sort();
     let found: Vec<(String, Vec<String>)> =
         crates().into_iter().map(|name| (name.clone(), manifest(&name).ours)).collect();
     assert!(found.len() > 5, "{found:?}");
-    assert_eq!(said, found);
+    assert_eq!(table, found);
 }
 
-/// The core can't do I/O: no crate that could is among those that it uses. A new one must be looked
-/// at, and named here.
+/// The core does no I/O, so none of its dependencies may. A new dependency must be reviewed and
+/// added here.
 #[test]
 fn the_core_uses_nothing_that_does_io() {
     let core = manifest("core");
@@ -239,7 +239,7 @@ fn the_core_uses_nothing_that_does_io() {
 }
 
 #[test]
-fn no_modules_use_each_other_in_a_circle() {
+fn modules_form_no_cycle() {
     for name in crates() {
         let folder = format!("src/{name}");
         let mut files = Vec::new();
@@ -249,14 +249,14 @@ fn no_modules_use_each_other_in_a_circle() {
             files.iter().map(|path| (&path[folder.len() + 1..], read(path))).collect();
         let uses = modules::uses(texts.iter().map(|(path, text)| (*path, text.as_str())));
         assert!(name != "core" || uses["bank"].contains("ledger"), "{uses:?}");
-        let circles = modules::circles(&uses);
-        assert!(circles.is_empty(), "{name}: {circles:?}");
+        let cycles = modules::cycles(&uses);
+        assert!(cycles.is_empty(), "{name}: {cycles:?}");
     }
 }
 
-/// README's table of dependencies and the workspace's name the same.
+/// README's table of dependencies lists every dependency of the workspace.
 #[test]
-fn readme_says_what_each_dependency_is_for() {
+fn readme_explains_each_dependency() {
     let manifest = read("Cargo.toml");
     let readme = read("README.md");
     let named: Vec<&str> = manifest
@@ -270,7 +270,7 @@ fn readme_says_what_each_dependency_is_for() {
     for name in named {
         assert!(
             readme.lines().any(|line| line.starts_with(&format!("| `{name}` "))),
-            "README does not say what {name} is for"
+            "README does not list {name}"
         );
     }
 }

@@ -1,15 +1,14 @@
-//! Which modules of a crate use each other in a circle, through `crate::` and `super::` paths
-//! alike.
+//! Finds cycles among the modules of a crate, through `crate::` and `super::` paths alike.
 
 use crate::tidy::code::{code_of, paths_of};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who uses whom, by the names of a crate's top modules.
+/// For each top module of a crate, the top modules that it uses.
 pub type Uses = BTreeMap<String, BTreeSet<String>>;
 
 /// The uses among the top modules of one crate. A file is its path below the crate's folder and its
-/// text. Unit tests at the end of a file, and modules of the name `tests`, may use anything. A name
-/// that the crate's root takes from a module, `pub use a::A`, is that module's: `crate::A`.
+/// text. Unit tests at the end of a file, and modules named `tests`, are ignored. A name that the
+/// crate's root re-exports (`pub use a::A`) belongs to that module, so `crate::A` uses `a`.
 pub fn uses<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Uses {
     let (roots, files): (Vec<_>, Vec<_>) = files
         .map(|(path, text)| (module_of(path), text))
@@ -45,7 +44,7 @@ pub fn uses<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Uses {
     uses
 }
 
-/// A file's module as the names from the crate's root on; none for the root itself.
+/// The path of a file's module from the crate's root; empty for the root itself.
 fn module_of(path: &str) -> Vec<&str> {
     let inside = path.strip_suffix(".rs").unwrap_or(path);
     let mut names: Vec<&str> = inside.split('/').collect();
@@ -55,7 +54,7 @@ fn module_of(path: &str) -> Vec<&str> {
     names
 }
 
-/// The top module that a path in `module` leads to, if it leads into the crate.
+/// The top module that a path in `module` refers to, if it refers to this crate.
 fn top_of<'a>(module: &[&'a str], path: &[&'a str]) -> Option<&'a str> {
     let ups = path.iter().take_while(|word| **word == "super").count();
     match *path.first()? {
@@ -66,8 +65,8 @@ fn top_of<'a>(module: &[&'a str], path: &[&'a str]) -> Option<&'a str> {
     }
 }
 
-/// The groups of modules that use each other in a circle, each group and all of them in order.
-pub fn circles(uses: &Uses) -> Vec<Vec<String>> {
+/// The strongly connected groups of modules, sorted.
+pub fn cycles(uses: &Uses) -> Vec<Vec<String>> {
     let reached = |from: &str| {
         let mut seen = BTreeSet::new();
         let mut next = vec![from.to_owned()];
@@ -99,32 +98,32 @@ mod tests {
     use super::*;
 
     fn found(files: &[(&'static str, &'static str)]) -> Vec<Vec<String>> {
-        circles(&uses(files.iter().copied()))
+        cycles(&uses(files.iter().copied()))
     }
 
     #[test]
-    fn a_circle_is_found_through_crate_and_super_paths() {
-        let circle = vec![vec!["a".to_owned(), "b".to_owned()]];
-        assert_eq!(found(&[("a.rs", "use crate::b::B;"), ("b.rs", "use crate::a::A;")]), circle);
+    fn a_cycle_is_found_through_crate_and_super_paths() {
+        let cycle = vec![vec!["a".to_owned(), "b".to_owned()]];
+        assert_eq!(found(&[("a.rs", "use crate::b::B;"), ("b.rs", "use crate::a::A;")]), cycle);
         assert_eq!(
             found(&[("a/deep.rs", "use super::super::b::B;"), ("b.rs", "use super::a;")]),
-            circle
+            cycle
         );
         assert_eq!(
             found(&[
                 ("a/deep/deeper.rs", "fn f() { super::super::super::b::g() }"),
                 ("b.rs", "use super::a;")
             ]),
-            circle
+            cycle
         );
         let root = "mod a;\nmod b;\npub use a::deep::A;\npub use self::b::{B, C};\n";
         assert_eq!(
             found(&[("lib.rs", root), ("a.rs", "use crate::C;"), ("b.rs", "use super::A;")]),
-            circle
+            cycle
         );
         assert_eq!(
             found(&[("a/mod.rs", "fn f() { super::b::g() }"), ("b.rs", "use crate::{a, c};")]),
-            circle
+            cycle
         );
         assert_eq!(
             found(&[
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_circle_is_none() {
+    fn uses_without_a_cycle_pass() {
         assert!(
             found(&[("a.rs", "use crate::b::B;"), ("b.rs", "use super::c;"), ("c.rs", "")])
                 .is_empty()

@@ -1,14 +1,14 @@
-//! Type names: each stands once in the whole workspace, so that a name in a sentence, a search or a
+//! Type names are unique in the whole workspace, so that a name in a sentence, a search or a
 //! backtrace means one thing.
 
 use crate::tidy::code::{Lexeme, code_of, tokens_of};
 use std::collections::BTreeMap;
 
-/// Where each type is defined, by its name: the paths of files.
+/// For each type name, the paths of the files that define it.
 pub type Defined = BTreeMap<String, Vec<String>>;
 
-/// The types that `files` (path and text) define in modules, those of tests too. Types inside of
-/// functions have no name outside of them, and do not count; nor do associated types.
+/// The types that `files` (path and text) define in modules, those of tests too. Types inside
+/// functions, which cannot be named outside, and associated types do not count.
 pub fn defined<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Defined {
     let mut defined = Defined::new();
     for (path, text) in files {
@@ -19,8 +19,7 @@ pub fn defined<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Defined {
     defined
 }
 
-/// Names that stand in more places than `allowed` says (once, where it says nothing), and what in
-/// `allowed` is not needed any more.
+/// Names that are defined more often than `allowed`, by default once.
 pub fn faults(defined: &Defined, allowed: &[(&str, usize)]) -> Vec<String> {
     let allowed_of = |name: &str| {
         allowed.iter().find(|(allowed, _)| *allowed == name).map_or(1, |(_, places)| *places)
@@ -28,24 +27,24 @@ pub fn faults(defined: &Defined, allowed: &[(&str, usize)]) -> Vec<String> {
     let twice = defined.iter().filter(|(name, places)| places.len() > allowed_of(name));
     twice
         .map(|(name, places)| {
-            format!("type {name} stands {} times: {}", places.len(), places.join(" "))
+            format!("type {name} is defined {} times: {}", places.len(), places.join(" "))
         })
         .collect()
 }
 
-/// What in `allowed` is not needed any more: the list gets shorter.
+/// Entries of `allowed` that are higher than needed, so that the list only gets shorter.
 pub fn stale(defined: &Defined, allowed: &[(&str, usize)]) -> Vec<String> {
     let places = |name: &str| defined.get(name).map_or(0, Vec::len);
     let stale = allowed.iter().filter(|(name, allowed)| places(name) < *allowed);
     stale
         .map(|(name, allowed)| {
-            format!("{name} stands {} times now, and may {allowed}", places(name))
+            format!("{name} is defined {} times now: lower or remove its {allowed}", places(name))
         })
         .collect()
 }
 
-/// The names that follow `struct`, `enum`, `trait`, `union` or `type` where all braces around are
-/// those of modules.
+/// The names after `struct`, `enum`, `trait`, `union` or `type` where only braces of modules are
+/// open.
 fn types_of(tokens: &[Lexeme]) -> Vec<String> {
     let mut names = Vec::new();
     // For each open brace, whether it is a module's.
@@ -78,24 +77,24 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_twice_is_found() {
+    fn a_duplicate_name_is_found() {
         let two = all(&[("a.rs", "pub struct Page;\nenum Other {}"), ("b.rs", "type Page = u8;")]);
         let found = faults(&two, &[]);
-        assert_eq!(found, ["type Page stands 2 times: a.rs b.rs"]);
+        assert_eq!(found, ["type Page is defined 2 times: a.rs b.rs"]);
         assert_eq!(faults(&two, &[("Page", 2)]), [""; 0]);
         let tests = [("a.rs", "trait A {}"), ("b.rs", "mod tests { mod m { union A { a: u8 } } }")];
         assert_eq!(faults(&all(&tests), &[]).len(), 1);
     }
 
     #[test]
-    fn what_has_no_name_outside_does_not_count() {
+    fn local_and_associated_types_do_not_count() {
         let code = "struct A;\nfn f() { struct A; }\nimpl I for A { type A = u8; }\n// enum A\n\
                     fn g() { mod m { struct A; } }\nmacro_rules! m { () => { enum A {} }; }\n";
         assert_eq!(all(&[("a.rs", code)])["A"].len(), 1);
     }
 
     #[test]
-    fn an_allowance_that_is_not_needed_is_found() {
+    fn a_stale_allowance_is_found() {
         let two = all(&[("a.rs", "struct A;"), ("b.rs", "struct A;")]);
         assert_eq!(stale(&two, &[("A", 2)]), [""; 0]);
         assert_eq!(stale(&two, &[("A", 3), ("B", 2)]).len(), 2);

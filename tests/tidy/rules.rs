@@ -1,18 +1,18 @@
-//! The house rules for one Rust file: how it begins, how long and how wide it is, what its
-//! comments say, and where its bounds stand.
+//! The rules for a single Rust file: its first line, its length and width, its doc comments, and
+//! its bounds.
 
 use crate::tidy::code::{Lexeme, code_of, tokens_of};
 
 /// A longer file does more than one job.
 pub const LINES_MAX: usize = 400;
 
-/// Two files stand beside each other on one screen, and a diff of them is read without scrolling.
+/// Two files fit beside each other on one screen, and a diff needs no scrolling.
 pub const COLUMNS_MAX: usize = 100;
 
-/// A documentation comment of so few words repeats the name that it stands above.
+/// A doc comment of fewer words only repeats the name of its item.
 const DOC_WORDS_MIN: usize = 4;
 
-/// Words of a constant's name that make it a bound: how much, how long, how often.
+/// Words in a constant's name that make it a bound.
 const BOUNDS: [&str; 10] =
     ["MAX", "MIN", "US", "MS", "BYTES", "WITHIN", "EVERY", "AFTER", "TIMEOUT", "PAUSE"];
 
@@ -24,18 +24,18 @@ const LAYOUTS: [&str; 4] = [
     "src/journal/snapshot.rs",
 ];
 
-/// A moment, and no bound.
+/// A constant that is a point in time, not a bound.
 const MOMENT: &str = "RELEASED_US";
 
-/// What is wrong with how the file at `path` begins.
+/// Checks that the file at `path` begins with its documentation.
 pub fn beginning(path: &str, text: &str) -> Vec<String> {
     if text.starts_with("//!") {
         return Vec::new();
     }
-    vec![format!("{path}: must begin with `//!`, which says what lives here and what does not")]
+    vec![format!("{path}: must begin with `//!` and a description of the file")]
 }
 
-/// Whether the file has more than `lines_max` lines.
+/// Checks that the file has at most `lines_max` lines.
 pub fn length(path: &str, text: &str, lines_max: usize) -> Vec<String> {
     let lines = text.lines().count();
     if lines <= lines_max {
@@ -44,8 +44,8 @@ pub fn length(path: &str, text: &str, lines_max: usize) -> Vec<String> {
     vec![format!("{path}: {lines} lines, at most {lines_max}: split it")]
 }
 
-/// Lines of the file that are too wide, strings and comments too. A raw string that is a format
-/// (`{{`) can't be broken: a line break would be part of it, and `concat!` takes the names out.
+/// Lines of the file that are too wide, strings and comments included. A raw format string (`{{`)
+/// is exempt: a line break would be part of it, and with `concat!` it could not capture variables.
 pub fn columns(path: &str, text: &str) -> Vec<String> {
     let wide = |line: &str| line.chars().count() > COLUMNS_MAX;
     let whole = |line: &str| line.contains("r#\"") && line.contains("{{");
@@ -53,7 +53,7 @@ pub fn columns(path: &str, text: &str) -> Vec<String> {
     lines.map(|(at, _)| format!("{path}:{}: wider than {COLUMNS_MAX} columns", at + 1)).collect()
 }
 
-/// Documentation comments that say no more than the name below them.
+/// Doc comments with fewer than `DOC_WORDS_MIN` words.
 pub fn short_docs(path: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let mut doc: Option<(usize, String)> = None;
@@ -61,9 +61,10 @@ pub fn short_docs(path: &str, text: &str) -> Vec<String> {
         match (line.trim_start().strip_prefix("///"), &mut doc) {
             (Some(more), Some((_, doc))) => doc.push_str(more),
             (Some(more), None) => doc = Some((at + 1, more.to_owned())),
-            (None, Some((line, said))) => {
-                if said.split_whitespace().count() < DOC_WORDS_MIN {
-                    faults.push(format!("{path}:{line}: `{}` says too little", said.trim()));
+            (None, Some((line, words))) => {
+                if words.split_whitespace().count() < DOC_WORDS_MIN {
+                    let words = words.trim();
+                    faults.push(format!("{path}:{line}: `{words}` only repeats the name"));
                 }
                 doc = None;
             }
@@ -73,9 +74,9 @@ pub fn short_docs(path: &str, text: &str) -> Vec<String> {
     faults
 }
 
-/// Bounds that the file defines itself: a constant outside of tests that is a `Duration`, or a
-/// number that is named as a bound, with a literal in its value. What is computed from other
-/// constants alone is none.
+/// Bounds that the file defines: constants outside of tests that are a `Duration`, or a number with
+/// a word of `BOUNDS` in its name, and that have a literal in their value. Values computed from
+/// other constants alone are exempt.
 pub fn bounds(path: &str, text: &str) -> Vec<String> {
     if LAYOUTS.iter().any(|layout| path.starts_with(layout)) {
         return Vec::new();
@@ -85,17 +86,17 @@ pub fn bounds(path: &str, text: &str) -> Vec<String> {
     consts
         .filter_map(|(at, _)| bound_at(&tokens[at + 1..]))
         .map(|(line, name)| {
-            format!("{path}:{line}: {name} is a bound: it belongs into `consorcio_core::limits`")
+            format!("{path}:{line}: {name} is a bound: move it to `consorcio_core::limits`")
         })
         .collect()
 }
 
-/// Whether the file at `path` holds bounds for all others.
+/// Whether the file at `path` may define bounds.
 pub fn is_limits(path: &str) -> bool {
     path == "src/core/limits.rs" || path.starts_with("src/core/limits/")
 }
 
-/// Whether the file at `path` is one of unit tests.
+/// Whether the file at `path` holds unit tests only.
 pub fn is_test(path: &str) -> bool {
     path.contains("/tests/") || path.ends_with("tests.rs")
 }
@@ -105,7 +106,7 @@ pub fn before_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text)
 }
 
-/// The line and the name of a bound whose definition begins after the word `const`.
+/// The line and the name of the constant whose tokens follow `const`, if it is a bound.
 fn bound_at(tokens: &[Lexeme]) -> Option<(usize, &str)> {
     let [(line, name), (_, colon), ..] = tokens else { return None };
     if colon != ":" || name == "_" || name == MOMENT {
@@ -130,14 +131,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_begins_with_what_it_is() {
+    fn a_file_without_documentation_is_found() {
         assert_eq!(beginning("x.rs", "//! Early.\nuse std::fmt;\n"), [""; 0]);
         let found = beginning("x.rs", "use std::fmt;\n//! Late.\n");
         assert!(found[0].contains("must begin with `//!`"), "{found:?}");
     }
 
     #[test]
-    fn a_file_has_an_end() {
+    fn a_long_file_is_found() {
         let lines = |count: usize| "//! x\n".repeat(count);
         assert_eq!(length("x.rs", &lines(LINES_MAX), LINES_MAX), [""; 0]);
         let found = length("x.rs", &lines(LINES_MAX + 1), LINES_MAX);
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wide_line_is_found_by_its_characters() {
+    fn width_is_counted_in_characters() {
         let wide = |count: usize| format!("//! x\n// {}\n", "é".repeat(count - 3));
         assert_eq!(columns("x.rs", &wide(COLUMNS_MAX)), [""; 0]);
         let found = columns("x.rs", &wide(COLUMNS_MAX + 1));
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_that_repeats_the_name_is_found() {
+    fn a_short_doc_comment_is_found() {
         let found = short_docs("x.rs", "struct A {\n    /// The value.\n    value: u8,\n}\n");
         assert!(found.len() == 1 && found[0].starts_with("x.rs:2:"), "{found:?}");
         let fine =

@@ -1,15 +1,15 @@
-//! The house rules for any text file: no machine's paths, and links that lead somewhere.
+//! The rules for any text file: no path of one machine, and no dead link.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Folders at which the paths of one machine begin. They are put together here so that this file
-/// may be looked at.
+/// Prefixes of paths that exist on one machine only. They are assembled here so that this file
+/// passes its own check.
 fn machine_folders() -> [String; 5] {
     ["home", "root", "Users", "work", "tmp"].map(|folder| format!("/{folder}/"))
 }
 
-/// Paths that mean something on one machine only, in the file at `path`.
+/// Paths of one machine in the file at `path`.
 pub fn machine_paths(path: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for (line, content) in text.lines().enumerate() {
@@ -23,20 +23,19 @@ pub fn machine_paths(path: &str, text: &str) -> Vec<String> {
     faults
 }
 
-/// Is what stands before a `/` no part of the same path?
+/// Whether a `/` after this text begins a path.
 fn begins_a_path(before: &str) -> bool {
     !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '}'))
 }
 
-/// A page of documentation.
+/// A text file of the project.
 pub struct TextFile {
-    /// From the project's folder, with `/`.
+    /// Relative to the project's folder, with `/`.
     pub path: String,
     pub text: String,
 }
 
-/// Links between `pages` that lead nowhere. `exists` says whether there is a file or folder at a
-/// path.
+/// Dead links between `pages`. `exists` returns whether a path is a file or a folder.
 pub fn dead_links(pages: &[TextFile], exists: impl Fn(&str) -> bool) -> Vec<String> {
     let mut faults = Vec::new();
     for page in pages {
@@ -62,7 +61,7 @@ pub fn dead_links(pages: &[TextFile], exists: impl Fn(&str) -> bool) -> Vec<Stri
     faults
 }
 
-/// The targets of `[…](target)` outside of code, with their lines.
+/// The targets of `[…](target)` outside of code blocks, with their lines.
 fn links_of(text: &str) -> Vec<(usize, String)> {
     let mut links = Vec::new();
     for (line, content) in prose_of(text) {
@@ -76,7 +75,7 @@ fn links_of(text: &str) -> Vec<(usize, String)> {
     links
 }
 
-/// The headings' anchors, as code hosts make them.
+/// The anchors that code hosts generate for headings.
 fn anchors_of(text: &str) -> BTreeSet<String> {
     let headings = prose_of(text).into_iter().filter(|(_, line)| line.starts_with('#'));
     headings
@@ -89,7 +88,7 @@ fn anchors_of(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The lines that are in no fenced block, with their numbers.
+/// The lines outside of fenced blocks, with their numbers.
 fn prose_of(text: &str) -> Vec<(usize, &str)> {
     let mut fenced = false;
     let mut lines = Vec::new();
@@ -103,7 +102,7 @@ fn prose_of(text: &str) -> Vec<(usize, &str)> {
     lines
 }
 
-/// The path that `link` means in the file at `path`.
+/// The path that `link`, in the file at `path`, refers to.
 fn beside(path: &str, link: &str) -> String {
     let folder = Path::new(path).parent().unwrap_or(Path::new(""));
     let mut parts: Vec<String> =
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_lead_nowhere_are_found() {
+    fn dead_links_are_found() {
         for (text, named) in [
             ("see [b](B.md)", "docs/A.md:1: B.md: there is no such file"),
             ("\n[r](README.md)", "docs/A.md:2: README.md: there is no such file"),

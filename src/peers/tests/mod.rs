@@ -14,11 +14,14 @@ use consorcio_steps::steplog::StepLogOptions;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 /// Only a broken program meets it.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// More inputs than any test leaves unread.
+const INPUTS_MAX: usize = 1_024;
 
 fn bank(position: usize) -> BankId {
     BankId::new(position).unwrap()
@@ -48,7 +51,7 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// Bank 0 with its links running, and what its node hears.
 struct Bank {
     peers: Peers,
-    inputs: UnboundedReceiver<Input>,
+    inputs: Receiver<Input>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -56,9 +59,9 @@ impl Bank {
     fn start(places: &[String], seal: Seal, steplog: StepLog, timing: Timing) -> Bank {
         let identity = Identity { bank: bank(0), places: places.to_vec(), seal };
         let peers = Peers::with_timing(identity, founding(0), steplog, timing);
-        let (told, inputs) = unbounded_channel();
+        let (told, inputs) = channel(INPUTS_MAX);
         let links = peers.links(move |inputs: &mut Vec<Input>| {
-            inputs.drain(..).for_each(|input| told.send(input).unwrap_or(()));
+            inputs.drain(..).for_each(|input| told.try_send(input).unwrap_or(()));
         });
         Bank { peers, inputs, tasks: links.into_iter().map(tokio::spawn).collect() }
     }

@@ -1,18 +1,18 @@
-//! Shapes and texts of the picture, its axes and headings.
+//! Draws the shapes and texts of the picture, its axes and headings.
 
 use super::*;
 
-pub(super) fn time_axis(svg: &mut String, course: &Slices, rows_end: u64) {
-    let seconds = course.length_us().div_ceil(SECOND_US);
+pub(super) fn time_axis(svg: &mut String, slices: &Slices, rows_end: u64) {
+    let seconds = slices.length_us().div_ceil(SECOND_US);
     let step = step_for(seconds, 15);
     for second in (0..=seconds).step_by(usize::try_from(step).unwrap()) {
-        if second * SECOND_US > course.length_us() {
+        if second * SECOND_US > slices.length_us() {
             break;
         }
-        let x = course.x(second * SECOND_US);
+        let x = slices.x(second * SECOND_US);
         for (from, to) in [
-            (TOP + TALL, TOP + TALL + 5),
-            (LOWER_TOP + TALL, LOWER_TOP + TALL + 5),
+            (TOP + HEIGHT, TOP + HEIGHT + 5),
+            (LOWER_TOP + HEIGHT, LOWER_TOP + HEIGHT + 5),
             (rows_end, rows_end + 6),
         ] {
             let _ = writeln!(
@@ -31,7 +31,7 @@ pub(super) fn time_axis(svg: &mut String, course: &Slices, rows_end: u64) {
     );
 }
 
-/// What a panel shows, and its lines' names with their colours, over its upper edge.
+/// The title of a panel above its upper edge, with a legend of its lines.
 pub(super) fn heading(svg: &mut String, top: u64, words: &str, legend: &[(&str, &str, bool)]) {
     let y = top - 12;
     let _ = writeln!(
@@ -39,7 +39,7 @@ pub(super) fn heading(svg: &mut String, top: u64, words: &str, legend: &[(&str, 
         "<text x=\"{LEFT}\" y=\"{y}\" font-size=\"15\" font-weight=\"bold\" \
          fill=\"black\">{words}</text>"
     );
-    // From the right, so that nothing stands over its edge: a character is at most 7.5 wide.
+    // Laid out from the right edge, with at most 7.5 pixels for a character.
     let mut x = RIGHT;
     for (name, colour, dashed) in legend.iter().rev() {
         let wide = 15 * u64::try_from(name.len()).unwrap() / 2;
@@ -58,7 +58,7 @@ pub(super) fn heading(svg: &mut String, top: u64, words: &str, legend: &[(&str, 
     }
 }
 
-/// A line across a panel, and what it stands for.
+/// A horizontal line across a panel, with its label.
 pub(super) fn rule(svg: &mut String, y: u64, words: &str) {
     let _ = writeln!(
         svg,

@@ -1,13 +1,13 @@
-//! Somebody types a line that a bank must ask others about, or that changes nothing, and a bank
-//! dies over it.
+//! A client sends single lines, as if typed by hand: lines that make a bank query its peers, or
+//! that change nothing. A bank crashes at one of them.
 
-use super::{Heard, all_vote, finish, prepare, told_by};
+use super::{ClientReport, all_vote, finish, outcome_in, prepare};
 use crate::kill_matrix::cases::Case;
-use crate::kill_matrix::cluster::{AccountCluster, Effect, Told, account};
-use crate::kill_matrix::stories::Story;
+use crate::kill_matrix::cluster::{AccountCluster, Effect, ReportedOutcome, account};
+use crate::kill_matrix::scenarios::Scenario;
 use crate::support::wait_until;
 
-/// The banks `voted` voted OK, and `verb` is typed to the bank `at`.
+/// The banks `voted` voted OK, and the bank `at` receives `verb`.
 pub fn typed(
     cluster: &mut AccountCluster,
     case: &Case,
@@ -15,43 +15,44 @@ pub fn typed(
     voted: &[usize],
     at: usize,
     verb: &str,
-) -> Heard {
+) -> ClientReport {
     let victim = case.bank();
     cluster.arm(case);
     let _open = all_vote(cluster, voted, case, effect);
     let mut wire = cluster.cluster.connect(at);
     let line = format!("{verb} {}", case.tx());
-    // Where it waits for the dead one, its answer comes when that one is back.
+    // A bank that waits for the crashed one replies only once that one is back.
     let reply = std::thread::scope(|scope| {
-        let asking = scope.spawn(move || wire.try_ask(&line));
-        cluster.wait_death(case);
+        let pending = scope.spawn(move || wire.try_ask(&line));
+        cluster.wait_crash(case);
         cluster.cluster.start_bank(victim);
-        asking.join().expect("the answer, or none")
+        pending.join().expect("the client does not panic")
     });
     finish(cluster, case, voted);
-    (told_by(reply.as_deref()), voted.to_vec())
+    (outcome_in(reply.as_deref()), voted.to_vec())
 }
 
-/// Banks 0 and 1 voted OK, bank 1 is away, and bank 0 is told to COMMIT.
-pub fn alone(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+/// Banks 0 and 1 voted OK, bank 1 is down, and bank 0 receives COMMIT.
+pub fn alone(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let victim = case.bank();
     cluster.arm(case);
     let _open = all_vote(cluster, &[0, 1], case, effect);
     cluster.cluster.kill(1);
     let reply = cluster.cluster.connect(victim).try_ask(&format!("COMMIT {}", case.tx()));
     assert!(reply.as_deref().is_none_or(|reply| reply.starts_with("DOUBT")), "{reply:?}");
-    cluster.wait_death(case);
+    cluster.wait_crash(case);
     cluster.cluster.start_bank(victim);
     cluster.cluster.start_bank(1);
     finish(cluster, case, &[0, 1]);
-    (told_by(reply.as_deref()), vec![0, 1])
+    (outcome_in(reply.as_deref()), vec![0, 1])
 }
 
-/// Banks 0 and 1 voted OK, and one of them is asked everything that changes nothing, until it dies.
-pub fn asks(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+/// Banks 0 and 1 voted OK, and the victim receives every verb that changes nothing until it
+/// crashes.
+pub fn reads(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let (victim, tx) = (case.bank(), case.tx());
-    // Whether its links are open is not asked: that is one of the questions over which it may die.
-    cluster.start_to_die(case);
+    // Not `arm`: it waits for links with BANKS, which may itself be the crash point.
+    cluster.restart_with_crash(case);
     let _open = all_vote(cluster, &[0, 1], case, effect);
     let lines = [
         format!(r#"HELLO {{"bank":{victim},"places":3,"version":1}}"#),
@@ -72,36 +73,35 @@ pub fn asks(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard
         "QUIT".to_owned(),
     ];
     let mut wire = cluster.cluster.connect(victim);
-    let told: Vec<String> = lines.iter().map_while(|line| wire.try_ask(line)).collect();
-    cluster.wait_death(case);
+    let replies: Vec<String> = lines.iter().map_while(|line| wire.try_ask(line)).collect();
+    cluster.wait_crash(case);
     cluster.cluster.start_bank(victim);
-    let words: Vec<&str> = told.iter().filter_map(|reply| reply.split(' ').next()).collect();
+    let words: Vec<&str> = replies.iter().filter_map(|reply| reply.split(' ').next()).collect();
     let expected = [
         "DONE", "OK", "UNKNOWN", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE",
         "DONE", "REFUSED", "DOUBT", "ERR", "BYE",
     ];
-    assert_eq!(words, expected[..words.len()], "{told:?}");
+    assert_eq!(words, expected[..words.len()], "{replies:?}");
     finish(cluster, case, &[0, 1]);
-    (Told::Nothing, vec![0, 1])
+    (ReportedOutcome::NoReply, vec![0, 1])
 }
 
 /// Banks voted OK, and the connection of the first one's driver is closed.
-pub fn orphan(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+pub fn orphan(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let victim = case.bank();
-    let other = if case.story == Story::Orphan { 1 } else { 2 };
+    let other = if case.scenario == Scenario::Orphan { 1 } else { 2 };
     cluster.arm(case);
-    let left = prepare(cluster, 0, case, effect, None);
+    let closed = prepare(cluster, 0, case, effect, None);
     let kept = prepare(cluster, other, case, effect, None);
-    drop(left);
-    cluster.wait_death(case);
+    drop(closed);
+    cluster.wait_crash(case);
     cluster.cluster.start_bank(victim);
-    // Half of the drivers are silent, but there until the banks have ended the transaction by
-    // themselves.
+    // In half of the cases the other connection stays open, silent, until the banks have decided.
     let mut kept = Some(kept).filter(|_| (case.number / 2).is_multiple_of(2));
-    wait_until("the transaction's end", || {
+    wait_until("the outcome", || {
         let status = cluster.cluster.connect(other).ask(&format!("STATUS {}", case.tx()));
         (!status.starts_with("OK")).then_some(())
     });
     kept.take();
-    (Told::Nothing, vec![0, other])
+    (ReportedOutcome::NoReply, vec![0, other])
 }

@@ -1,5 +1,4 @@
-//! What people write: companies, numbers with a space, texts that hide something; and what a
-//! refusal tells them.
+//! User input: CNPJs, numbers with a space, texts with invisible characters, and unknown paths.
 
 use crate::http::{ANA, BIA, HttpCluster};
 use serde_json::json;
@@ -7,7 +6,7 @@ use serde_json::json;
 const COMPANY: &str = "12ABC34501DE35";
 
 #[test]
-fn a_company_goes_wherever_a_person_does() {
+fn a_cnpj_is_accepted_wherever_a_cpf_is() {
     let cluster = HttpCluster::start(2);
     cluster.open(0, COMPANY, "pj-1", "100");
     cluster.open(0, ANA, "1", "0");
@@ -30,7 +29,7 @@ fn a_company_goes_wherever_a_person_does() {
         "banco": 0, "cpf": COMPANY, "numero": "pj-1", "valor": 1,
         "banco_destino": 1, "cpf_destino": BIA, "numero_destino": "2"}]});
     http.post("/prepare", &hold.to_string()).is(200, r#"{"prepared":true}"#);
-    // What can still be spent, and what is held beside it.
+    // `saldo` is what is available, and `reservado` what is held.
     http.get(&format!("/contas/{COMPANY}"))
         .is(200, r#"[{"numero":"pj-1","saldo":99,"reservado":1}]"#);
     http.post("/commit", r#"{"id":"e1"}"#).is(200, r#"{"committed":true}"#);
@@ -52,9 +51,9 @@ fn a_number_may_have_a_space_in_it() {
     http.post("/depositar", &deposit).is(200, r#"{"success":true}"#);
     let history = http.get("/historico").json();
     assert_eq!(history[0]["transacao"]["participantes"][0]["numero"], "12345 6", "{history}");
-    // On lines, which are cut at their spaces, it is one word.
-    let told = cluster.banks.connect(0).ask("BALANCE 12345␣6");
-    assert!(told.contains("\"balance\":1100"), "{told}");
+    // In the line protocol `␣` stands for a space within a word.
+    let reply = cluster.banks.connect(0).ask("BALANCE 12345␣6");
+    assert!(reply.contains("\"balance\":1100"), "{reply}");
     let page = http.get("/painel/contas/12345%206");
     assert!(page.status == 200 && page.body.contains("12345␣6"), "{page:?}");
     for bad in [" 1", "1 ", "1\t2", "."] {
@@ -63,10 +62,10 @@ fn a_number_may_have_a_space_in_it() {
     }
 }
 
-/// New texts that hide something are refused with words, by routes and lines, and leave nothing
-/// behind.
+/// Texts with invisible characters are refused, over HTTP and the line protocol, without any
+/// change.
 #[test]
-fn a_new_text_shows_all_that_it_has() {
+fn texts_with_invisible_characters_are_refused() {
     let cluster = HttpCluster::start(2);
     cluster.open(0, ANA, "1", "10");
     let mut http = cluster.connect(0);
@@ -119,14 +118,14 @@ fn a_new_text_shows_all_that_it_has() {
             "`value` must not begin or end with white space",
         ),
     ] {
-        let told = wire.ask(&line);
-        assert!(told.starts_with("ERR malformed ") && told.contains(words), "{line}: {told}");
+        let reply = wire.ask(&line);
+        assert!(reply.starts_with("ERR malformed ") && reply.contains(words), "{line}: {reply}");
     }
     assert!(wire.ask("STATUS x1").starts_with("UNKNOWN "), "nothing was recorded");
-    // Those who ask about old ids may ask.
+    // Such ids exist in old journals, so they can still be queried.
     assert!(wire.ask("STATUS .").starts_with("UNKNOWN "));
-    let told = wire.ask("RESOLVE .");
-    assert!(told.starts_with("ABORTED . "), "{told}");
+    let reply = wire.ask("RESOLVE .");
+    assert!(reply.starts_with("ABORTED . "), "{reply}");
     http.get("/clientes").is(
         200,
         &format!(
@@ -136,7 +135,7 @@ fn a_new_text_shows_all_that_it_has() {
 }
 
 #[test]
-fn pages_are_for_people_and_lead_nowhere_else() {
+fn errors_for_browsers_are_pages_and_redirects_stay_on_this_site() {
     let cluster = HttpCluster::start(1);
     let mut http = cluster.connect(0);
     let page = http.get("/painel/conta5");
@@ -147,7 +146,7 @@ fn pages_are_for_people_and_lead_nowhere_else() {
     http.get("/contaz").is_error(404, "Caminho desconhecido: /contaz");
     let page = http.post("/painel/caixa", "{}");
     assert_eq!((page.status, page.header("content-type")), (415, Some("text/html; charset=utf-8")));
-    for (back, leads) in [
+    for (back, location) in [
         ("/painel/contas%3Fbusca=x", "/painel/contas?busca=x"),
         ("/%09/evil.example", "/"),
         ("//evil.example", "/"),
@@ -155,7 +154,7 @@ fn pages_are_for_people_and_lead_nowhere_else() {
         ("https://evil.example", "/"),
     ] {
         let answer = http.get(&format!("/painel/idioma?para=en&volta={back}"));
-        assert_eq!((answer.status, answer.header("location")), (303, Some(leads)), "{back}");
+        assert_eq!((answer.status, answer.header("location")), (303, Some(location)), "{back}");
     }
     let stream = http.ask("GET", "/painel/eventos", &[], "");
     assert_eq!(stream.header("x-accel-buffering"), Some("no"), "{stream:?}");

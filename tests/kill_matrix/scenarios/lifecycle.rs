@@ -1,56 +1,59 @@
-//! What a bank lives through beside votes and outcomes: restarts, full segments, registrations,
-//! cuts, another list, a journal that is missing.
+//! Events in a bank's life beside votes and outcomes: restarts, full segments, registrations, cuts,
+//! a new list or key, an old journal, a new journal.
 
-use super::{Heard, all_vote, driven, finish};
+use super::{ClientReport, all_vote, driven, finish};
 use crate::kill_matrix::cases::Case;
-use crate::kill_matrix::cluster::{AccountCluster, BANKS, Effect, Told, account};
+use crate::kill_matrix::cluster::{AccountCluster, BANKS, Effect, ReportedOutcome, account};
 use crate::support::{Process, wait_until};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A cut is asked for so much ahead of the clock: a bank that forgot it would vote before it.
+/// How far ahead of the clock a cut is. A bank that lost the cut in its crash would vote earlier.
 const AHEAD_US: i64 = 900_000;
 
-/// The banks `voted` voted OK; the first of them is restarted, and dies while it recovers.
+/// The banks `voted` voted OK; the first of them is restarted, and crashes while it recovers.
 pub fn restart(
     cluster: &mut AccountCluster,
     case: &Case,
     effect: &Effect,
     voted: &[usize],
-) -> Heard {
+) -> ClientReport {
     let victim = case.bank();
     cluster.wait_linked();
     let _open = all_vote(cluster, voted, case, effect);
     cluster.cluster.kill(victim);
-    cluster.start_into_death(case);
+    cluster.start_until_crash(case);
     cluster.cluster.start_bank(victim);
-    // The one that was restarted asks at once, but what it learns may have died with it: another
-    // one asks when its patience is over, or when somebody wants to know.
+    // A restarted bank resolves at once, but the crash may lose what it learned, and the other
+    // banks resolve only when a client sends COMMIT.
     finish(cluster, case, voted);
-    (Told::Nothing, voted.to_vec())
+    (ReportedOutcome::NoReply, voted.to_vec())
 }
 
-/// Both voted OK, and one fills segments.
-pub fn fill(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+/// Banks 0 and 1 voted OK, and one fills segments.
+pub fn fill(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let victim = case.bank();
-    // Else it may still be made when the bank begins to wait for its death.
+    // Otherwise the bank may still be creating it when it is restarted with its crash point.
     let data = cluster.data(victim);
     wait_until("the second segment", || data.join("segment-0000000002").exists().then_some(()));
-    write_until_death(cluster, case, effect)
+    write_until_crash(cluster, case, effect)
 }
 
-/// Both voted OK, and one writes until it dies.
-pub fn write_until_death(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+/// Banks 0 and 1 voted OK, and one writes until it crashes.
+pub fn write_until_crash(
+    cluster: &mut AccountCluster,
+    case: &Case,
+    effect: &Effect,
+) -> ClientReport {
     let victim = case.bank();
     cluster.arm(case);
     let _open = all_vote(cluster, &[0, 1], case, effect);
-    // Bytes of a transaction are kept as they came, blanks included.
+    // The journal keeps a transaction's text as received, blanks included.
     let blanks = " ".repeat(60_000);
     let number = account(victim);
     let mut wire = cluster.cluster.connect(victim);
     let mut sent = 0;
-    // More is not needed for any of the deaths. Where the machine is busy, the journal's own
-    // threads are behind.
+    // Enough for every crash point, even when a busy machine delays the journal's own threads.
     while sent < 1_000 {
         let line = format!(
             r#"EXECUTE cash-{sent} {{"ops":[{{"bank":{victim},"op":"deposit","account":"{number}","amount":1}}]{blanks}}}"#
@@ -61,24 +64,24 @@ pub fn write_until_death(cluster: &mut AccountCluster, case: &Case, effect: &Eff
             None => break,
         }
     }
-    cluster.wait_death(case);
+    cluster.wait_crash(case);
     cluster.cluster.start_bank(victim);
     let mut wire = cluster.cluster.connect(victim);
     for number in 0..sent {
         let status = wire.ask(&format!("STATUS cash-{number}"));
         let committed = status.starts_with("COMMITTED");
-        // Only of the last one nobody was told.
+        // Only the last one was not acknowledged.
         assert!(
             committed || (number + 1 == sent && status.starts_with("UNKNOWN")),
             "cash-{number}: {status}"
         );
-        cluster.note_cash(victim, i64::from(committed));
+        cluster.expect_deposit(victim, i64::from(committed));
     }
-    (Told::Nothing, vec![0, 1])
+    (ReportedOutcome::NoReply, vec![0, 1])
 }
 
-/// Both voted OK, and one registers a client and opens an account.
-pub fn registers(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+/// Banks 0 and 1 voted OK, and one registers a client and opens an account.
+pub fn registers(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let victim = case.bank();
     cluster.arm(case);
     let _open = all_vote(cluster, &[0, 1], case, effect);
@@ -88,64 +91,65 @@ pub fn registers(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> 
         format!(r#"ACCOUNT {{"number":"{number}","holders":["{cpf}"],"deposit":0}}"#),
     ];
     let mut wire = cluster.cluster.connect(victim);
-    let told: Vec<String> = lines.iter().map_while(|line| wire.try_ask(line)).collect();
+    let replies: Vec<String> = lines.iter().map_while(|line| wire.try_ask(line)).collect();
     assert!(
-        told.len() < lines.len() && told.iter().all(|reply| reply.starts_with("DONE")),
-        "{told:?}"
+        replies.len() < lines.len() && replies.iter().all(|reply| reply.starts_with("DONE")),
+        "{replies:?}"
     );
-    cluster.wait_death(case);
+    cluster.wait_crash(case);
     cluster.cluster.start_bank(victim);
     let mut wire = cluster.cluster.connect(victim);
-    // What was told is there; what was not may be asked again, and is there once.
-    assert!(told.is_empty() || wire.ask("CLIENTS").contains(&cpf), "{told:?}");
+    // An acknowledged registration is durable; any other can be repeated without a duplicate.
+    assert!(replies.is_empty() || wire.ask("CLIENTS").contains(&cpf), "{replies:?}");
     for line in &lines {
         let reply = wire.ask(line);
         assert!(reply.starts_with("DONE"), "{reply}");
     }
     assert_eq!(wire.ask("CLIENTS").matches(&cpf).count(), 1);
     assert!(wire.ask(&format!("BALANCE {number}")).contains(r#""balance":0,"#));
-    (Told::Nothing, vec![0, 1])
+    (ReportedOutcome::NoReply, vec![0, 1])
 }
 
-/// A cut ahead of the clock is asked for, and then a vote.
-pub fn cut(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+/// The victim receives a request for a cut ahead of its clock, then a PREPARE.
+pub fn cut(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let victim = case.bank();
     cluster.arm(case);
     let time = now_us() + AHEAD_US;
     let line = format!("SNAPSHOT {time} accounts");
-    let told = cluster.cluster.connect(victim).try_ask(&line);
-    cluster.wait_death(case);
+    let first = cluster.cluster.connect(victim).try_ask(&line);
+    cluster.wait_crash(case);
     cluster.cluster.start_bank(victim);
-    let (heard, committed) = driven::undisturbed(cluster, case, effect);
-    if let Some(told) = told {
-        assert!(committed > time, "it committed at {committed}, and a cut at {time} had been told");
+    let (report, committed) = driven::without_faults(cluster, case, effect);
+    if let Some(first) = first {
+        assert!(committed > time, "a commit at {committed} after the cut at {time} was returned");
         let again = cluster.cluster.connect(victim).ask(&line);
-        assert_eq!(without_reading(&again), without_reading(&told), "a cut that was told stays so");
+        let [first, again] = [&first, &again].map(|reply| without_clock_reading(reply));
+        assert_eq!(again, first, "a cut never changes");
     }
-    heard
+    report
 }
 
-/// A cut's answer but for the reading beside it: the clock runs on.
-fn without_reading(answer: &str) -> (&str, &str) {
-    let (before, rest) = answer.split_once(r#","reading":""#).expect("a cut tells a reading");
+/// The reply to SNAPSHOT without its clock reading, which differs at each request.
+fn without_clock_reading(reply: &str) -> (&str, &str) {
+    let (before, rest) = reply.split_once(r#","reading":""#).expect("a cut has a clock reading");
     (before, rest.split_once('"').expect("a text ends").1)
 }
 
-/// A cut waits for an outcome.
-pub fn cut_waits(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+/// Banks 0 and 1 voted OK, and the victim receives a request for a cut that waits for the outcome.
+pub fn cut_waits(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let victim = case.bank();
     cluster.arm(case);
     let _open = all_vote(cluster, &[0, 1], case, effect);
     let time = now_us() + AHEAD_US;
     let line = format!("SNAPSHOT {time} accounts");
-    let told = cluster.cluster.connect(victim).try_ask(&format!("{line}\nCOMMIT {}", case.tx()));
-    cluster.wait_death(case);
+    let first = cluster.cluster.connect(victim).try_ask(&format!("{line}\nCOMMIT {}", case.tx()));
+    cluster.wait_crash(case);
     cluster.cluster.start_bank(victim);
     finish(cluster, case, &[0, 1]);
     let again = cluster.cluster.connect(victim).ask(&line);
     assert!(again.starts_with("DONE "), "{again}");
-    assert!(told.is_none_or(|told| told == again), "a cut that was told stays so: {again}");
-    (Told::Nothing, vec![0, 1])
+    assert!(first.is_none_or(|first| first == again), "a cut never changes: {again}");
+    (ReportedOutcome::NoReply, vec![0, 1])
 }
 
 fn now_us() -> i64 {
@@ -154,42 +158,42 @@ fn now_us() -> i64 {
 }
 
 /// Banks 0 and 1 voted OK; then all are restarted with a longer list and a new key.
-pub fn grows(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+pub fn grows(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let _open = all_vote(cluster, &[0, 1], case, effect);
     let banks = 0..crate::kill_matrix::cluster::BANKS;
     banks.clone().for_each(|bank| cluster.cluster.kill(bank));
-    cluster.cluster.add_place("-");
+    cluster.cluster.add_position("-");
     cluster.cluster.change_key();
-    cluster.start_into_death(case);
+    cluster.start_until_crash(case);
     banks.for_each(|bank| cluster.cluster.start_bank(bank));
     finish(cluster, case, &[0, 1]);
-    (Told::Nothing, vec![0, 1])
+    (ReportedOutcome::NoReply, vec![0, 1])
 }
 
-/// A bank starts on an old copy of its journal, is told of a vote that it forgot, and so must not
-/// work any more.
-pub fn forgets(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+/// A bank starts on an old copy of its journal and must stop, as a peer notifies it of a vote that
+/// the copy lacks.
+pub fn forgets(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let victim = case.bank();
     let (data, folder) = (cluster.data(victim), cluster.cluster.path().to_owned());
-    // Out of the bank's sight: beside its own folder it would find them.
+    // Not beside the bank's own folder, where it would find them and refuse to start.
     let (old, newest) = (folder.join("old"), folder.join("newest"));
     cluster.cluster.kill(victim);
     copy(&data, &old);
     cluster.cluster.start_bank(victim);
     cluster.wait_linked();
-    let (heard, _) = driven::undisturbed(cluster, case, effect);
+    let (report, _) = driven::without_faults(cluster, case, effect);
     cluster.cluster.kill(victim);
     std::fs::rename(&data, &newest).unwrap();
     std::fs::rename(&old, &data).unwrap();
-    cluster.start_into_death(case);
-    // Whether or not the stop was durable, it does not work: it hears of that vote again.
+    cluster.start_until_crash(case);
+    // It stops again even where its stop was not durable: a peer notifies it again.
     let mut process = Process::start(&mut cluster.cluster.servidor(victim));
-    let why = process.wait_for("forgot a promise");
-    assert_eq!((process.wait(), why.is_ok()), (Some(1), true), "{why:?}");
+    let cause = process.wait_for("forgot a promise");
+    assert_eq!((process.wait(), cause.is_ok()), (Some(1), true), "{cause:?}");
     std::fs::remove_dir_all(&data).unwrap();
     std::fs::rename(&newest, &data).unwrap();
     cluster.cluster.start_bank(victim);
-    heard
+    report
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -199,8 +203,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// All begin anew without a journal; the one of the case dies while they meet each other.
-pub fn meets(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+/// All banks start with new journals; the victim crashes while they are introduced to each other.
+pub fn meets(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let banks = 0..crate::kill_matrix::cluster::BANKS;
     banks.clone().for_each(|bank| cluster.cluster.kill(bank));
     banks.clone().for_each(|bank| std::fs::remove_dir_all(cluster.data(bank)).unwrap());
@@ -208,37 +212,36 @@ pub fn meets(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Hear
         .clone()
         .filter(|bank| *bank != case.bank())
         .for_each(|bank| cluster.cluster.start_bank(bank));
-    cluster.start_into_death(case);
+    cluster.start_until_crash(case);
     cluster.cluster.start_bank(case.bank());
     banks.for_each(|bank| cluster.cluster.wait_introduced(bank));
     cluster.open_accounts();
-    driven::undisturbed(cluster, case, effect).0
+    driven::without_faults(cluster, case, effect).0
 }
 
-/// A register is set, and banks 0 and 1 voted OK; then a fourth bank comes, which learns the
-/// register.
-pub fn learns(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+/// A register is set, and banks 0 and 1 voted OK; then a fourth bank joins and learns the register.
+pub fn learns(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let ops = (0..BANKS).map(|bank| format!(r#"{{"bank":{bank},"op":"set","value":"learned"}}"#));
     let set = format!(r#"EXECUTE set {{"ops":[{}]}}"#, ops.collect::<Vec<_>>().join(","));
     cluster.wait_linked();
     let reply = cluster.cluster.connect(0).ask(&set);
     assert!(reply.starts_with("COMMITTED"), "{reply}");
-    cluster.note_register("learned");
+    cluster.expect_register("learned");
     let _open = all_vote(cluster, &[0, 1], case, effect);
     (0..BANKS).for_each(|bank| cluster.cluster.kill(bank));
     cluster.cluster.introduce();
     let last = cluster.cluster.add_bank();
     if case.bank() == last {
         (0..BANKS).for_each(|bank| cluster.cluster.start_bank(bank));
-        cluster.start_into_death(case);
+        cluster.start_until_crash(case);
     } else {
-        // The other old banks are away and left out, so that no other one can be asked.
+        // The new bank must learn from the victim: the other old banks are down and left out.
         let others: Vec<usize> = (0..BANKS).filter(|bank| *bank != case.bank()).collect();
         let without: Vec<String> = others.iter().map(|bank| bank.to_string()).collect();
         cluster.cluster.add_switches(last, &["--introduce-without", &without.join(",")]);
         cluster.cluster.start_bank(last);
-        cluster.start_to_die_anew(case);
-        cluster.wait_death(case);
+        cluster.start_with_crash(case);
+        cluster.wait_crash(case);
         others.into_iter().for_each(|bank| cluster.cluster.start_bank(bank));
     }
     cluster.cluster.start_bank(case.bank());
@@ -254,5 +257,5 @@ pub fn learns(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Hea
         value.starts_with("DONE").then_some(())
     });
     finish(cluster, case, &[0, 1]);
-    (Told::Nothing, vec![0, 1])
+    (ReportedOutcome::NoReply, vec![0, 1])
 }

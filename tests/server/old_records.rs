@@ -1,5 +1,5 @@
-//! A journal from before the rules for new texts: a bank goes on with what it holds, and ends its
-//! transactions.
+//! A journal with records that today's rules for names and ids would refuse: the bank still opens
+//! it, and decides its transactions.
 
 use crate::support::{Cluster, wait_until};
 use consorcio::bank::Identity;
@@ -14,13 +14,13 @@ use consorcio::wire::transaction::Transaction;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Appends records to the journal of bank 0, as an older program would have written them. Each has
-/// its time by `time`.
+/// Appends records to the journal of bank 0, as an older program would have written them. `make`
+/// calls its argument for the time of each.
 fn forge(folder: &Path, make: impl FnOnce(&mut dyn FnMut() -> Time) -> Vec<Record>) {
     let mut places = None;
     let scanned = JournalScan::new(&FileDisk::read_only(folder)).read::<JournalError>(|scanned| {
-        if let Scanned::Record { record: Record::Consortium { places: told, .. }, .. } = scanned {
-            places = Some(told);
+        if let Scanned::Record { record: Record::Consortium { places: list, .. }, .. } = scanned {
+            places = Some(list);
         }
         Ok(())
     });
@@ -29,7 +29,7 @@ fn forge(folder: &Path, make: impl FnOnce(&mut dyn FnMut() -> Time) -> Vec<Recor
     let identity = Identity { bank, places: places.expect("a list"), seal: Seal::keyed([7; 32]) };
     let options = JournalOptions { threads: false, ..JournalOptions::default() };
     let mut replica = BankReplica::new(identity);
-    let disk = Arc::new(FileDisk::open(folder).expect("nobody uses it"));
+    let disk = Arc::new(FileDisk::open(folder).expect("the bank is stopped"));
     let (mut appender, ..) = journal::open(disk, options, &mut replica).expect("a journal");
     let mut last = replica.core.clock();
     let mut time = || {
@@ -45,7 +45,7 @@ fn forge(folder: &Path, make: impl FnOnce(&mut dyn FnMut() -> Time) -> Vec<Recor
 }
 
 #[test]
-fn what_an_old_journal_holds_stays_good_and_ends() {
+fn old_records_stay_valid_and_their_transactions_end() {
     let mut cluster = Cluster::start_with(2, true);
     for (bank, number) in [(0, "1-9"), (1, "2-7")] {
         let mut wire = cluster.connect(bank);
@@ -83,23 +83,22 @@ fn what_an_old_journal_holds_stays_good_and_ends() {
         ]
     });
     cluster.try_start(0).expect("a bank with an old journal starts");
-    // Bank 1 never heard of them: it refuses both for ever, though it would take neither as a new
-    // one.
+    // Bank 1 does not know them, so it refuses both, although it accepts neither id in PREPARE.
     let mut wire = cluster.connect(0);
     for tx in [".", ".."] {
-        let told = wait_until("the transactions end", || {
-            let told = wire.ask(&format!("STATUS {tx}"));
-            told.starts_with("ABORTED").then_some(told)
+        let status = wait_until("the abort", || {
+            let status = wire.ask(&format!("STATUS {tx}"));
+            status.starts_with("ABORTED").then_some(status)
         });
-        assert!(cluster.connect(1).ask(&format!("STATUS {tx}")).starts_with("ABORTED"), "{told}");
-        assert!(wire.ask(&format!("RESOLVE {tx}")).starts_with("ABORTED"), "{told}");
+        assert!(cluster.connect(1).ask(&format!("STATUS {tx}")).starts_with("ABORTED"), "{status}");
+        assert!(wire.ask(&format!("RESOLVE {tx}")).starts_with("ABORTED"), "{status}");
     }
     let balance =
         |wire: &mut crate::support::Wire, account: &str| wire.ask(&format!("BALANCE {account}"));
     assert!(balance(&mut wire, "..").contains("500"), "{}", balance(&mut wire, ".."));
     assert!(balance(&mut wire, "1-9").contains("1000"), "{}", balance(&mut wire, "1-9"));
     assert!(wire.ask("CLIENTS").contains("98765432100"));
-    // The same again as new ones: refused, with words, and nothing is recorded.
+    // New records with such texts are refused.
     let name = wire.ask("CLIENT {\"cpf\":\"11122233396\",\"name\":\"Ana\u{202e}\",\"kind\":\"F\"}");
     assert!(name.starts_with("ERR") && name.contains("U+202E"), "{name}");
     let number = wire.ask(r#"ACCOUNT {"number":".","holders":["12345678901"],"deposit":0}"#);

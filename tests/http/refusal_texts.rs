@@ -1,5 +1,5 @@
-//! Refusals in Portuguese: each that a ledger can make, and those that the routes tell of real
-//! banks.
+//! Refusals in Portuguese: every refusal of a ledger has a translation, and routes and pages show
+//! it with the bank that refused.
 
 use crate::http::{ANA, BIA, CAIO, HttpCluster};
 use crate::support::wait_until;
@@ -33,7 +33,7 @@ fn account(number: &str, holders: &[&str], deposit: i64) -> NewAccount {
     }
 }
 
-/// Each way in which a ledger refuses, but for those that need four billion clients.
+/// Every refusal of a ledger, except those that need four billion clients.
 fn refusals() -> Vec<Fault> {
     let mut ledger = Ledger::new();
     ledger.add_client(&client("11111111111", "Ana"), Time(1));
@@ -79,26 +79,26 @@ fn refusals() -> Vec<Fault> {
 }
 
 #[test]
-fn each_refusal_of_a_ledger_is_one_of_the_details() {
+fn each_refusal_of_a_ledger_has_its_own_translation() {
     let faults = refusals();
     for Fault { text, reason } in &faults {
         let detail = Detail::parse(text).unwrap_or_else(|| panic!("{reason} {text}"));
         assert!(!matches!(detail, Detail::Named { .. }), "{text}");
     }
-    let mut told: Vec<String> =
+    let mut texts: Vec<String> =
         faults.iter().map(|fault| in_words(Lang::Pt, &fault.text)).collect();
-    told.sort();
-    told.dedup();
-    assert_eq!(told.len(), faults.len(), "each has words of its own: {told:?}");
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts.len(), faults.len(), "each has its own text: {texts:?}");
 }
 
 #[test]
-fn what_a_server_without_place_says_is_a_detail() {
+fn the_refusal_of_a_full_server_has_a_translation() {
     assert_eq!(Detail::parse(SessionEnd::NoPlace.as_str()), Some(Detail::NoPlace));
 }
 
 #[test]
-fn routes_tell_a_banks_words_in_portuguese() {
+fn routes_translate_the_refusals_of_banks() {
     let cluster = HttpCluster::start(2);
     cluster.open(0, ANA, "1", "10");
     cluster.open(1, BIA, "2", "5.25");
@@ -107,13 +107,13 @@ fn routes_tell_a_banks_words_in_portuguese() {
     let other = format!(r#"{{"cpf":"{ANA}","nome":"Eva","tipo":"Físico"}}"#);
     let answer = http.post_as("outro", "/criar_cliente", &other).is_error(400, "já existe");
     assert_eq!(details(&answer), format!("o cliente {ANA} já existe aqui com outro nome ou tipo"));
-    for (holder, number, told) in [
+    for (holder, number, text) in [
         (ANA, "3", format!("{ANA} já tem a conta individual 1")),
         (CAIO, "3", format!("o cliente {CAIO} não existe")),
     ] {
         let account = format!(r#"{{"cpf":"{holder}","numero":"{number}"}}"#);
         let answer = http.post("/criar_conta", &account).is_error(400, "não é permitido");
-        assert_eq!(details(&answer), told);
+        assert_eq!(details(&answer), text);
     }
     let account = format!(r#"{{"cpf":"{ANA}","numero":"1","saldo_inicial":7}}"#);
     let answer = http.post_as("outra", "/criar_conta", &account).is_error(400, "conta já existe");
@@ -122,21 +122,21 @@ fn routes_tell_a_banks_words_in_portuguese() {
         "a conta 1 já existe aqui com outros titulares ou outro depósito inicial"
     );
 
-    // Who refused tells its words, and so does the bank that drove and refused because of it.
+    // The bank that refused and the bank that drove show the same cause.
     let too_much = format!(
         r#"{{"participantes":[{{"banco":1,"cpf":"{BIA}","numero":"2","valor":1234.5}},{{"banco":0,"cpf":"{ANA}","numero":"1"}}]}}"#
     );
     http.post_as("muito", "/transferencia_composta", &too_much).is_error(400, "falhou");
-    let told = "saldo insuficiente (a conta 2 tem R$ 5,25 disponíveis, são pedidos R$ 1.234,50)";
-    for (bank, place) in [(0, "no banco 1"), (1, "neste banco")] {
+    let text = "saldo insuficiente (a conta 2 tem R$ 5,25 disponíveis, são pedidos R$ 1.234,50)";
+    for (bank, refused_at) in [(0, "no banco 1"), (1, "neste banco")] {
         let history = cluster.connect(bank).get("/historico").json();
-        assert_eq!(details(&history[0]), format!("Transação falhou {place}: {told}"));
+        assert_eq!(details(&history[0]), format!("Transação falhou {refused_at}: {text}"));
         let one = cluster.connect(bank).get("/transacoes/muito").json();
-        assert_eq!((details(&one).as_str(), &one["banco"]), (told, &1.into()));
+        assert_eq!((details(&one).as_str(), &one["banco"]), (text, &1.into()));
     }
 }
 
-/// The badge of a bank among the votes on a transaction's page.
+/// A bank's vote as the page of a transaction shows it.
 fn vote(cluster: &HttpCluster, seen_at: usize, tx: &str, bank: usize) -> String {
     let page = cluster.connect(seen_at).get(&format!("/painel/transacoes/{tx}")).body;
     let from = page.find("<ul class=\"banks\">").unwrap_or_else(|| panic!("no votes in {page}"));
@@ -148,7 +148,7 @@ fn vote(cluster: &HttpCluster, seen_at: usize, tx: &str, bank: usize) -> String 
 }
 
 #[test]
-fn only_who_refused_is_told_as_refusing() {
+fn only_the_banks_that_refused_are_shown_as_refusing() {
     let cluster = HttpCluster::start(3);
     for (bank, cpf) in [ANA, BIA, CAIO].into_iter().enumerate() {
         cluster.open(bank, cpf, "1", "10");
@@ -165,16 +165,16 @@ fn only_who_refused_is_told_as_refusing() {
         )
     };
     let execute = |bank: usize, tx: &str, amounts| {
-        let said = cluster.banks.connect(bank).ask(&format!("EXECUTE {tx} {}", ops(amounts)));
-        assert!(said.starts_with("ABORTED "), "{said}");
+        let reply = cluster.banks.connect(bank).ask(&format!("EXECUTE {tx} {}", ops(amounts)));
+        assert!(reply.starts_with("ABORTED "), "{reply}");
     };
     // Bank 0 drives, and refuses because bank 1 does; bank 2 has voted OK.
     execute(0, "conduzida", [100, 5_000]);
-    // Both refuse by themselves: PREPARE is asked of each by hand.
+    // Both banks refuse: each receives its own PREPARE.
     for bank in [0, 1] {
-        let said =
+        let reply =
             cluster.banks.connect(bank).ask(&format!("PREPARE ambos {}", ops([5_000, 5_000])));
-        assert!(said.starts_with("NOK "), "{said}");
+        assert!(reply.starts_with("NOK "), "{reply}");
     }
     // Bank 2 drives; bank 0 votes OK.
     execute(2, "de-fora", [100, 5_000]);
@@ -183,13 +183,13 @@ fn only_who_refused_is_told_as_refusing() {
             ("conduzida", ["não votou, abortada", "recusou", "OK"]),
             ("de-fora", ["OK", "recusou", "não votou, abortada"]),
         ] {
-            // The outcome reaches those that did not drive a moment later.
+            // The other banks learn the outcome a moment later.
             wait_until(&format!("{tx} with {votes:?}, seen at bank {seen_at}"), || {
                 ([0, 1, 2].map(|bank| vote(&cluster, seen_at, tx, bank)) == votes).then_some(())
             });
             let page = cluster.connect(seen_at).get(&format!("/painel/transacoes/{tx}")).body;
-            let told = "Banco 1: a conta 1 tem R$ 10,00 disponíveis, são pedidos R$ 50,00";
-            assert!(page.contains(told), "seen at bank {seen_at}: {page}");
+            let cause = "Banco 1: a conta 1 tem R$ 10,00 disponíveis, são pedidos R$ 50,00";
+            assert!(page.contains(cause), "seen at bank {seen_at}: {page}");
         }
         let both = [0, 1, 2].map(|bank| vote(&cluster, seen_at, "ambos", bank));
         assert_eq!(both, ["recusou", "recusou", "não votou"], "seen at bank {seen_at}");

@@ -1,4 +1,4 @@
-//! A page of another site that lets the browser of whoever visits it talk to a bank's line port.
+//! A malicious page that makes its visitor's browser send requests to a bank's line port.
 
 use crate::panel::PanelCluster;
 use crate::panel::open_browser;
@@ -6,13 +6,13 @@ use crate::support::wait_until;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-/// Serves an empty page to whoever comes, and gives its address.
+/// Serves an empty page; returns its address.
 fn other_site() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            // A browser may open a connection before it needs one, and then says nothing.
+            // A browser may open a connection ahead of time and send nothing.
             std::thread::spawn(move || {
                 let mut request = [0; 4096];
                 if stream.read(&mut request).is_ok_and(|bytes| bytes > 0) {
@@ -28,7 +28,7 @@ fn other_site() -> String {
 }
 
 #[test]
-fn a_page_of_another_site_moves_no_money_over_the_line_port() {
+fn a_page_of_another_site_cannot_use_the_line_port() {
     let browser = open_browser!();
     let cluster = PanelCluster::start(1);
     cluster.open_accounts();
@@ -66,7 +66,7 @@ fn a_page_of_another_site_moves_no_money_over_the_line_port() {
         assert_eq!(wire.ask(&format!("STATUS {id}")), format!("UNKNOWN {id}"));
     }
     assert_eq!(cluster.banks.balance("0/0-1"), 100_000);
-    // The same line moves money where a client of this protocol sends it.
+    // Sent by a real client the same line is executed.
     assert!(wire.ask(&withdraw("typed")).starts_with("COMMITTED typed"));
     assert_eq!(cluster.banks.balance("0/0-1"), 99_999);
 }

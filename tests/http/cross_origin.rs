@@ -1,11 +1,11 @@
-//! Whose pages may use the routes.
+//! Which sites' pages may use the routes (CORS, `Host`, `Sec-Fetch-Site`).
 
 use crate::http::{ANA, HttpCluster};
 
 const DEPOSIT: &str = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
 
 #[test]
-fn other_sites_may_only_where_the_operator_says_so() {
+fn other_sites_need_the_operators_permission() {
     let cluster = HttpCluster::start_with(
         1,
         &["--http-origin", "https://painel.example", "--http-origin", "http://b:81"],
@@ -13,12 +13,12 @@ fn other_sites_may_only_where_the_operator_says_so() {
     cluster.open(0, ANA, "1", "0");
     let mut http = cluster.connect(0);
     let named = "https://painel.example";
-    let asks = [
+    let preflight = [
         ("origin", named),
         ("access-control-request-method", "POST"),
         ("access-control-request-headers", "content-type"),
     ];
-    let answer = http.ask("OPTIONS", "/depositar", &asks, "");
+    let answer = http.ask("OPTIONS", "/depositar", &preflight, "");
     assert_eq!(
         (answer.status, answer.header("access-control-allow-origin")),
         (204, Some(named)),
@@ -51,8 +51,8 @@ fn other_sites_may_only_where_the_operator_says_so() {
         "http://painel.example",
         "https://painel.example.evil",
     ] {
-        let asks = [("origin", foreign), ("access-control-request-method", "POST")];
-        let answer = http.ask("OPTIONS", "/depositar", &asks, "");
+        let preflight = [("origin", foreign), ("access-control-request-method", "POST")];
+        let answer = http.ask("OPTIONS", "/depositar", &preflight, "");
         answer.is_error(403, "outro site");
         assert_eq!(answer.header("access-control-allow-origin"), None);
         http.ask("POST", "/depositar", &[("origin", foreign)], DEPOSIT).is_error(403, "outro site");
@@ -60,7 +60,7 @@ fn other_sites_may_only_where_the_operator_says_so() {
         assert_eq!(
             (read.status, read.header("access-control-allow-origin")),
             (200, None),
-            "a browser keeps it from the page"
+            "without the header a browser hides the response"
         );
     }
     for site in ["cross-site", "same-site"] {
@@ -71,7 +71,7 @@ fn other_sites_may_only_where_the_operator_says_so() {
 }
 
 #[test]
-fn the_banks_own_pages_and_programs_may() {
+fn the_banks_own_pages_and_programs_are_allowed() {
     let cluster = HttpCluster::start(1);
     cluster.open(0, ANA, "1", "0");
     let mut http = cluster.connect(0);
@@ -87,7 +87,7 @@ fn the_banks_own_pages_and_programs_may() {
     }
     let form = [("content-type", "text/plain"), ("origin", "https://evil.example")];
     http.ask("POST", "/depositar", &form, DEPOSIT).is_error(403, "outro site");
-    // A name that somebody else made to lead to this machine.
+    // DNS rebinding: an attacker's name that resolves to this machine.
     let rebound = [
         ("host", "evil.example"),
         ("origin", "http://evil.example"),

@@ -1,8 +1,8 @@
-//! A bank with a past: seven full segments, made with the journal's own code, so that the next one
-//! is merged with them.
+//! A merge of segments: the journal gets seven full segments, made with the journal's own code, so
+//! that the next full one triggers the merge.
 
-use super::Heard;
-use super::lives::write_until_death;
+use super::ClientReport;
+use super::lifecycle::write_until_crash;
 use crate::kill_matrix::cases::Case;
 use crate::kill_matrix::cluster::{AccountCluster, Effect};
 use crate::support::wait_until;
@@ -15,33 +15,32 @@ use consorcio::wire::Reason;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Full segments of the past: one less than are merged.
+/// Full segments: one less than a merge takes.
 const FULL: usize = 7;
-/// Records in a batch of the past.
-const BATCH: Seq = 500;
+const RECORDS_IN_BATCH: Seq = 500;
 
-/// Both voted OK, and one fills the last segment of those that are merged.
-pub fn merges(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+/// Banks 0 and 1 voted OK, and one fills the last segment that the merge needs.
+pub fn run(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> ClientReport {
     let victim = case.bank();
     let data = cluster.data(victim);
     wait_until("the second segment", || data.join("segment-0000000002").exists().then_some(()));
-    // It ends in order, so that nothing of its last batch is in doubt.
+    // An orderly end, so that no batch at the end of the journal is in doubt.
     assert_eq!(cluster.cluster.stop(victim), Some(0));
-    let past = give_a_past(&data);
+    let refusals = fill_segments(&data);
     assert_eq!(indexes(&data), FULL);
     cluster.cluster.start_bank(victim);
-    let heard = write_until_death(cluster, case, effect);
-    // What was begun is done again, or was done.
+    let report = write_until_crash(cluster, case, effect);
+    // After its restart the bank repeats an unfinished merge.
     wait_until("one index of eight segments", || {
         let merged = data.join("merged-0000000001-0000000008").exists();
         (merged && !data.join("index-0000000001").exists() && indexes(&data) < FULL).then_some(())
     });
     let mut wire = cluster.cluster.connect(victim);
-    for number in [1, past / 2, past] {
+    for number in [1, refusals / 2, refusals] {
         let status = wire.ask(&format!("STATUS {}", id(number)));
         assert!(status.starts_with("ABORTED"), "{}: {status}", id(number));
     }
-    heard
+    report
 }
 
 fn indexes(data: &Path) -> usize {
@@ -53,8 +52,8 @@ fn id(number: u64) -> TxId {
     TxId::new(&format!("past-{number:059}")).unwrap()
 }
 
-/// Fills so many segments with refusals, whose number is returned.
-fn give_a_past(data: &Path) -> u64 {
+/// Appends refusals until there are `FULL` full segments; returns how many.
+fn fill_segments(data: &Path) -> u64 {
     let options = JournalOptions {
         sizes: SegmentSizes::all(128 * 1024),
         threads: false,
@@ -62,11 +61,11 @@ fn give_a_past(data: &Path) -> u64 {
         ..JournalOptions::default()
     };
     let disk = Arc::new(FileDisk::open(data).unwrap());
-    let (mut appender, ..) = open(disk, options, &mut Nobody).unwrap();
+    let (mut appender, ..) = open(disk, options, &mut NullReplica).unwrap();
     let (mut number, mut time) = (0, wall_us());
     while indexes(data) < FULL {
         let mut batch = appender.batch();
-        for seq in appender.last() + 1..=appender.last() + BATCH {
+        for seq in appender.last() + 1..=appender.last() + RECORDS_IN_BATCH {
             (number, time) = (number + 1, time + 1);
             batch.push(
                 seq,
@@ -79,10 +78,10 @@ fn give_a_past(data: &Path) -> u64 {
     number
 }
 
-/// A state that is of no interest.
-struct Nobody;
+/// A state machine that ignores every record.
+struct NullReplica;
 
-impl Replica for Nobody {
+impl Replica for NullReplica {
     fn restore(&mut self, _: Seq, _: &[u8]) -> Result<(), String> {
         Ok(())
     }

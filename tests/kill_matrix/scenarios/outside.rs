@@ -1,19 +1,20 @@
-//! An outside coordinator, over HTTP: it takes money from one bank, and decides what becomes of
-//! that.
+//! An outside coordinator, over HTTP: it withdraws money from one bank and decides the outcome.
 
-use super::Heard;
-use crate::http::client::{Answer, HttpConnection};
+use super::ClientReport;
+use crate::http::client::{HttpConnection, HttpResponse};
 use crate::kill_matrix::cases::Case;
-use crate::kill_matrix::cluster::{AccountCluster, CPF, Effect, Outcome, Told, account};
+use crate::kill_matrix::cluster::{
+    AccountCluster, CPF, Effect, FinalOutcome, ReportedOutcome, account,
+};
 
-/// A coordinator takes money from the bank that dies, and wants `wanted` where it was told that the
-/// money is held. It aborts where it was told nothing, and repeats itself until it is answered.
+/// A coordinator withdraws money from the victim. It decides `decision` if the victim acknowledged
+/// the hold, else it aborts; it repeats its decision until the victim acknowledges it.
 pub fn outside(
     cluster: &mut AccountCluster,
     case: &Case,
     effect: &Effect,
-    wanted: Outcome,
-) -> Heard {
+    decision: FinalOutcome,
+) -> ClientReport {
     let (victim, tx) = (case.bank(), case.tx());
     let (id, centavos) = (format!(r#"{{"id":"{tx}"}}"#), -effect.money[0].1);
     let (from, to) = (account(victim), account(2));
@@ -29,12 +30,14 @@ pub fn outside(
         |path: &str, body: &str| HttpConnection::try_open(port)?.try_ask("POST", path, &[], body);
     let prepared =
         post("/prepare", &body).map(|answer| is(&answer, r#"{"prepared":true}"#)).is_some();
-    let (path, word, done) = match wanted {
-        Outcome::Committed if prepared => ("/commit", "COMMITTED", r#"{"committed":true}"#),
-        Outcome::Committed | Outcome::Aborted => ("/abort", "ABORTED", r#"{"aborted":true}"#),
+    let (path, word, done) = match decision {
+        FinalOutcome::Committed if prepared => ("/commit", "COMMITTED", r#"{"committed":true}"#),
+        FinalOutcome::Committed | FinalOutcome::Aborted => {
+            ("/abort", "ABORTED", r#"{"aborted":true}"#)
+        }
     };
     let ended = prepared && post(path, &id).map(|answer| is(&answer, done)).is_some();
-    cluster.wait_death(case);
+    cluster.wait_crash(case);
     cluster.cluster.start_bank(victim);
 
     let mut wire = cluster.cluster.connect(victim);
@@ -45,20 +48,21 @@ pub fn outside(
         (true, false) => &["OK", word],
         (true, true) => &[word],
     };
-    assert!(possible.contains(&found), "answered {prepared} and {ended}, and then {status}");
+    assert!(possible.contains(&found), "prepared: {prepared}, ended: {ended}, but {status}");
     let held = if found == "OK" { centavos } else { 0 };
     let balance = wire.ask(&format!("BALANCE {from}"));
     assert!(balance.contains(&format!(r#""held":{held},"#)), "{status}, {balance}");
     if found == "OK" {
-        // Nobody else decides that it is committed.
-        let others = wire.ask(&format!("COMMIT {tx}"));
-        assert!(others.starts_with("DOUBT "), "{others}");
+        // Only the coordinator decides: a COMMIT of another client is not enough.
+        let reply = wire.ask(&format!("COMMIT {tx}"));
+        assert!(reply.starts_with("DOUBT "), "{reply}");
     }
-    is(&post(path, &id).expect("an answer: the bank lives"), done);
-    let told = if path == "/commit" { Told::Committed } else { Told::Aborted };
-    (told, if prepared { vec![victim] } else { Vec::new() })
+    is(&post(path, &id).expect("a response, as the bank runs again"), done);
+    let committed = path == "/commit";
+    let reported = if committed { ReportedOutcome::Committed } else { ReportedOutcome::Aborted };
+    (reported, if prepared { vec![victim] } else { Vec::new() })
 }
 
-fn is(answer: &Answer, json: &str) {
-    assert_eq!((answer.status, answer.body.as_str()), (200, json), "{answer:?}");
+fn is(response: &HttpResponse, json: &str) {
+    assert_eq!((response.status, response.body.as_str()), (200, json), "{response:?}");
 }

@@ -1,11 +1,11 @@
-//! What Chromium tells a screen reader of each page, wide and narrow, in both languages, with and
-//! without errors.
+//! Chromium's accessibility tree of each page, in a wide and a narrow window, in both languages,
+//! with and without errors.
 
 use crate::panel::PanelCluster;
 use crate::panel::open_browser;
 use serde_json::{Value, json};
 
-/// Roles that people press, fill in or look at: each needs a name.
+/// Roles of controls and content that need an accessible name.
 const NAMED: [&str; 13] = [
     "button",
     "link",
@@ -22,24 +22,24 @@ const NAMED: [&str; 13] = [
     "option",
 ];
 
-/// What a reader is told of one thing.
+/// A node of the accessibility tree.
 #[derive(Debug)]
-struct SpokenNode {
+struct AccessibleNode {
     role: String,
     name: String,
     description: String,
     is_invalid: bool,
 }
 
-impl SpokenNode {
-    fn of(node: &Value) -> Option<SpokenNode> {
+impl AccessibleNode {
+    fn of(node: &Value) -> Option<AccessibleNode> {
         if node["ignored"] == true {
             return None;
         }
         let text = |value: &Value| value["value"].as_str().unwrap_or("").to_owned();
         let properties = node["properties"].as_array().map_or(&[][..], Vec::as_slice);
         let invalid = properties.iter().find(|property| property["name"] == "invalid");
-        Some(SpokenNode {
+        Some(AccessibleNode {
             role: text(&node["role"]),
             name: text(&node["name"]),
             description: text(&node["description"]),
@@ -48,24 +48,23 @@ impl SpokenNode {
     }
 }
 
-/// Checks the page that the window shows, and tells it.
+/// Checks the accessibility tree of the current page, and returns it.
 #[track_caller]
-fn listen(browser: &crate::panel::Browser, page: &str) -> Vec<SpokenNode> {
+fn check_tree(browser: &crate::panel::Browser, page: &str) -> Vec<AccessibleNode> {
     let tree = browser.devtools("Accessibility.getFullAXTree", &json!({}));
-    let spoken: Vec<SpokenNode> =
-        tree["nodes"].as_array().unwrap().iter().filter_map(SpokenNode::of).collect();
-    let count = |role: &str| spoken.iter().filter(|spoken| spoken.role == role).count();
+    let nodes: Vec<AccessibleNode> =
+        tree["nodes"].as_array().unwrap().iter().filter_map(AccessibleNode::of).collect();
+    let count = |role: &str| nodes.iter().filter(|node| node.role == role).count();
     for landmark in ["main", "banner"] {
         assert_eq!(count(landmark), 1, "{page}: {landmark}");
     }
-    for one in spoken.iter().filter(|spoken| NAMED.contains(&spoken.role.as_str())) {
+    for one in nodes.iter().filter(|node| NAMED.contains(&node.role.as_str())) {
         assert!(!one.name.trim().is_empty(), "{page}: {one:?} has no name");
     }
-    for one in spoken.iter().filter(|spoken| spoken.is_invalid) {
+    for one in nodes.iter().filter(|node| node.is_invalid) {
         assert!(one.description.contains(' '), "{page}: {one:?} does not say what is wrong");
     }
-    // As many tables, rows and cells as there are: `display` takes them away where nobody takes
-    // care.
+    // The tree must hold every table, heading and cell: a CSS `display` can remove them.
     for (role, css) in [("table", "table"), ("columnheader", "thead th"), ("cell", "td")] {
         let shown = format!(
             "return [...document.querySelectorAll('{css}')].filter((e) => \
@@ -74,10 +73,10 @@ fn listen(browser: &crate::panel::Browser, page: &str) -> Vec<SpokenNode> {
         let there = browser.script(&shown).as_u64().unwrap();
         assert_eq!(u64::try_from(count(role)).unwrap(), there, "{page}: {role}");
     }
-    spoken
+    nodes
 }
 
-/// Each thing that the keyboard reaches shows that it is reached.
+/// Every control that the keyboard can reach must show its focus.
 fn tab_through(browser: &crate::panel::Browser, page: &str) {
     let unseen = browser.script(
         "return [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, \
@@ -90,11 +89,11 @@ fn tab_through(browser: &crate::panel::Browser, page: &str) {
                  parseFloat(shown.outlineWidth) < 2;
              }).map((field) => field.outerHTML)",
     );
-    assert_eq!(unseen, json!([]), "{page}: the focus is not seen");
+    assert_eq!(unseen, json!([]), "{page}: the focus is not visible");
 }
 
 #[test]
-fn a_screen_reader_is_told_all_of_it() {
+fn pages_are_accessible_to_screen_readers() {
     let browser = open_browser!();
     let cluster = PanelCluster::start(2);
     cluster.open_accounts();
@@ -106,8 +105,8 @@ fn a_screen_reader_is_told_all_of_it() {
     let mut wire = cluster.banks.connect(0);
     assert!(wire.ask(&format!("EXECUTE boa {}", transfer(5_000))).starts_with("COMMITTED "));
     assert!(wire.ask(&format!("EXECUTE ruim {}", transfer(5_000_000))).starts_with("ABORTED "));
-    let patient = transfer(700).replacen('{', r#"{"patience_ms":300000,"#, 1);
-    assert!(wire.ask(&format!("PREPARE aberta {patient}")).starts_with("OK "));
+    let with_patience = transfer(700).replacen('{', r#"{"patience_ms":300000,"#, 1);
+    assert!(wire.ask(&format!("PREPARE aberta {with_patience}")).starts_with("OK "));
 
     let pages = [
         "/",
@@ -133,17 +132,17 @@ fn a_screen_reader_is_told_all_of_it() {
         browser.go(&cluster.url(0, &format!("/painel/idioma?para={lang}&volta=/")));
         for page in pages {
             browser.go(&cluster.url(0, page));
-            let told = format!("{page} in {lang}, {width} wide");
-            assert_eq!(browser.script("return document.documentElement.lang"), code, "{told}");
-            listen(&browser, &told);
-            tab_through(&browser, &told);
-            browser.shot(&format!("aloud-{width}{}", page.replace('/', "-")));
-            // Nothing is cut off at the right.
+            let context = format!("{page} in {lang}, {width} wide");
+            assert_eq!(browser.script("return document.documentElement.lang"), code, "{context}");
+            check_tree(&browser, &context);
+            tab_through(&browser, &context);
+            browser.screenshot(&format!("screen-reader-{width}{}", page.replace('/', "-")));
+            // The page must not scroll sideways.
             let wide = browser.script("return document.documentElement.scrollWidth - innerWidth");
-            assert!(wide.as_i64().is_some_and(|over| over <= 0), "{told} is {wide} px too wide");
+            assert!(wide.as_i64().is_some_and(|over| over <= 0), "{context} is {wide} px too wide");
         }
     }
-    // The rest in Portuguese again. A form that comes back leads the reader to what is wrong.
+    // In Portuguese again. A form with errors moves the focus to the first one.
     browser.resize(1280, 1000);
     browser.go(&cluster.url(0, "/painel/idioma?para=pt&volta=/"));
     for (page, button) in [
@@ -155,17 +154,17 @@ fn a_screen_reader_is_told_all_of_it() {
         browser.go(&cluster.url(0, page));
         browser.click(button);
         browser.wait_for(".erro", "Preencha este campo.");
-        let spoken = listen(&browser, &format!("{page} with errors"));
-        assert!(spoken.iter().any(|spoken| spoken.is_invalid), "{page}");
+        let nodes = check_tree(&browser, &format!("{page} with errors"));
+        assert!(nodes.iter().any(|node| node.is_invalid), "{page}");
         let focus = browser.script("return document.activeElement.getAttribute('aria-invalid')");
-        assert_eq!(focus, json!("true"), "{page}: the focus stays away from the error");
+        assert_eq!(focus, json!("true"), "{page}: the focus is not on the error");
     }
-    // An outcome that was waited for is read out once it is there; what goes on elsewhere is not.
+    // The outcome of this page's transaction is announced; events of others are not.
     browser.go(&cluster.url(0, "/painel/transacoes/aberta"));
     browser.wait_for("#ao-vivo", "ao vivo");
     assert!(wire.ask(&format!("EXECUTE outra {}", transfer(100))).starts_with("COMMITTED "));
     assert!(wire.ask("ABORT aberta").starts_with("ABORTED "));
     browser.wait_for("#detalhes", "Abortada");
-    let said = browser.script("return document.getElementById('anuncio').textContent");
-    assert_eq!(said, json!("Abortada"));
+    let announced = browser.script("return document.getElementById('anuncio').textContent");
+    assert_eq!(announced, json!("Abortada"));
 }

@@ -1,11 +1,12 @@
-//! Shares: callers who hold what they do not use keep nobody out; lists have pages.
+//! Fairness: idle or stalled connections do not keep others out, and lists have pages; which hosts
+//! and sites may use the panel.
 
 use crate::http::client::HttpConnection;
 use crate::http::{ANA, HttpCluster};
 use crate::support::wait_until;
 use std::time::{Duration, Instant};
 
-/// Undecided transactions: each waits for a bank that never voted.
+/// The number of undecided transactions, each waiting for a bank that never voted.
 const UNDECIDED: usize = 20_000;
 
 #[test]
@@ -22,8 +23,8 @@ fn lists_of_undecided_transactions_have_pages() {
     for some in lines.chunks(250) {
         some.iter().for_each(|line| wire.send(line));
         for _ in some {
-            let told = wire.receive().expect("a reply");
-            assert!(told.starts_with("OK "), "{told}");
+            let vote = wire.receive().expect("a reply");
+            assert!(vote.starts_with("OK "), "{vote}");
         }
     }
     let mut http = cluster.connect(0);
@@ -42,7 +43,7 @@ fn lists_of_undecided_transactions_have_pages() {
         assert!(answer.body.len() < 200_000, "{path} has {} bytes", answer.body.len());
     }
     assert_eq!(http.get("/transacoes/pend010000").json()["participantes"][0]["banco"], 0);
-    // Page after page, each one once, to the end.
+    // Follow the links from page to page: each transaction comes once.
     let (mut path, mut seen, mut pages) = ("/pendentes".to_owned(), 0, 0);
     loop {
         let answer = http.get(&path);
@@ -65,9 +66,9 @@ fn lists_of_undecided_transactions_have_pages() {
     );
 }
 
-/// A list that is made waits for its reader; the next one to be made does not.
+/// Lists whose readers stall do not delay other responses.
 #[test]
-fn who_does_not_read_a_list_holds_up_no_other() {
+fn a_stalled_reader_of_a_list_delays_no_other() {
     let cluster = HttpCluster::start(1);
     let mut wire = cluster.banks.connect(0);
     let name = "n".repeat(190);
@@ -82,13 +83,13 @@ fn who_does_not_read_a_list_holds_up_no_other() {
             assert!(wire.receive().expect("a reply").starts_with("DONE "));
         }
     }
-    let deaf: Vec<HttpConnection> = (0..16)
+    let stalled: Vec<HttpConnection> = (0..16)
         .map(|_| {
-            let mut deaf = cluster.connect(0);
-            deaf.send("GET", "/clientes", &[], "");
-            // Its list is made once the first bytes are there; the rest fits no socket.
-            deaf.receive_head();
-            deaf
+            let mut stalled = cluster.connect(0);
+            stalled.send("GET", "/clientes", &[], "");
+            // After the head the list is being sent; the rest exceeds the sockets' buffers.
+            stalled.receive_head();
+            stalled
         })
         .collect();
     let mut http = cluster.connect(0);
@@ -96,13 +97,13 @@ fn who_does_not_read_a_list_holds_up_no_other() {
     for path in ["/historico", "/pendentes", "/painel/contas", "/", "/status", "/clientes"] {
         assert_eq!(http.get(path).status, 200, "{path}");
     }
-    // Before, these waited until the others were given up, 30 s later.
+    // If these waited for the stalled readers, they would take at least their timeout of 30 s.
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    drop(deaf);
+    drop(stalled);
 }
 
 #[test]
-fn silent_connections_keep_nobody_out() {
+fn silent_connections_do_not_keep_others_out() {
     let cluster = HttpCluster::start_with(1, &["--http-connections-max", "64"]);
     let mut working = cluster.connect(0);
     working.send("GET", "/painel/eventos", &[], "");
@@ -119,13 +120,13 @@ fn silent_connections_keep_nobody_out() {
     for _ in 0..20 {
         cluster.connect(0).get("/status").is(200, r#"{"status":"ok"}"#);
     }
-    assert!(!working.is_closed_within(Duration::from_millis(10)), "it was at work");
+    assert!(!working.is_closed_within(Duration::from_millis(10)), "a stream in use is not evicted");
     drop((silent, half));
 }
 
-/// A page of another site opens no stream here; streams of one name have a share.
+/// Pages of other sites cannot open event streams, and the streams of one host have a bound.
 #[test]
-fn live_streams_are_for_the_banks_own_pages() {
+fn event_streams_are_for_the_banks_own_pages() {
     let cluster = HttpCluster::start(1);
     let mut http = cluster.connect(0);
     for headers in [
@@ -148,12 +149,12 @@ fn live_streams_are_for_the_banks_own_pages() {
     };
     let streams: Vec<_> = (0..40).map(open).collect();
     let served = streams.iter().filter(|(status, _)| *status == 200).count();
-    assert_eq!(served, 32, "all names of loopback are one");
+    assert_eq!(served, 32, "all names of loopback count as one");
     drop(streams);
-    wait_until("a place is free again", || (open(0).0 == 200).then_some(()));
+    wait_until("a free slot", || (open(0).0 == 200).then_some(()));
 }
 
-/// Names lead to this bank only where the operator gave them, wherever it listens.
+/// `Host` must be loopback or a name that the operator configured, on every listening address.
 #[test]
 fn a_host_is_checked_on_every_address() {
     let cluster = HttpCluster::start_with(1, &["--http-host", "painel.example"]);
@@ -181,9 +182,9 @@ fn a_host_is_checked_on_every_address() {
     assert_eq!(http.ask("GET", "/clientes", &[("host", "localhost")], "").status, 200);
 }
 
-/// What a demonstration does is for this machine's own user.
+/// `--demo` can stop and start processes, so it needs a private folder and loopback.
 #[test]
-fn a_demonstration_needs_a_folder_of_its_own_and_loopback() {
+fn a_demonstration_needs_a_private_folder_and_loopback() {
     use std::os::unix::fs::PermissionsExt;
     let mut cluster = crate::support::Cluster::new(1, true);
     let port = crate::support::free_ports(1)[0];
@@ -195,21 +196,21 @@ fn a_demonstration_needs_a_folder_of_its_own_and_loopback() {
         let output = cluster.servidor(0).args(switches).output().expect("it runs");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, words) = run(&["--http", &http, "--demo", "shared"]);
+    let (code, stderr) = run(&["--http", &http, "--demo", "shared"]);
     assert!(
-        code == Some(1) && words.contains("chmod 700") && words.contains("shared"),
-        "{code:?} {words}"
+        code == Some(1) && stderr.contains("chmod 700") && stderr.contains("shared"),
+        "{code:?} {stderr}"
     );
-    let (code, words) = run(&["--http", &format!("0.0.0.0:{port}"), "--demo", "own"]);
+    let (code, stderr) = run(&["--http", &format!("0.0.0.0:{port}"), "--demo", "own"]);
     assert!(
-        code == Some(2) && words.contains("--demo") && words.contains("0.0.0.0"),
-        "{code:?} {words}"
+        code == Some(2) && stderr.contains("--demo") && stderr.contains("0.0.0.0"),
+        "{code:?} {stderr}"
     );
     cluster.add_switches(0, &["--http", &http, "--demo", "own"]);
     cluster.start_bank(0);
     let mode = std::fs::metadata(cluster.path().join("own")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
-    // A page can't freeze the bank that serves it: nobody could answer it then.
+    // A page cannot freeze its own bank, which could then not thaw itself.
     let mut http = HttpConnection::open(port);
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let answer = http.ask("POST", "/painel/demo", &form, "banco=0&acao=congelar");
