@@ -1,6 +1,6 @@
 //! `servidor`: one bank of a consortium.
 
-use consorcio::server::start::start;
+use consorcio::server::start;
 use consorcio::switches::parse;
 use std::process::ExitCode;
 

@@ -3,9 +3,13 @@
 //! Past a bound the answer is a clear refusal or back-pressure, never an unbounded queue. The last
 //! word of a name is its unit.
 
+mod http;
+mod node;
 mod sessions;
 mod tools;
 
+pub use http::*;
+pub use node::*;
 pub use sessions::*;
 pub use tools::*;
 

@@ -1,14 +1,13 @@
-//! What all routes and pages share: the way to the bank, who this bank is, and what the operator
-//! allowed.
+//! The state that all routes and pages share: requests to the bank, the operator's options, and the
+//! permits of bounded resources.
 //!
-//! Architecture invariant: HTTP holds no state of the bank. All that a route tells was asked of the
-//! bank for this very request, and all that it changes goes through `ask`, the same queue as a
-//! line's request.
+//! Architecture invariant: HTTP holds no state of the bank. A route reads the bank for each
+//! request, and changes it only through `ask`, the same queue as a line's request.
 
-use crate::Options;
+use crate::HttpOptions;
 use crate::answers;
 use crate::connections::Connections;
-use crate::counts::Counts;
+use crate::counts::ResponseCounts;
 use crate::host::bare_host;
 use crate::late::{Late, in_time};
 use crate::problem::Problem;
@@ -19,7 +18,7 @@ use consorcio_core::wire::Reason;
 use consorcio_core::wire::answer::AnswerPage;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
-use consorcio_node::ask::Asker;
+use consorcio_node::Asker;
 use consorcio_panel::texts::Lang;
 use consorcio_system::id_generator::IdGenerator;
 use serde::de::DeserializeOwned;
@@ -29,46 +28,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// What all routes share; clones are the same.
+/// The state that all routes share; clones refer to the same one.
 #[derive(Debug, Clone)]
-pub struct App(Arc<Inner>);
+pub(crate) struct App(Arc<AppState>);
 
 #[derive(Debug)]
-struct Inner {
+struct AppState {
     asker: Asker,
-    /// Asks the other banks.
+    /// For requests to the other banks.
     client: Client,
-    options: Options,
+    options: HttpOptions,
     ids: Mutex<IdGenerator>,
-    /// Held from the look whether a client or account is there to its creation, so that of two
-    /// equal requests one finds it there.
+    /// Held from the check whether a client or account exists to its creation, so that the second
+    /// of two equal requests finds it.
     creating: tokio::sync::Mutex<()>,
-    /// Lists of the whole bank that are made at once.
+    /// Permits for making lists of the whole bank.
     lists: Arc<Semaphore>,
-    /// Step logs that are read at once.
+    /// The permit to read step logs.
     traces: Arc<Semaphore>,
-    /// Pages that follow the bank live.
+    /// Permits for live event streams.
     streams: Arc<Semaphore>,
-    /// ... by where they ask from, and which name or address of this bank they ask.
+    /// Streams by the address of their client and the host name that it used.
     streams_of: Arc<Mutex<BTreeMap<StreamsOf, usize>>>,
     connections: Connections,
-    counts: Counts,
+    counts: ResponseCounts,
     stop: CancellationToken,
 }
 
 impl App {
-    /// What routes share of a bank that `asker` leads to; `client` leads to the others. `stop` is
-    /// cancelled when the process ends.
+    /// The shared state. `asker` reaches this bank, `client` the others. `stop` is cancelled when
+    /// the process ends.
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub fn new(
+    pub(crate) fn new(
         asker: Asker,
         client: Client,
-        options: Options,
+        options: HttpOptions,
         stop: CancellationToken,
     ) -> Result<App, getrandom::Error> {
-        Ok(App(Arc::new(Inner {
+        Ok(App(Arc::new(AppState {
             asker,
             client,
             ids: Mutex::new(IdGenerator::new()?),
@@ -78,77 +77,77 @@ impl App {
             streams: Arc::new(Semaphore::new(HTTP_STREAMS_MAX)),
             streams_of: Arc::default(),
             connections: Connections::new(options.bounds.connections),
-            counts: Counts::default(),
+            counts: ResponseCounts::default(),
             stop,
             options,
         })))
     }
 
-    /// This bank's position.
-    pub fn bank(&self) -> BankId {
+    /// The position of this bank.
+    pub(crate) fn bank(&self) -> BankId {
         self.0.options.bank
     }
 
-    /// Addresses by position; `-` where a bank left.
-    pub fn places(&self) -> &[String] {
+    /// Addresses by position; `-` marks a bank that left.
+    pub(crate) fn places(&self) -> &[String] {
         &self.0.options.places
     }
 
-    /// Asks the other banks over their lines.
-    pub fn client(&self) -> &Client {
+    /// A client of the other banks.
+    pub(crate) fn client(&self) -> &Client {
         &self.0.client
     }
 
-    /// What the operator chose.
-    pub fn options(&self) -> &Options {
+    /// The operator's options.
+    pub(crate) fn options(&self) -> &HttpOptions {
         &self.0.options
     }
 
-    /// What was answered so far, in numbers.
-    pub fn counts(&self) -> &Counts {
+    /// The number of responses so far.
+    pub(crate) fn counts(&self) -> &ResponseCounts {
         &self.0.counts
     }
 
-    /// A fresh id for a transaction.
-    pub fn fresh_id(&self) -> TxId {
+    /// A new id for a transaction.
+    pub(crate) fn fresh_id(&self) -> TxId {
         self.0.ids.lock().unwrap_or_else(PoisonError::into_inner).now()
     }
 
-    /// Cancelled when the process ends: whatever would stay open ends then.
-    pub fn stop(&self) -> &CancellationToken {
+    /// Cancelled when the process ends; open streams end then.
+    pub(crate) fn stop(&self) -> &CancellationToken {
         &self.0.stop
     }
 
-    /// Only one at a time may look whether something is there, and then create it.
+    /// The lock around checking whether a client or account exists, and creating it.
     ///
     /// # Errors
-    /// 503 when it is not this one's turn in time.
-    pub async fn creating(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Problem> {
+    /// 503 when the lock is not free in time.
+    pub(crate) async fn creating(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Problem> {
         in_time(self.0.creating.lock()).await.ok_or_else(|| Problem::late(self.late(false)))
     }
 
-    /// A turn at making a list of the whole bank.
+    /// A permit to make a list of the whole bank.
     ///
     /// # Errors
-    /// 503 when none comes in time.
-    pub async fn list_turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let turn = in_time(self.0.lists.clone().acquire_owned()).await;
-        turn.and_then(Result::ok).ok_or_else(|| Problem::late(self.late(false)))
+    /// 503 when none is free in time.
+    pub(crate) async fn list_permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let permit = in_time(self.0.lists.clone().acquire_owned()).await;
+        permit.and_then(Result::ok).ok_or_else(|| Problem::late(self.late(false)))
     }
 
-    /// A turn at reading step logs.
-    pub async fn trace_turn(&self) -> Option<OwnedSemaphorePermit> {
+    /// A permit to read step logs.
+    pub(crate) async fn trace_permit(&self) -> Option<OwnedSemaphorePermit> {
         self.0.traces.clone().acquire_owned().await.ok()
     }
 
-    /// The places of connections.
-    pub fn places_of_connections(&self) -> &Connections {
+    /// The slots of all connections.
+    pub(crate) fn connections(&self) -> &Connections {
         &self.0.connections
     }
 
-    /// A place for one more page that follows the bank live; `None` where all are taken, or the
-    /// share of this peer and `host`. All names and addresses of loopback are one.
-    pub fn stream_place(&self, peer: SocketAddr, host: &str) -> Option<StreamPlace> {
+    /// A permit for one more live event stream; `None` if all are taken, or the share of this
+    /// client address and `host`. All names and addresses of loopback count as one host.
+    pub(crate) fn stream_permit(&self, peer: SocketAddr, host: &str) -> Option<StreamPermit> {
         let permit = self.0.streams.clone().try_acquire_owned().ok()?;
         let of = (peer.ip().to_canonical(), host_of_streams(host));
         let mut taken = self.0.streams_of.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,33 +156,37 @@ impl App {
             return None;
         }
         *count += 1;
-        Some(StreamPlace { _permit: permit, of, all: self.0.streams_of.clone() })
+        Some(StreamPermit { _permit: permit, of, all: self.0.streams_of.clone() })
     }
 
-    /// How long the data disk has not finished a sync, where that takes long.
-    pub fn slow_disk_ms(&self) -> Option<u64> {
+    /// The age of the sync under way, if it is slow.
+    pub(crate) fn slow_disk_ms(&self) -> Option<u64> {
         self.0.options.sync_age.ms().filter(|age| *age >= SLOW_SYNC_MS)
     }
 
-    /// What is said of a bank that does not answer in time.
-    pub fn late(&self, may_be_done: bool) -> Late {
+    /// Describes that this bank did not answer in time.
+    pub(crate) fn late(&self, may_be_done: bool) -> Late {
         Late { bank: self.bank(), disk_ms: self.slow_disk_ms(), may_be_done }
     }
 
-    /// Hands `request` to the bank, which does it whether or not anybody waits for the reply.
+    /// Enqueues `request` at the bank, which carries it out; the reply is dropped.
     ///
     /// # Errors
-    /// 503 when this process ends, or takes no more requests.
-    pub async fn hand_over(&self, peer: SocketAddr, request: Request) -> Result<(), Problem> {
+    /// 503 when this process ends, or its queue stays full.
+    pub(crate) async fn hand_over(
+        &self,
+        peer: SocketAddr,
+        request: Request,
+    ) -> Result<(), Problem> {
         self.handed(self.0.asker.hand_over(peer, request)).await.map(drop)
     }
 
-    /// The bank's reply to `request`, which is asked for the connection of `peer`.
+    /// The bank's reply to `request`, made on behalf of the client at `peer`.
     ///
     /// # Errors
-    /// 503 when this process ends, or its reply does not come in time: 504 where it may still be
-    /// done.
-    pub async fn ask(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
+    /// 503 when this process ends, or the reply does not arrive in time: 504 if the request may
+    /// still be carried out.
+    pub(crate) async fn ask(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
         let changes = changes(&request);
         let answered = self.handed(self.0.asker.hand_over(peer, request)).await?;
         self.answered(answered, changes).await
@@ -192,8 +195,8 @@ impl App {
     /// The bank's reply to an outside coordinator's `request`.
     ///
     /// # Errors
-    /// As `ask`.
-    pub async fn ask_as_outside(
+    /// The same as for `ask`.
+    pub(crate) async fn ask_as_outside(
         &self,
         peer: SocketAddr,
         request: Request,
@@ -219,11 +222,11 @@ impl App {
         reply.map_err(|_| Problem::unavailable(Lang::Pt.texts().bank_ends))
     }
 
-    /// The JSON of the bank's DONE to `request`; `refused` says what a REFUSED means.
+    /// The JSON of the bank's DONE to `request`.
     ///
     /// # Errors
-    /// What `refused` makes of it, or 503.
-    pub async fn done(
+    /// `refused` of a REFUSED or ERR; or 503.
+    pub(crate) async fn done(
         &self,
         peer: SocketAddr,
         request: Request,
@@ -243,11 +246,11 @@ impl App {
         }
     }
 
-    /// What the bank answers to a request that it does not refuse.
+    /// The bank's answer to a request that it never refuses.
     ///
     /// # Errors
-    /// 503.
-    pub async fn read<T: DeserializeOwned>(
+    /// 503 when there is none.
+    pub(crate) async fn read<T: DeserializeOwned>(
         &self,
         peer: SocketAddr,
         request: Request,
@@ -256,12 +259,12 @@ impl App {
         answers::read(&json)
     }
 
-    /// A whole list, page after page; `request` makes the request that begins after a key.
+    /// A whole list, page by page; `request` makes the request for the page after a key.
     ///
     /// # Errors
-    /// What `refused` makes of a refusal of the first page, or 503. A later page that the bank no
-    /// longer has ends the list.
-    pub async fn list<T: DeserializeOwned>(
+    /// `refused` of a refusal of the first page; or 503. A later page that the bank no longer has
+    /// ends the list.
+    pub(crate) async fn list<T: DeserializeOwned>(
         &self,
         peer: SocketAddr,
         request: impl Fn(Option<String>) -> Result<Request, Problem>,
@@ -288,15 +291,15 @@ impl App {
 
 type StreamsOf = (IpAddr, String);
 
-/// A place of a page that follows the bank live; free again when this goes.
+/// The permit of one live event stream; returned when dropped.
 #[derive(Debug)]
-pub struct StreamPlace {
+pub(crate) struct StreamPermit {
     _permit: OwnedSemaphorePermit,
     of: StreamsOf,
     all: Arc<Mutex<BTreeMap<StreamsOf, usize>>>,
 }
 
-impl Drop for StreamPlace {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         let mut taken = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let left = taken.get(&self.of).map_or(0, |count| count.saturating_sub(1));
@@ -316,7 +319,7 @@ fn host_of_streams(host: &str) -> String {
     if is_loopback { "localhost".to_owned() } else { name }
 }
 
-/// Does it change something at the bank?
+/// Does the request change the bank?
 fn changes(request: &Request) -> bool {
     match request {
         Request::Prepare(..)
@@ -332,13 +335,13 @@ fn changes(request: &Request) -> bool {
     }
 }
 
-/// A reply that no route expects.
-pub fn unexpected(reply: &Reply) -> Problem {
+/// The problem of a reply that no route expects.
+pub(crate) fn unexpected(reply: &Reply) -> Problem {
     Problem::unexpected(&reply.to_line())
 }
 
-/// A refusal of what is never refused.
-#[expect(clippy::needless_pass_by_value, reason = "it stands where a refusal is handed over")]
-pub fn unforeseen(reason: Reason, text: String) -> Problem {
+/// The problem of a refusal that no route expects.
+#[expect(clippy::needless_pass_by_value, reason = "passed as the function that maps refusals")]
+pub(crate) fn unforeseen(reason: Reason, text: String) -> Problem {
     Problem::unavailable(Lang::Pt.texts().question_refused).because(reason).with_details(&text)
 }

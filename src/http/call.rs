@@ -1,16 +1,18 @@
-//! A request as routes see it: who asks, under which id, and the body. Reading it is bounded in
-//! bytes and in time.
+//! The parts of a request that routes use: the client, the idempotency key, and the body. Reading
+//! the body is bounded in bytes and in time.
 
 use crate::app::App;
-use crate::connections::Place;
-use crate::fields::Fields;
-use crate::key::Key;
+use crate::connections::ConnectionSlot;
+use crate::fields::BodyFields;
+use crate::key::IdempotencyKey;
 use crate::problem::Problem;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use consorcio_core::limits::{HTTP_BODY_BYTES_MAX, HTTP_KEY_BYTES_MAX};
+use consorcio_core::limits::{
+    HTTP_BODY_BYTES_MAX, HTTP_DRAINED_BYTES_MAX, HTTP_DRAINED_MS_MAX, HTTP_KEY_BYTES_MAX,
+};
 use http_body_util::BodyExt;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -18,86 +20,81 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The header whose value makes the transaction's id.
-pub const KEY_HEADER: &str = "idempotency-key";
+/// The header whose value determines the transaction's id.
+pub(crate) const KEY_HEADER: &str = "idempotency-key";
 
-/// Of a body that is too large so much is read before the answer, so that a caller who sends first
-/// and then reads gets it.
-const DRAINED_BYTES_MAX: usize = 1024 * 1024;
-const DRAINED_WITHIN: Duration = Duration::from_secs(1);
-
-/// The other end of a connection; each request carries it.
+/// The client address and the slot of a connection; an extension of each request.
 #[derive(Debug, Clone)]
-pub struct Peer(pub SocketAddr, pub Arc<Place>);
+pub(crate) struct ClientConnection(pub SocketAddr, pub Arc<ConnectionSlot>);
 
-/// Who asks.
+/// The client that sent a request.
 #[derive(Debug, Clone)]
-pub struct Reader {
-    /// The other end.
+pub(crate) struct Requester {
+    /// The address of the client.
     pub peer: SocketAddr,
-    /// Its connection's place.
-    pub place: Arc<Place>,
+    /// The slot of its connection.
+    pub slot: Arc<ConnectionSlot>,
 }
 
-impl FromRequestParts<App> for Reader {
+impl FromRequestParts<App> for Requester {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Reader, Infallible> {
-        let Peer(peer, place) = of_connection(parts);
-        Ok(Reader { peer: *peer, place: place.clone() })
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Requester, Infallible> {
+        let ClientConnection(peer, slot) = of_connection(parts);
+        Ok(Requester { peer: *peer, slot: slot.clone() })
     }
 }
 
-/// A request that changes something: its body is JSON.
+/// A request with a JSON body, which may change the bank.
 #[derive(Debug)]
-pub struct Call {
-    /// The other end.
+pub(crate) struct JsonRequest {
+    /// The address of the client.
     pub peer: SocketAddr,
-    /// The key that the caller chose.
-    pub key: Option<Key>,
+    /// The value of `Idempotency-Key`, if there is one.
+    pub key: Option<IdempotencyKey>,
     text: String,
 }
 
-impl Call {
+impl JsonRequest {
     /// The fields of its body.
     ///
     /// # Errors
-    /// When it is no JSON object, or a field stands twice.
-    pub fn fields(&self) -> Result<Fields<'_>, Problem> {
-        Fields::of_body(&self.text)
+    /// When it is no JSON object, or has a field twice.
+    pub(crate) fn fields(&self) -> Result<BodyFields<'_>, Problem> {
+        BodyFields::of_body(&self.text)
     }
 }
 
-impl FromRequest<App> for Call {
+impl FromRequest<App> for JsonRequest {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &App) -> Result<Call, Problem> {
+    async fn from_request(request: Request, app: &App) -> Result<JsonRequest, Problem> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
         let key = read_key(&parts.headers)?;
         let bytes = body_within(body, app).await?;
         let text = String::from_utf8(bytes).map_err(|_| Problem::bad("o corpo não é UTF-8"))?;
-        Ok(Call { peer: peer(&parts), key, text })
+        Ok(JsonRequest { peer: peer(&parts), key, text })
     }
 }
 
-/// All of a body, within its bounds of bytes and time.
+/// Reads a body within its bounds of bytes and time.
 ///
 /// # Errors
-/// 413 or 408 past a bound, 400 where it breaks off.
-pub async fn body_within(body: Body, app: &App) -> Result<Vec<u8>, Problem> {
+/// 413 or 408 past a bound, 400 if it is incomplete.
+pub(crate) async fn body_within(body: Body, app: &App) -> Result<Vec<u8>, Problem> {
     let within = Duration::from_millis(app.options().bounds.body_ms);
     let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "O corpo não chegou a tempo");
     timeout(within, read_body(body)).await.map_err(late)?
 }
 
-/// The other end of the connection that a request came over.
-pub fn peer(parts: &Parts) -> SocketAddr {
+/// The address of the client that sent a request.
+pub(crate) fn peer(parts: &Parts) -> SocketAddr {
     of_connection(parts).0
 }
 
-fn of_connection(parts: &Parts) -> &Peer {
-    parts.extensions.get().expect("the server tells each request's peer")
+fn of_connection(parts: &Parts) -> &ClientConnection {
+    parts.extensions.get().expect("`serve` adds this to each request")
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -118,18 +115,18 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error))
 }
 
-fn read_key(headers: &HeaderMap) -> Result<Option<Key>, Problem> {
+fn read_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     let mut values = headers.get_all(KEY_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Problem::bad("o cabeçalho `Idempotency-Key` aparece duas vezes"));
+        return Err(Problem::bad("o cabeçalho `Idempotency-IdempotencyKey` aparece duas vezes"));
     }
     let bytes = value.as_bytes();
     if bytes.is_empty() || bytes.len() > HTTP_KEY_BYTES_MAX {
         let rule = format!("deve ter de 1 a {HTTP_KEY_BYTES_MAX} bytes");
-        return Err(Problem::bad(format!("o cabeçalho `Idempotency-Key` {rule}")));
+        return Err(Problem::bad(format!("o cabeçalho `Idempotency-IdempotencyKey` {rule}")));
     }
-    Ok(Some(Key::new(bytes)))
+    Ok(Some(IdempotencyKey::new(bytes)))
 }
 
 async fn read_body(mut body: Body) -> Result<Vec<u8>, Problem> {
@@ -138,8 +135,9 @@ async fn read_body(mut body: Body) -> Result<Vec<u8>, Problem> {
         let frame = frame.map_err(|_| Problem::bad("o corpo não chegou inteiro"))?;
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > HTTP_BODY_BYTES_MAX {
-            // Whether the rest comes or not, the answer is the same.
-            let _ = timeout(DRAINED_WITHIN, drain(body)).await;
+            // Whether the rest arrives or not, the response is the same.
+            let within = Duration::from_millis(HTTP_DRAINED_MS_MAX);
+            let _ = timeout(within, drain(body)).await;
             let error = format!("O corpo tem mais de {HTTP_BODY_BYTES_MAX} bytes");
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error));
         }
@@ -150,7 +148,7 @@ async fn read_body(mut body: Body) -> Result<Vec<u8>, Problem> {
 
 async fn drain(mut body: Body) {
     let mut drained = 0;
-    while drained < DRAINED_BYTES_MAX
+    while drained < HTTP_DRAINED_BYTES_MAX
         && let Some(Ok(frame)) = body.frame().await
     {
         drained += frame.data_ref().map_or(0, |data| data.len());
@@ -170,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn only_json_in_utf8_is_read() {
+    fn only_json_in_utf8_is_accepted() {
         for yes in [
             "application/json",
             "Application/JSON; charset=utf-8",
@@ -185,12 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_any_text_within_its_bound() {
+    fn a_key_is_any_bytes_within_the_bound() {
         assert_eq!(read_key(&HeaderMap::new()), Ok(None));
         for key in ["t-1", "a b", "\"8e03978e\"", "a:b", "Zm9v+/==", &"x".repeat(255)] {
             let headers =
                 HeaderMap::from_iter([(HeaderName::from_static(KEY_HEADER), key.parse().unwrap())]);
-            assert_eq!(read_key(&headers), Ok(Some(Key::new(key.as_bytes()))), "{key}");
+            assert_eq!(read_key(&headers), Ok(Some(IdempotencyKey::new(key.as_bytes()))), "{key}");
         }
         let long = [(HeaderName::from_static(KEY_HEADER), "x".repeat(256).parse().unwrap())];
         assert!(read_key(&HeaderMap::from_iter(long)).is_err());

@@ -1,8 +1,8 @@
-//! Clients and accounts: who is there, who has what, and how they come to be.
+//! The routes of clients and accounts, and of the list of banks.
 
 use crate::app::{App, unforeseen};
-use crate::call::{Call, Reader};
-use crate::fields::{CPF_RULE, Fields, cpf, given_number};
+use crate::call::{JsonRequest, Requester};
+use crate::fields::{BodyFields, CPF_RULE, cpf, given_number};
 use crate::lines;
 use crate::list_permit::ListPermit;
 use crate::problem::{Problem, error_for, json};
@@ -23,12 +23,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// What `/contas/<cpf>` says of somebody unknown.
-pub const UNKNOWN_CLIENT: &str = "Cliente não encontrado";
-/// What `/criar_cliente` says of somebody known.
-pub const CLIENT_EXISTS: &str = "Cliente já existe";
-/// What `/criar_conta` says, whatever the reason.
-pub const ACCOUNT_REFUSED: &str = "Cliente não encontrado, conta já existe ou não é permitido \
+/// The error of `/contas/<cpf>` for an unknown client.
+pub(crate) const UNKNOWN_CLIENT: &str = "Cliente não encontrado";
+/// The error of `/criar_cliente` for an existing client.
+pub(crate) const CLIENT_EXISTS: &str = "Cliente já existe";
+/// The error of `/criar_conta`, for every reason.
+pub(crate) const ACCOUNT_REFUSED: &str = "Cliente não encontrado, conta já existe ou não é permitido \
     criar mais de uma conta individual para este cliente";
 
 #[derive(Serialize)]
@@ -40,7 +40,7 @@ struct ClientLine {
 }
 
 impl ClientLine {
-    /// Without accounts.
+    /// The client without its accounts.
     fn of(client: ClientAnswer<'static>) -> ClientLine {
         let ClientAnswer { cpf, name, kind, created: _ } = client;
         ClientLine {
@@ -55,9 +55,9 @@ impl ClientLine {
 #[derive(Clone, Serialize)]
 struct AccountLine {
     numero: String,
-    /// What can still be spent.
+    /// The available balance: without holds.
     saldo: Reais,
-    /// What undecided transactions hold; it is no part of `saldo`.
+    /// Money that undecided transactions hold, not included in `saldo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reservado: Option<Reais>,
 }
@@ -70,43 +70,49 @@ impl AccountLine {
     }
 }
 
-/// `GET /status`
-pub async fn status() -> Response {
+/// `GET /status`: the process is up.
+pub(crate) async fn status() -> Response {
     json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
 }
 
-/// `GET /bancos_on`
-pub async fn banks_online(State(app): State<App>, reader: Reader) -> Result<Response, Problem> {
+/// `GET /bancos_on`: the HTTP addresses of all banks that are online.
+pub(crate) async fn banks_online(
+    State(app): State<App>,
+    reader: Requester,
+) -> Result<Response, Problem> {
     let banks: Vec<BankAnswer<'static>> =
         app.read(reader.peer, Request::Local(Local::Banks)).await?;
     let online = |place: BankId| banks.iter().any(|bank| bank.online && bank.bank == place);
-    // Where another bank serves HTTP only that bank knows. All are asked at once.
-    let mut told = lines::ask_those(&app, &Request::Local(Local::Banks), online).await;
-    told.push((
+    // Only the bank itself knows the address of its HTTP. All banks are asked concurrently.
+    let mut replies = lines::ask_those(&app, &Request::Local(Local::Banks), online).await;
+    replies.push((
         app.bank(),
         Some(Reply::Done(app.done(reader.peer, Request::Local(Local::Banks), unforeseen).await?)),
     ));
-    told.sort_by_key(|(bank, _)| *bank);
+    replies.sort_by_key(|(bank, _)| *bank);
     let addresses: Vec<String> =
-        told.iter().filter_map(|(bank, reply)| http_of(*bank, reply)).collect();
+        replies.iter().filter_map(|(bank, reply)| http_of(*bank, reply)).collect();
     Ok(json(StatusCode::OK, &addresses))
 }
 
-/// Where `bank` serves HTTP, as it tells of itself in BANKS.
+/// The address of `bank`'s HTTP, from its own answer to BANKS.
 fn http_of(bank: BankId, reply: &Option<Reply>) -> Option<String> {
     let Some(Reply::Done(json)) = reply else { return None };
     let banks: Vec<BankAnswer<'static>> = crate::answers::read(json).ok()?;
     banks.into_iter().find(|known| known.bank == bank)?.http.map(Cow::into_owned)
 }
 
-/// `GET /clientes`
-pub async fn clients(State(app): State<App>, reader: Reader) -> Result<Response, Problem> {
-    let turn = ListPermit::wait(&app).await?;
+/// `GET /clientes`: all clients with their accounts.
+pub(crate) async fn clients(
+    State(app): State<App>,
+    reader: Requester,
+) -> Result<Response, Problem> {
+    let permit = ListPermit::wait(&app).await?;
     let request =
         |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
     let mut clients: Vec<ClientAnswer<'static>> =
         app.list(reader.peer, request, unforeseen).await?;
-    // Accounts come second: whoever holds one is among the clients, or younger than this list.
+    // Accounts are read second: every holder is in the list, or newer than the list.
     let mut accounts = accounts_of(&app, reader.peer, None, unforeseen).await?;
     accounts.sort_by_key(|account| account.created);
     let mut by_holder: BTreeMap<TaxId, Vec<AccountLine>> = BTreeMap::new();
@@ -121,13 +127,13 @@ pub async fn clients(State(app): State<App>, reader: Reader) -> Result<Response,
         let contas = by_holder.remove(&*client.cpf).unwrap_or_default();
         ClientLine { contas, ..ClientLine::of(client) }
     };
-    Ok(turn.json(&clients.into_iter().map(line).collect::<Vec<_>>(), &reader.place))
+    Ok(permit.json(&clients.into_iter().map(line).collect::<Vec<_>>(), &reader.slot))
 }
 
-/// `GET /contas/<cpf>`
-pub async fn accounts(
+/// `GET /contas/<cpf>`: the accounts of one client.
+pub(crate) async fn accounts(
     State(app): State<App>,
-    reader: Reader,
+    reader: Requester,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let given = path.map(|Path(given)| given).unwrap_or_default();
@@ -143,8 +149,11 @@ pub async fn accounts(
     Ok(json(StatusCode::OK, &accounts.iter().map(AccountLine::of).collect::<Vec<_>>()))
 }
 
-/// `POST /criar_cliente`
-pub async fn create_client(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+/// `POST /criar_cliente`: creates a client.
+pub(crate) async fn create_client(
+    State(app): State<App>,
+    call: JsonRequest,
+) -> Result<Response, Problem> {
     let fields = call.fields()?;
     let client = NewClient {
         cpf: fields.cpf("cpf")?,
@@ -161,11 +170,11 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
     };
     fields.fit("nome", client.name.check_new())?;
     fields.fit("tipo", client.kind.check_new())?;
-    let _alone = app.creating().await?;
-    // A client that is there as asked for is no refusal to the bank, and one to this route. Under a
-    // key it is the first outcome, told again.
-    let look = Request::Read(Read::Accounts { cpf: Some(client.cpf.clone()), after: None });
-    if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownClient).await? {
+    let _creating = app.creating().await?;
+    // The bank accepts a repeated CLIENT, this route refuses it. With an idempotency key the repeat
+    // returns the first outcome.
+    let read = Request::Read(Read::Accounts { cpf: Some(client.cpf.clone()), after: None });
+    if call.key.is_none() && exists(&app, call.peer, read, Reason::UnknownClient).await? {
         return Err(Problem::refused(CLIENT_EXISTS, Reason::AlreadyExists));
     }
     let refused = |reason: Reason, text: String| {
@@ -176,8 +185,11 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
     Ok(json(StatusCode::CREATED, &ClientLine::of(crate::answers::read(&created)?)))
 }
 
-/// `POST /criar_conta`
-pub async fn open_account(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+/// `POST /criar_conta`: opens an account.
+pub(crate) async fn open_account(
+    State(app): State<App>,
+    call: JsonRequest,
+) -> Result<Response, Problem> {
     let fields = call.fields()?;
     let account = NewAccount {
         number: fields.new_account("numero")?,
@@ -189,21 +201,21 @@ pub async fn open_account(State(app): State<App>, call: Call) -> Result<Response
     };
     let numero = given_number(account.number.to_string());
     let opened = AccountLine { numero, saldo: Reais(account.deposit), reservado: None };
-    let _alone = app.creating().await?;
-    let look = Request::Read(Read::Balance(account.number.clone()));
-    if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownAccount).await? {
+    let _creating = app.creating().await?;
+    let read = Request::Read(Read::Balance(account.number.clone()));
+    if call.key.is_none() && exists(&app, call.peer, read, Reason::UnknownAccount).await? {
         return Err(Problem::refused(ACCOUNT_REFUSED, Reason::AlreadyExists));
     }
-    let told = [Reason::UnknownClient, Reason::AlreadyExists, Reason::Refused];
+    let own_error = [Reason::UnknownClient, Reason::AlreadyExists, Reason::Refused];
     let refused = |reason: Reason, text: String| {
-        Problem::refused(error_for(ACCOUNT_REFUSED, &told, reason), reason).with_details(&text)
+        Problem::refused(error_for(ACCOUNT_REFUSED, &own_error, reason), reason).with_details(&text)
     };
     app.done(call.peer, Request::Account(account), refused).await?;
     Ok(json(StatusCode::CREATED, &opened))
 }
 
-/// The holders that a new account is asked for: one, or two different ones where it is joint.
-fn holders(fields: &Fields<'_>) -> Result<Vec<TaxId>, Problem> {
+/// The holders of a new account: one, or two different ones for a joint account.
+fn holders(fields: &BodyFields<'_>) -> Result<Vec<TaxId>, Problem> {
     let own = fields.cpf("cpf")?;
     let joint = fields.flag("conjunta")?;
     let mut holders = Vec::new();
@@ -235,14 +247,14 @@ fn holders(fields: &Fields<'_>) -> Result<Vec<TaxId>, Problem> {
     }
 }
 
-/// Does the bank know what `look` asks for? It says `missing` where it does not.
-async fn is_there(
+/// Does the client or account that `read` asks for exist? The bank refuses with `missing` if not.
+async fn exists(
     app: &App,
     peer: SocketAddr,
-    look: Request,
+    read: Request,
     missing: Reason,
 ) -> Result<bool, Problem> {
-    match app.ask(peer, look).await? {
+    match app.ask(peer, read).await? {
         Reply::Done(_) => Ok(true),
         Reply::Refused(reason, _) if reason == missing => Ok(false),
         Reply::Refused(reason, text) | Reply::Err(reason, text) => Err(unforeseen(reason, text)),
@@ -260,8 +272,8 @@ async fn is_there(
 /// All accounts of this bank, or of one holder.
 ///
 /// # Errors
-/// What `refused` makes of a refusal, or 503.
-pub async fn accounts_of(
+/// `refused` of a refusal; or 503.
+pub(crate) async fn accounts_of(
     app: &App,
     peer: SocketAddr,
     cpf: Option<&TaxId>,
@@ -276,11 +288,11 @@ pub async fn accounts_of(
     app.list(peer, request, refused).await
 }
 
-/// Where a page begins, as the bank told it.
+/// Parses the key after which the next page begins, from the bank's answer.
 ///
 /// # Errors
-/// When it can't be such a key.
-pub fn key<T, E: std::fmt::Display>(
+/// When it is not a legal key.
+pub(crate) fn key<T, E: std::fmt::Display>(
     after: Option<String>,
     read: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<Option<T>, Problem> {

@@ -1,11 +1,11 @@
-//! The connections that are open, and which one is closed for a new one: an idle connection, or one
-//! that does not read its answer, keeps nobody out.
+//! The slots of open connections, and which connection is evicted for a new one.
 //!
-//! At the bound a new connection replaces the one that is needed least: one that never sent a
-//! request, then one that waits for its next request, then one that has not read for a while; of
-//! these one of the address that has most, and the oldest. A new one is refused only where all are
-//! at work.
+//! At the bound a new connection evicts one that never sent a request, else one that waits for its
+//! next request, else one whose client has not read for a while; among these one of the address
+//! with the most connections, and the oldest of it. A new connection is refused only if all are at
+//! work.
 
+use consorcio_core::limits::HTTP_STALLED_MS;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,15 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// A connection that has not taken a byte for so long may be given up for another.
-const STALLED: Duration = Duration::from_secs(1);
-
-/// All places.
+/// All slots of HTTP connections.
 #[derive(Debug, Clone)]
-pub struct Connections(Arc<Inner>);
+pub(crate) struct Connections(Arc<SlotTable>);
 
 #[derive(Debug)]
-struct Inner {
+struct SlotTable {
     most: usize,
     taken: Mutex<Occupancy>,
 }
@@ -29,85 +26,90 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Occupancy {
     next: u64,
-    places: BTreeMap<u64, Arc<Place>>,
-    /// Long answers that are not read yet, by their order: whose, and how many bytes.
-    unread: BTreeMap<u64, (Arc<Place>, usize)>,
+    slots: BTreeMap<u64, Arc<ConnectionSlot>>,
+    /// Unread long responses, oldest first: the slot and the number of bytes.
+    unread: BTreeMap<u64, (Arc<ConnectionSlot>, usize)>,
     unread_bytes: usize,
 }
 
-/// A connection's place.
+/// The slot of one connection.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct ConnectionSlot {
     number: u64,
     peer: IpAddr,
     has_asked: AtomicBool,
-    /// Requests that are whole, until their answers have been handed to the socket.
+    /// Complete requests whose responses have not been passed to the socket yet.
     at_work: AtomicUsize,
     stalled: Mutex<Option<Instant>>,
-    gone: Notify,
+    evicted: Notify,
 }
 
-/// A place that is taken; free again when this goes.
+/// The right to a slot; returned when dropped.
 #[derive(Debug)]
-pub struct Ticket {
-    places: Connections,
-    place: Arc<Place>,
+pub(crate) struct SlotPermit {
+    connections: Connections,
+    slot: Arc<ConnectionSlot>,
 }
 
-/// A request is being answered on a place, until this goes.
+/// Marks a connection as at work until dropped.
 #[derive(Debug)]
-pub struct AtWork(Arc<Place>);
+pub(crate) struct AtWork(Arc<ConnectionSlot>);
 
-/// A long answer waits to be read, until this goes.
+/// Counts a long response as unread until dropped.
 #[derive(Debug)]
-pub struct Unread {
-    places: Connections,
+pub(crate) struct UnreadBody {
+    connections: Connections,
     number: u64,
 }
 
 impl Connections {
-    /// `most` places.
-    pub fn new(most: usize) -> Connections {
-        Connections(Arc::new(Inner { most, taken: Mutex::default() }))
+    /// A table with `most` slots.
+    pub(crate) fn new(most: usize) -> Connections {
+        Connections(Arc::new(SlotTable { most, taken: Mutex::default() }))
     }
 
-    /// A place for a connection of `peer`; `None` where all are at work. Where all are taken it
-    /// runs over them.
-    pub fn take(&self, peer: IpAddr) -> Option<Ticket> {
+    /// A slot for a connection of `peer`, if need be an evicted one; `None` if all are at work. At
+    /// the bound it runs over all slots.
+    pub(crate) fn take(&self, peer: IpAddr) -> Option<SlotPermit> {
         let mut taken = self.taken();
-        if taken.places.len() >= self.0.most {
-            let spared = spared(&taken.places)?;
-            taken.places.remove(&spared.number);
-            spared.give_up();
+        if taken.slots.len() >= self.0.most {
+            let slot = slot_to_evict(&taken.slots)?;
+            taken.slots.remove(&slot.number);
+            slot.evict();
         }
         taken.next += 1;
-        let place = Arc::new(Place {
+        let slot = Arc::new(ConnectionSlot {
             number: taken.next,
             peer,
             has_asked: AtomicBool::new(false),
             at_work: AtomicUsize::new(0),
             stalled: Mutex::default(),
-            gone: Notify::new(),
+            evicted: Notify::new(),
         });
-        taken.places.insert(place.number, place.clone());
-        Some(Ticket { places: self.clone(), place })
+        taken.slots.insert(slot.number, slot.clone());
+        Some(SlotPermit { connections: self.clone(), slot })
     }
 
-    /// A long answer of so many bytes is to be read on `place`. Where unread ones together are more
-    /// than `most`, the oldest others are given up, connection and all.
-    pub fn unread(&self, place: &Arc<Place>, bytes: usize, most: usize) -> Unread {
+    /// Counts a long response of so many bytes on `slot` as unread. While the unread responses
+    /// exceed `most` bytes together, the connection of the oldest other one is evicted.
+    pub(crate) fn track_unread(
+        &self,
+        slot: &Arc<ConnectionSlot>,
+        bytes: usize,
+        most: usize,
+    ) -> UnreadBody {
         let mut taken = self.taken();
         while taken.unread_bytes + bytes > most
             && let Some((_, (oldest, freed))) = taken.unread.pop_first()
         {
             taken.unread_bytes -= freed;
-            oldest.give_up();
+            oldest.evict();
         }
         taken.next += 1;
         let number = taken.next;
-        taken.unread.insert(number, (place.clone(), bytes));
+        taken.unread.insert(number, (slot.clone(), bytes));
         taken.unread_bytes += bytes;
-        Unread { places: self.clone(), number }
+        UnreadBody { connections: self.clone(), number }
     }
 
     fn taken(&self) -> MutexGuard<'_, Occupancy> {
@@ -115,74 +117,74 @@ impl Connections {
     }
 }
 
-/// The place that can best be spared; `None` where all are at work.
-fn spared(places: &BTreeMap<u64, Arc<Place>>) -> Option<Arc<Place>> {
+/// The slot to evict first; `None` if all are at work.
+fn slot_to_evict(slots: &BTreeMap<u64, Arc<ConnectionSlot>>) -> Option<Arc<ConnectionSlot>> {
     let mut of_peer: BTreeMap<IpAddr, usize> = BTreeMap::new();
-    for place in places.values() {
-        *of_peer.entry(place.peer).or_default() += 1;
+    for slot in slots.values() {
+        *of_peer.entry(slot.peer).or_default() += 1;
     }
-    let rank = |place: &&Arc<Place>| {
-        let idle = place.at_work.load(Ordering::Relaxed) == 0;
-        let class = match (idle, place.has_asked.load(Ordering::Relaxed)) {
+    let rank = |slot: &&Arc<ConnectionSlot>| {
+        let idle = slot.at_work.load(Ordering::Relaxed) == 0;
+        let class = match (idle, slot.has_asked.load(Ordering::Relaxed)) {
             (true, false) => 3,
             (true, true) => 2,
-            (false, _) if place.is_stalled() => 1,
+            (false, _) if slot.is_stalled() => 1,
             (false, _) => 0,
         };
-        (class, of_peer[&place.peer], std::cmp::Reverse(place.number))
+        (class, of_peer[&slot.peer], std::cmp::Reverse(slot.number))
     };
-    let best = places.values().max_by_key(rank)?;
+    let best = slots.values().max_by_key(rank)?;
     (rank(&best).0 > 0).then(|| best.clone())
 }
 
-impl Ticket {
-    /// The place.
-    pub fn place(&self) -> &Arc<Place> {
-        &self.place
+impl SlotPermit {
+    /// The slot that it holds.
+    pub(crate) fn slot(&self) -> &Arc<ConnectionSlot> {
+        &self.slot
     }
 }
 
-impl Drop for Ticket {
+impl Drop for SlotPermit {
     fn drop(&mut self) {
-        self.places.taken().places.remove(&self.place.number);
+        self.connections.taken().slots.remove(&self.slot.number);
     }
 }
 
-impl Drop for Unread {
+impl Drop for UnreadBody {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
+        let mut taken = self.connections.taken();
         if let Some((_, bytes)) = taken.unread.remove(&self.number) {
             taken.unread_bytes -= bytes;
         }
     }
 }
 
-impl Place {
-    /// A request came whole: until what this gives goes, the connection is at work.
-    pub fn work(self: &Arc<Place>) -> AtWork {
+impl ConnectionSlot {
+    /// A request is complete: the connection is at work until the returned value is dropped.
+    pub(crate) fn work(self: &Arc<ConnectionSlot>) -> AtWork {
         self.has_asked.store(true, Ordering::Relaxed);
         self.at_work.fetch_add(1, Ordering::Relaxed);
         AtWork(self.clone())
     }
 
-    /// Its other end takes nothing, or goes on to take.
-    pub fn set_stalled(&self, stalled: bool) {
+    /// Records whether the client has stopped reading.
+    pub(crate) fn set_stalled(&self, stalled: bool) {
         let mut since = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
         *since = stalled.then(|| since.unwrap_or_else(Instant::now));
     }
 
     fn is_stalled(&self) -> bool {
         let since = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_some_and(|since| since.elapsed() >= STALLED)
+        since.is_some_and(|since| since.elapsed() >= Duration::from_millis(HTTP_STALLED_MS))
     }
 
-    fn give_up(&self) {
-        self.gone.notify_one();
+    fn evict(&self) {
+        self.evicted.notify_one();
     }
 
-    /// Waits until another connection needs this place.
-    pub async fn is_given_up(&self) {
-        self.gone.notified().await;
+    /// Waits until the connection is evicted.
+    pub(crate) async fn wait_evicted(&self) {
+        self.evicted.notified().await;
     }
 }
 
@@ -199,50 +201,50 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 7));
 
-    fn is_gone(ticket: &Ticket) -> bool {
-        !ticket.places.taken().places.contains_key(&ticket.place.number)
+    fn is_evicted(permit: &SlotPermit) -> bool {
+        !permit.connections.taken().slots.contains_key(&permit.slot.number)
     }
 
     #[test]
-    fn who_never_asked_goes_first_and_who_is_at_work_stays() {
-        let places = Connections::new(3);
-        let [idle, silent, working] = [(); 3].map(|()| places.take(HERE).unwrap());
-        drop(idle.place().work());
-        let work = working.place().work();
-        let new = places.take(HERE).unwrap();
-        assert!(is_gone(&silent) && !is_gone(&idle));
-        let _working_too = new.place().work();
-        let newer = places.take(HERE).unwrap();
-        assert!(is_gone(&idle));
-        let _all_work = newer.place().work();
-        assert!(places.take(HERE).is_none(), "all are at work");
+    fn silent_connections_are_evicted_first_and_those_at_work_never() {
+        let connections = Connections::new(3);
+        let [idle, silent, working] = [(); 3].map(|()| connections.take(HERE).unwrap());
+        drop(idle.slot().work());
+        let work = working.slot().work();
+        let new = connections.take(HERE).unwrap();
+        assert!(is_evicted(&silent) && !is_evicted(&idle));
+        let _working_too = new.slot().work();
+        let newer = connections.take(HERE).unwrap();
+        assert!(is_evicted(&idle));
+        let _all_work = newer.slot().work();
+        assert!(connections.take(HERE).is_none(), "all are at work");
         drop(work);
-        assert!(places.take(HERE).is_some() && is_gone(&working));
+        assert!(connections.take(HERE).is_some() && is_evicted(&working));
     }
 
     #[test]
-    fn the_peer_that_has_most_gives_one() {
-        let places = Connections::new(3);
-        let lone = places.take(THERE).unwrap();
-        let many = [(); 2].map(|()| places.take(HERE).unwrap());
-        let _new = places.take(THERE).unwrap();
-        assert!(is_gone(&many[0]) && !is_gone(&lone) && !is_gone(&many[1]));
+    fn the_address_with_the_most_connections_loses_one() {
+        let connections = Connections::new(3);
+        let lone = connections.take(THERE).unwrap();
+        let many = [(); 2].map(|()| connections.take(HERE).unwrap());
+        let _new = connections.take(THERE).unwrap();
+        assert!(is_evicted(&many[0]) && !is_evicted(&lone) && !is_evicted(&many[1]));
     }
 
     #[tokio::test]
-    async fn unread_answers_have_a_bound_together() {
-        let places = Connections::new(3);
-        let [a, b, c] = [(); 3].map(|()| places.take(HERE).unwrap());
-        let _first = places.unread(a.place(), 60, 100);
-        let second = places.unread(b.place(), 40, 100);
-        assert_eq!(places.taken().unread_bytes, 100);
-        let third = places.unread(c.place(), 50, 100);
-        a.place().is_given_up().await;
-        assert_eq!(places.taken().unread_bytes, 90);
+    async fn the_unread_bytes_of_all_responses_are_bounded() {
+        let connections = Connections::new(3);
+        let [a, b, c] = [(); 3].map(|()| connections.take(HERE).unwrap());
+        let _first = connections.track_unread(a.slot(), 60, 100);
+        let second = connections.track_unread(b.slot(), 40, 100);
+        assert_eq!(connections.taken().unread_bytes, 100);
+        let third = connections.track_unread(c.slot(), 50, 100);
+        a.slot().wait_evicted().await;
+        assert_eq!(connections.taken().unread_bytes, 90);
         drop((second, third));
-        assert_eq!(places.taken().unread_bytes, 0);
-        // One that is larger than the bound is alone.
-        let _large = places.unread(b.place(), 1_000, 100);
-        assert_eq!(places.taken().unread.len(), 1);
+        assert_eq!(connections.taken().unread_bytes, 0);
+        // A response larger than the bound evicts all others.
+        let _large = connections.track_unread(b.slot(), 1_000, 100);
+        assert_eq!(connections.taken().unread.len(), 1);
     }
 }

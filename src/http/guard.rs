@@ -1,11 +1,11 @@
-//! Whose pages may use the routes: this bank's own, and those of the origins that the operator
-//! named.
+//! Checks of `Host` and `Origin`: pages of this bank may use the routes, and pages of the origins
+//! that the operator configured.
 //!
-//! A browser sends what any page asks it to. So what changes something, and a stream that stays
-//! open, is refused when the browser says that another site asks; and every request is refused that
-//! calls this bank by a name which the operator did not give: anybody may make a name lead to any
-//! address (DNS rebinding). Programs that are no browsers say nothing of where they come from, and
-//! are not asked to.
+//! A browser sends the requests of any page. So a request that changes something, or opens a
+//! stream, is refused if its headers show that another site made it (CSRF). Every request is
+//! refused whose host is a name that the operator did not configure, since anyone can make a name
+//! resolve to this address (DNS rebinding). Programs other than browsers send no such headers, and
+//! need none.
 
 use crate::app::App;
 use crate::host::is_own;
@@ -14,64 +14,68 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
 use axum::response::Response;
 
-/// The stream of events: it takes one of few places for as long as it is open.
-pub const EVENTS_PATH: &str = "/painel/eventos";
+/// The route of the event stream, which takes a permit for as long as it is open.
+pub(crate) const EVENTS_PATH: &str = "/painel/eventos";
 
-/// How long a browser may remember what it was allowed, in seconds.
-const REMEMBERED_S: &str = "600";
+/// How long a browser may cache a preflight response, in seconds.
+const PREFLIGHT_CACHED_S: &str = "600";
 
-/// What was found out about a request, for its response.
+/// The CORS headers for the response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pass {
-    /// Another origin, which the operator named.
+pub(crate) struct CorsHeaders {
+    /// The other origin, if it is one that the operator configured.
     origin: Option<HeaderValue>,
 }
 
-/// A request that goes no further: it is refused, or was only a question whether it may come.
-pub enum Stop {
-    /// It is refused.
+/// The response to a request that reaches no route.
+pub(crate) enum EarlyResponse {
+    /// The request is refused.
     Refused(Problem),
-    /// It may come.
-    Allowed(Pass),
+    /// A CORS preflight that allows the request.
+    Preflight(CorsHeaders),
 }
 
-/// Looks at a request before any route does.
+/// Checks a request before it is routed.
 ///
 /// # Errors
-/// When it goes no further.
-pub fn check<B>(app: &App, request: &Request<B>) -> Result<Pass, Stop> {
+/// The response, if the request must not be routed.
+pub(crate) fn check<B>(app: &App, request: &Request<B>) -> Result<CorsHeaders, EarlyResponse> {
     let headers = request.headers();
     let host = match named_host(request) {
         Ok(host) => host,
-        Err(error) => return Err(Stop::Refused(Problem::bad(error))),
+        Err(error) => return Err(EarlyResponse::Refused(Problem::bad(error))),
     };
     if let Some(host) = host
         && !is_own(host, app.options().on_loopback, &app.options().hosts)
     {
         let error = "O cabeçalho `Host` não é um endereço nem um nome deste banco (--http-host)";
-        return Err(Stop::Refused(Problem::new(StatusCode::FORBIDDEN, error)));
+        return Err(EarlyResponse::Refused(Problem::new(StatusCode::FORBIDDEN, error)));
     }
     let origin = headers.get(header::ORIGIN);
     let allowed =
         origin.filter(|origin| app.options().origins.iter().any(|named| named == *origin));
-    let pass = Pass { origin: allowed.cloned() };
+    let cors = CorsHeaders { origin: allowed.cloned() };
     if request.method() == Method::OPTIONS
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
     {
-        return Err(if allowed.is_some() { Stop::Allowed(pass) } else { Stop::Refused(foreign()) });
+        return Err(if allowed.is_some() {
+            EarlyResponse::Preflight(cors)
+        } else {
+            EarlyResponse::Refused(foreign())
+        });
     }
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
         && request.uri().path() != EVENTS_PATH;
     let same = origin.is_none_or(|origin| is_same(origin, headers));
-    if !safe && allowed.is_none() && !(same && asked_from_here(headers)) {
-        return Err(Stop::Refused(foreign()));
+    if !safe && allowed.is_none() && !(same && is_same_site(headers)) {
+        return Err(EarlyResponse::Refused(foreign()));
     }
-    Ok(pass)
+    Ok(cors)
 }
 
-impl Pass {
-    /// The answer to the question whether a request may come.
-    pub fn preflight(self) -> Response {
+impl CorsHeaders {
+    /// The response to a CORS preflight.
+    pub(crate) fn preflight(self) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
@@ -79,13 +83,13 @@ impl Pass {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, value("GET, POST"));
         headers
             .insert(header::ACCESS_CONTROL_ALLOW_HEADERS, value("content-type, idempotency-key"));
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, value(REMEMBERED_S));
-        self.onto(&mut response);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, value(PREFLIGHT_CACHED_S));
+        self.add_to(&mut response);
         response
     }
 
-    /// Adds what a browser must know of the response.
-    pub fn onto(self, response: &mut Response) {
+    /// Adds the headers to `response`.
+    pub(crate) fn add_to(self, response: &mut Response) {
         let headers = response.headers_mut();
         let value = HeaderValue::from_static;
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, value("nosniff"));
@@ -108,27 +112,27 @@ fn foreign() -> Problem {
     )
 }
 
-/// Is the page that asks one of the very host that is asked?
+/// Does the page come from the host that the request is for?
 fn is_same(origin: &HeaderValue, headers: &HeaderMap) -> bool {
     let origin = origin.to_str().unwrap_or("null");
-    let place = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    place.is_some_and(|place| host.is_some_and(|host| place.eq_ignore_ascii_case(host)))
+    authority.is_some_and(|authority| host.is_some_and(|host| authority.eq_ignore_ascii_case(host)))
 }
 
-/// What browsers say of who asks; where they say nothing, the origin is all there is.
-fn asked_from_here(headers: &HeaderMap) -> bool {
+/// Does `Sec-Fetch-Site` allow the request? Without that header only the origin is checked.
+fn is_same_site(headers: &HeaderMap) -> bool {
     match headers.get("sec-fetch-site") {
         Some(site) => site == "same-origin" || site == "none",
         None => true,
     }
 }
 
-/// The host that a request is for: that of its target where it names one, else of its `Host`
-/// header. None where an old program (HTTP/1.0) sends none.
+/// The host that a request is for: from an absolute target, else from the `Host` header. `None` for
+/// HTTP/1.0 without one.
 ///
 /// # Errors
-/// When it is missing, stands twice, or can't be read.
+/// When the header is missing, repeated, or not text.
 fn named_host<B>(request: &Request<B>) -> Result<Option<&str>, &'static str> {
     if let Some(authority) = request.uri().authority() {
         return Ok(Some(authority.as_str()));
@@ -156,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_names_one_host() {
+    fn a_request_has_one_host() {
         let request = |target: &str, version: Version, hosts: &[&str]| {
             let builder = Request::builder().uri(target).version(version);
             hosts
@@ -170,7 +174,7 @@ mod tests {
                 .map(|host| host.map(str::to_owned))
         };
         assert_eq!(host("/", &["a:1"]), Ok(Some("a:1".to_owned())));
-        // The target goes before the header, as RFC 9112 says.
+        // The target precedes the header, as RFC 9112 says.
         assert_eq!(
             host("http://evil.example/", &["127.0.0.1"]),
             Ok(Some("evil.example".to_owned()))
@@ -180,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_the_host_or_not() {
+    fn the_origin_must_be_the_host() {
         let same = |origin: &'static str| {
             is_same(&HeaderValue::from_static(origin), &headers(&[("host", "127.0.0.1:5030")]))
         };
@@ -188,8 +192,8 @@ mod tests {
         for no in ["http://127.0.0.1:5031", "http://127.0.0.1", "null", "", "http://evil.example"] {
             assert!(!same(no), "{no}");
         }
-        let site = |site: &'static str| asked_from_here(&headers(&[("sec-fetch-site", site)]));
-        assert!(site("same-origin") && site("none") && asked_from_here(&headers(&[])));
+        let site = |site: &'static str| is_same_site(&headers(&[("sec-fetch-site", site)]));
+        assert!(site("same-origin") && site("none") && is_same_site(&headers(&[])));
         assert!(!site("cross-site") && !site("same-site"));
     }
 }

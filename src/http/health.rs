@@ -1,8 +1,7 @@
-//! For those who watch over a bank: is it alive, is it ready, and its figures in Prometheus' text
-//! format.
+//! Monitoring: liveness, readiness, and metrics in the text format of Prometheus.
 
 use crate::app::App;
-use crate::call::Reader;
+use crate::call::Requester;
 use crate::problem::{Problem, json, text_of};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,13 +13,13 @@ use std::fmt::{Display, Write};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// `GET /healthz`: the process answers.
-pub async fn healthz() -> Response {
+/// `GET /healthz`: 200 while the process answers.
+pub(crate) async fn healthz() -> Response {
     json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
 }
 
-/// `GET /readyz`: the bank itself answers, and what it answers is durable.
-pub async fn readyz(State(app): State<App>, reader: Reader) -> Result<Response, Problem> {
+/// `GET /readyz`: 200 if the bank answers a read, which implies that its disk syncs.
+pub(crate) async fn readyz(State(app): State<App>, reader: Requester) -> Result<Response, Problem> {
     let late = || Problem::late(app.late(false));
     if app.slow_disk_ms().is_some() {
         return Err(late());
@@ -33,9 +32,9 @@ pub async fn readyz(State(app): State<App>, reader: Reader) -> Result<Response, 
     Ok(json(StatusCode::OK, &serde_json::json!({ "status": "pronto" })))
 }
 
-/// `GET /metrics`: what needs no disk always, and the bank's figures where it answers in time.
-pub async fn metrics(State(app): State<App>, reader: Reader) -> Response {
-    let told = match app.slow_disk_ms() {
+/// `GET /metrics`: the figures of HTTP and links, and those of the bank if it answers in time.
+pub(crate) async fn metrics(State(app): State<App>, reader: Requester) -> Response {
+    let info = match app.slow_disk_ms() {
         Some(_) => None,
         None => {
             let within = Duration::from_millis(HTTP_METRICS_MS_MAX);
@@ -51,12 +50,12 @@ pub async fn metrics(State(app): State<App>, reader: Reader) -> Response {
         app.read::<Vec<BankAnswer<'static>>>(reader.peer, Request::Local(Local::Banks)),
     )
     .await;
-    let page = page(&app, told.as_ref(), &banks.ok().and_then(Result::ok).unwrap_or_default());
+    let page = page(&app, info.as_ref(), &banks.ok().and_then(Result::ok).unwrap_or_default());
     text_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)
 }
 
 fn page(app: &App, info: Option<&InfoAnswer<'static>>, banks: &[BankAnswer<'static>]) -> String {
-    let mut page = Page(String::new());
+    let mut page = MetricsPage(String::new());
     if let Some(info) = info {
         figures(&mut page, info);
     }
@@ -95,8 +94,8 @@ fn page(app: &App, info: Option<&InfoAnswer<'static>>, banks: &[BankAnswer<'stat
     page.0
 }
 
-/// What the bank itself tells.
-fn figures(page: &mut Page, info: &InfoAnswer<'static>) {
+/// The figures of the bank itself.
+fn figures(page: &mut MetricsPage, info: &InfoAnswer<'static>) {
     page.one(
         "transactions_committed_total",
         "counter",
@@ -138,10 +137,11 @@ fn figures(page: &mut Page, info: &InfoAnswer<'static>) {
     page.one("uptime_seconds", "gauge", "Seconds since this bank was started.", info.uptime_s);
 }
 
-/// Lines of Prometheus' text format. Names and labels are all ours, so none needs an escape.
-struct Page(String);
+/// Lines in the text format of Prometheus. All names and labels are our own, so none needs
+/// escaping.
+struct MetricsPage(String);
 
-impl Page {
+impl MetricsPage {
     fn head(&mut self, name: &str, kind: &str, help: &str) {
         let text = format!("# HELP consorcio_{name} {help}\n# TYPE consorcio_{name} {kind}\n");
         self.0.push_str(&text);

@@ -1,8 +1,8 @@
-//! What became of transactions: those that this bank remembers, and those that are undecided.
+//! The routes `/historico` and `/pendentes`: outcomes in memory, and undecided transactions.
 
 use crate::answers::read_page;
 use crate::app::{App, unforeseen};
-use crate::call::Reader;
+use crate::call::Requester;
 use crate::fields::{TX_RULE, given_number};
 use crate::list_permit::ListPermit;
 use crate::problem::Problem;
@@ -23,11 +23,11 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-/// How many outcomes the bank has, also where it lists its newest only.
+/// The number of all outcomes; the list has only the newest ones.
 const TOTAL_HEADER: HeaderName = HeaderName::from_static("x-total");
 
 #[derive(Serialize)]
-struct Line {
+struct HistoryLine {
     status: &'static str,
     detalhes: String,
     transacao: Transacao,
@@ -39,9 +39,9 @@ struct Transacao {
     participantes: Vec<Participante>,
 }
 
-/// A part of a transaction: one operation at one bank.
+/// A participant of a transaction: one operation at one bank.
 #[derive(Serialize)]
-pub struct Participante {
+pub(crate) struct Participante {
     banco: BankId,
     #[serde(skip_serializing_if = "Option::is_none")]
     cpf: Option<TaxId>,
@@ -56,11 +56,14 @@ pub struct Participante {
     conteudo: Option<RegisterValue>,
 }
 
-/// `GET /historico`: oldest first; what is undecided is the newest.
-pub async fn history(State(app): State<App>, reader: Reader) -> Result<Response, Problem> {
-    let turn = ListPermit::wait(&app).await?;
-    // Undecided ones first: one that is decided between the two questions is then among the
-    // outcomes, too.
+/// `GET /historico`: outcomes, oldest first, then undecided transactions.
+pub(crate) async fn history(
+    State(app): State<App>,
+    reader: Requester,
+) -> Result<Response, Problem> {
+    let permit = ListPermit::wait(&app).await?;
+    // Undecided transactions are read first: one that is decided between the two reads is then
+    // among the outcomes.
     let page = pending_page(&app, reader.peer, None, HTTP_PENDING_PAGE_MAX).await?;
     let (mut pending, next) = (page.items, page.next);
     pending.sort_by_key(|pending| pending.since);
@@ -69,22 +72,21 @@ pub async fn history(State(app): State<App>, reader: Reader) -> Result<Response,
     events.reverse();
     let undecided =
         |pending: &PendingAnswer<'static>| !events.iter().any(|event| event.tx == pending.tx);
-    let pending: Vec<Line> = pending.into_iter().filter(undecided).map(under_way).collect();
-    let lines: Vec<Line> =
+    let pending: Vec<HistoryLine> = pending.into_iter().filter(undecided).map(under_way).collect();
+    let lines: Vec<HistoryLine> =
         events.into_iter().map(|event| ended(&app, event)).chain(pending).collect();
-    let mut response = with_next(turn.json(&lines, &reader.place), next.as_deref());
-    // How many outcomes there are, of which the newest stand in the list.
+    let mut response = with_next(permit.json(&lines, &reader.slot), next.as_deref());
     response.headers_mut().insert(TOTAL_HEADER, HeaderValue::from(info.committed + info.aborted));
     Ok(response)
 }
 
-/// `GET /pendentes`: the participants of each undecided transaction, one page of them.
-pub async fn pending(
+/// `GET /pendentes`: the participants of each undecided transaction, by pages.
+pub(crate) async fn pending(
     State(app): State<App>,
-    reader: Reader,
+    reader: Requester,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let turn = ListPermit::wait(&app).await?;
+    let permit = ListPermit::wait(&app).await?;
     let after = match query(&uri, "depois") {
         Some(after) => {
             Some(TxId::new(&after).map_err(|_| Problem::bad(format!("`depois` {TX_RULE}")))?)
@@ -93,10 +95,10 @@ pub async fn pending(
     };
     let page = pending_page(&app, reader.peer, after, HTTP_PENDING_PAGE_MAX).await?;
     let lists: Vec<_> = page.items.into_iter().map(|pending| participants(pending.ops)).collect();
-    Ok(with_next(turn.json(&lists, &reader.place), page.next.as_deref()))
+    Ok(with_next(permit.json(&lists, &reader.slot), page.next.as_deref()))
 }
 
-/// Where the next page of undecided transactions is, as RFC 8288 has it.
+/// Adds the `Link` (RFC 8288) to the next page of undecided transactions.
 fn with_next(mut response: Response, next: Option<&str>) -> Response {
     let link = next.and_then(|next| {
         HeaderValue::from_str(&format!("</pendentes?depois={next}>; rel=\"next\"")).ok()
@@ -112,12 +114,12 @@ fn query(uri: &Uri, name: &str) -> Option<String> {
     pairs.into_owned().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
-/// At most `most` undecided transactions behind `after`, in the order of their ids, which is that
-/// of their age where a bank made them.
+/// At most `most` undecided transactions after `after`, ordered by id. Ids that banks made are
+/// ordered by age.
 ///
 /// # Errors
-/// 503.
-pub async fn pending_page(
+/// 503 when the bank does not answer.
+pub(crate) async fn pending_page(
     app: &App,
     peer: SocketAddr,
     after: Option<TxId>,
@@ -141,11 +143,11 @@ pub async fn pending_page(
     }
 }
 
-/// The undecided transaction `tx`, if it is one here.
+/// The transaction `tx`, if it is undecided here.
 ///
 /// # Errors
-/// 503.
-pub async fn pending_one(
+/// 503 when the bank does not answer.
+pub(crate) async fn pending_one(
     app: &App,
     peer: SocketAddr,
     tx: &TxId,
@@ -154,7 +156,7 @@ pub async fn pending_one(
     Ok(page.items.into_iter().find(|pending| *pending.tx == *tx))
 }
 
-/// The greatest id that is less than `tx`, so that a list which begins behind it begins with `tx`.
+/// The greatest id less than `tx`: the list after it begins with `tx`.
 fn before(tx: &TxId) -> Option<TxId> {
     const LETTERS: &[u8] = b"-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
     let (rest, last) = tx.as_str().split_at(tx.as_str().len() - 1);
@@ -172,8 +174,8 @@ fn tx_key(after: Option<String>) -> Result<Option<TxId>, Problem> {
     after.map(read).transpose()
 }
 
-fn under_way(pending: PendingAnswer<'static>) -> Line {
-    let waits = match pending.waiting_for.as_slice() {
+fn under_way(pending: PendingAnswer<'static>) -> HistoryLine {
+    let detalhes = match pending.waiting_for.as_slice() {
         [] if pending.outside => "Transação em andamento: espera o coordenador externo".to_owned(),
         [] => "Transação em andamento".to_owned(),
         [bank] => format!("Transação em andamento: espera o banco {bank}"),
@@ -181,14 +183,14 @@ fn under_way(pending: PendingAnswer<'static>) -> Line {
     };
     let transacao =
         Transacao { id: pending.tx.into_owned(), participantes: participants(pending.ops) };
-    Line { status: "Andamento", detalhes: waits, transacao }
+    HistoryLine { status: "Andamento", detalhes, transacao }
 }
 
 fn joined(banks: &[BankId]) -> String {
     banks.iter().map(BankId::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn ended(app: &App, event: HistoryAnswer<'static>) -> Line {
+fn ended(app: &App, event: HistoryAnswer<'static>) -> HistoryLine {
     let reason = event.reason();
     let by = match event.by {
         Some(bank) if bank == app.bank() => " neste banco".to_owned(),
@@ -204,7 +206,7 @@ fn ended(app: &App, event: HistoryAnswer<'static>) -> Line {
         (HistoryOutcome::Committed, _) => {
             ("Completada", "Transação completada e removida das pendências".to_owned())
         }
-        // Somebody asked to refuse it, or nobody finished it in time.
+        // Its driver or another bank asked to refuse it, or it timed out.
         (HistoryOutcome::Aborted, Some(reason @ (Reason::Refused | Reason::Expired))) => {
             ("Abortada", format!("Transação abortada{by}: {}", words(reason)))
         }
@@ -214,11 +216,11 @@ fn ended(app: &App, event: HistoryAnswer<'static>) -> Line {
         (HistoryOutcome::Aborted, None) => ("Abortada", format!("Transação abortada{by}")),
     };
     let transacao = Transacao { id: event.tx.into_owned(), participantes: participants(event.ops) };
-    Line { status, detalhes, transacao }
+    HistoryLine { status, detalhes, transacao }
 }
 
 /// A reason, and the words that the bank which refused had beside it.
-pub fn refusal(reason: Reason, text: &str) -> String {
+pub(crate) fn refusal(reason: Reason, text: &str) -> String {
     let more = details::first_words(Lang::Pt, text);
     if more.is_empty() {
         reasons::phrase(reason).to_owned()
@@ -227,8 +229,8 @@ pub fn refusal(reason: Reason, text: &str) -> String {
     }
 }
 
-/// The participants of a transaction; none where its operations are not known.
-pub fn participants(ops: Option<Vec<OpAnswer<'static>>>) -> Vec<Participante> {
+/// The participants of a transaction; none if its operations are unknown.
+pub(crate) fn participants(ops: Option<Vec<OpAnswer<'static>>>) -> Vec<Participante> {
     ops.unwrap_or_default().into_iter().map(participant).collect()
 }
 
@@ -251,11 +253,14 @@ fn participant(op: OpAnswer<'static>) -> Participante {
     }
 }
 
-/// The outcomes that this bank remembers, newest first.
+/// The outcomes in memory, newest first.
 ///
 /// # Errors
-/// 503.
-pub async fn events(app: &App, peer: SocketAddr) -> Result<Vec<HistoryAnswer<'static>>, Problem> {
+/// 503 when the bank does not answer.
+pub(crate) async fn events(
+    app: &App,
+    peer: SocketAddr,
+) -> Result<Vec<HistoryAnswer<'static>>, Problem> {
     let request = |after: Option<String>| {
         Ok(Request::Read(Read::History { count: None, after: tx_key(after)? }))
     };
@@ -268,7 +273,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Nothing lies between an id and the one before it.
+        /// No id lies between an id and the one before it.
         #[test]
         fn a_list_behind_the_id_before_begins_with_the_id(
             tx in "[-A-Za-z0-9._]{1,64}",

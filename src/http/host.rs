@@ -1,9 +1,9 @@
-//! The names of a host: what a `Host` header calls this bank, and which of them are its own.
+//! Host names: parses a `Host` header, and checks whether it names this server.
 
 use std::net::IpAddr;
 
-/// A host without its port, its brackets and its last dot, in lower case.
-pub fn bare_host(host: &str) -> String {
+/// A host without port, brackets and trailing dot, in lower case.
+pub(crate) fn bare_host(host: &str) -> String {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         Some(_) | None => host,
@@ -11,9 +11,9 @@ pub fn bare_host(host: &str) -> String {
     name.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Is the host an address, which nobody can make lead elsewhere, a name that every machine has for
-/// itself, or one that the operator gave?
-pub fn is_own(host: &str, on_loopback: bool, hosts: &[String]) -> bool {
+/// Is the host an IP address, which no DNS answer can redirect, a name of loopback, or a name that
+/// the operator configured?
+pub(crate) fn is_own(host: &str, on_loopback: bool, hosts: &[String]) -> bool {
     let name = bare_host(host);
     let is_loopback_name = || name == "localhost" || name.ends_with(".localhost");
     name.parse::<IpAddr>().is_ok() || hosts.contains(&name) || (on_loopback && is_loopback_name())
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_an_address_or_a_name_that_was_given() {
+    fn a_host_is_an_address_or_a_configured_name() {
         let given = ["painel.example".to_owned()];
         for yes in [
             "localhost",

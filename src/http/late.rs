@@ -1,9 +1,8 @@
-//! How long a request may wait for the bank, and what is said where the bank does not answer in
-//! that time.
+//! The time-out of a request's waits for the bank, and the text of the response after it.
 //!
-//! The bank answers once what it says is durable, so a data disk that hangs holds its answers. A
-//! request ends all the same: its waits for the bank, and for turns, have one bound together. What
-//! it waits for besides has bounds of its own: a body that comes slowly, and other banks.
+//! The bank answers once its answer is durable, so a data disk that hangs delays all answers. A
+//! request ends all the same: its waits for the bank and for permits share one time-out. A slow
+//! body and other banks have time-outs of their own.
 
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::HTTP_ANSWER_MS_MAX;
@@ -14,41 +13,41 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 tokio::task_local! {
-    /// How long the request may wait still.
+    /// The time that the request may still wait.
     static LEFT: Cell<Duration>;
 }
 
 const IN_ALL: Duration = Duration::from_millis(HTTP_ANSWER_MS_MAX);
 
-/// Answers a request whose waits have one bound together.
-pub async fn with_bound<T>(answer: impl Future<Output = T>) -> T {
+/// Runs the handler of a request, whose waits share one time-out.
+pub(crate) async fn with_bound<T>(answer: impl Future<Output = T>) -> T {
     LEFT.scope(Cell::new(IN_ALL), answer).await
 }
 
-/// What `waits` gives; `None` where the request has waited too long before that.
-pub async fn in_time<T>(waits: impl Future<Output = T>) -> Option<T> {
+/// Awaits `wait`; `None` if the request's time-out ends first.
+pub(crate) async fn in_time<T>(wait: impl Future<Output = T>) -> Option<T> {
     let left = LEFT.try_with(Cell::get).unwrap_or(IN_ALL);
     let began = Instant::now();
-    let answered = timeout(left, waits).await.ok();
-    // Without a request there is nothing to share.
+    let answered = timeout(left, wait).await.ok();
+    // Outside of a request nothing is shared.
     let _ = LEFT.try_with(|of_request| of_request.set(left.saturating_sub(began.elapsed())));
     answered
 }
 
 /// The bank did not answer in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Late {
-    /// Which bank.
+pub(crate) struct Late {
+    /// The bank that did not answer.
     pub bank: BankId,
-    /// How long its disk has not finished a sync, where that takes long.
+    /// The age of the sync under way, if it is slow.
     pub disk_ms: Option<u64>,
-    /// A request that changes something was handed to the bank, which may still do it.
+    /// The bank has a request that changes something, and may still carry it out.
     pub may_be_done: bool,
 }
 
 impl Late {
-    /// In one sentence.
-    pub fn words(self, lang: Lang) -> String {
+    /// The text of the response.
+    pub(crate) fn words(self, lang: Lang) -> String {
         let Late { bank, disk_ms, may_be_done } = self;
         let why = match (lang, disk_ms.map(|ms| ms / 1_000)) {
             (Lang::Pt, Some(s)) => format!("banco {bank}: o disco não responde há {s} s"),

@@ -1,12 +1,14 @@
-//! HTTP: the JSON routes of a bank, on a thread of their own beside the bank's.
+//! HTTP: the JSON routes and the panel of a bank, on a thread of their own.
 //!
-//! Architecture invariant: HTTP adds no state and no second way to move money. Every route is the
-//! same request that a line would make, on the same queue (`node::ask`); nothing here sees the
-//! bank, its journal or a peer's link. So a slow page, a flood of requests or a long list never
-//! stops the bank.
+//! Architecture invariant: HTTP adds no state and no second way to move money. Every route makes
+//! the same request that a line would make, on the same queue (`node::Asker`); nothing here
+//! accesses the bank, its journal or a link. So a slow page, a flood of requests or a long list
+//! never stops the bank.
 //!
-//! `serve` has the connections, `guard` whose pages may ask, `call`, `fields` and `reais` read what
-//! is asked, `routes` lists who answers, `problem` is how a refusal looks.
+//! `serve` accepts connections; `guard` checks hosts and origins; `call`, `fields` and `reais`
+//! parse requests; `routes` lists the routes; `problem` formats refusals; `pages` has the panel.
+
+#![warn(unreachable_pub)]
 
 mod answers;
 mod app;
@@ -30,7 +32,7 @@ mod outside;
 mod pages;
 mod problem;
 mod reais;
-pub mod routes;
+mod routes;
 mod serve;
 mod timeline;
 mod write_timeout;
@@ -42,8 +44,7 @@ use consorcio_core::limits::{
     HTTP_BODY_MS_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MS_MAX, HTTP_LISTS_MAX, HTTP_REQUESTS_MAX,
     HTTP_UNREAD_MS_MAX,
 };
-use consorcio_node::ask::{Ask, asking};
-use consorcio_node::disk::SyncAge;
+use consorcio_node::{Ask, SyncAge, asking};
 use consorcio_steps::steplog::StepLog;
 use std::io;
 use std::net::TcpListener;
@@ -53,50 +54,51 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use pages::{Demo, DemoError};
+pub use routes::{Route, all_routes};
 
-/// What HTTP is started with.
+/// The parameters of `start`.
 #[derive(Debug, Clone)]
-pub struct Options {
-    /// This bank's position.
+pub struct HttpOptions {
+    /// The position of this bank in the consortium.
     pub bank: BankId,
-    /// Addresses by position; `-` where a bank left.
+    /// Addresses by position; `-` marks a bank that left.
     pub places: Vec<String>,
-    /// Do names of this machine's loopback lead to it?
+    /// Do the names of this machine's loopback reach it?
     pub on_loopback: bool,
-    /// Other names by which it may be called, in lower case.
+    /// Other host names of this server, in lower case.
     pub hosts: Vec<String>,
-    /// Origins of other sites whose pages may use the routes.
+    /// Origins of other sites whose pages may use the routes (CORS).
     pub origins: Vec<HeaderValue>,
-    /// What this bank tells of its steps.
+    /// The step log of this bank.
     pub steplog: StepLog,
-    /// How long the data disk has been syncing.
+    /// The age of the sync under way.
     pub sync_age: Arc<SyncAge>,
-    /// Where this bank's step log is; the others' too, on one machine.
+    /// The folder of this bank's step log; on one machine also of the others'.
     pub log_dir: PathBuf,
-    /// The demonstration whose processes the panel may act on.
+    /// The demonstration whose processes the panel may control.
     pub demo: Option<Demo>,
     /// Bounds; tests use smaller ones.
-    pub bounds: Bounds,
+    pub bounds: HttpBounds,
 }
 
-/// The bounds of HTTP.
+/// The bounds of HTTP, which tests may lower.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bounds {
-    /// Connections at once.
+pub struct HttpBounds {
+    /// The maximum number of connections.
     pub connections: usize,
-    /// Lists of the whole bank at once.
+    /// Lists of the whole bank that are made at once.
     pub lists: usize,
-    /// A request's head comes within this time, and the next one after it.
+    /// Time-out of a request's head, and of the wait for the next request.
     pub head_ms: u64,
-    /// A request's body comes within this time.
+    /// Time-out of a request's body.
     pub body_ms: u64,
-    /// A connection that has not taken a byte for so long is closed.
+    /// Write-stall timeout: a connection whose client reads nothing for this long is closed.
     pub unread_ms: u64,
 }
 
-impl Default for Bounds {
-    fn default() -> Bounds {
-        Bounds {
+impl Default for HttpBounds {
+    fn default() -> HttpBounds {
+        HttpBounds {
             connections: HTTP_CONNECTIONS_MAX,
             lists: HTTP_LISTS_MAX,
             head_ms: HTTP_HEAD_MS_MAX,
@@ -107,30 +109,30 @@ impl Default for Bounds {
 }
 
 /// The running HTTP thread.
-pub struct Running {
+pub struct HttpThread {
     stop: CancellationToken,
     ended: oneshot::Receiver<()>,
 }
 
-impl Running {
-    /// Ends it: nothing more is accepted, open streams end, what was asked is answered. Returns
-    /// when it has ended, which has a time limit.
+impl HttpThread {
+    /// Ends the thread: it accepts nothing more, ends open streams, and answers pending requests.
+    /// Returns when it has ended, within `HTTP_SHUTDOWN_MS_MAX`.
     pub async fn end(self) {
         self.stop.cancel();
-        // A thread that is gone has ended, too.
+        // An error means that the thread is gone already.
         let _ = self.ended.await;
     }
 }
 
-/// Starts the thread on `listener`. What it asks of the bank comes out of the receiver, which
-/// somebody must serve.
+/// Starts the thread on `listener`. The caller must serve the receiver, which gets the requests to
+/// the bank.
 ///
 /// # Errors
 /// When the system gives no thread, no runtime or no randomness.
 pub fn start(
     listener: TcpListener,
-    options: Options,
-) -> io::Result<(Running, mpsc::Receiver<Ask>)> {
+    options: HttpOptions,
+) -> io::Result<(HttpThread, mpsc::Receiver<Ask>)> {
     let (asker, asks) = asking(HTTP_REQUESTS_MAX);
     let stop = CancellationToken::new();
     let (ending, ended) = oneshot::channel();
@@ -144,9 +146,9 @@ pub fn start(
     };
     std::thread::Builder::new().name("http".to_owned()).spawn(move || {
         runtime.block_on(serve::serve(app, listener));
-        // Connections that are left end here.
+        // The remaining connections end here.
         drop(runtime);
         let _ = ending.send(());
     })?;
-    Ok((Running { stop, ended }, asks))
+    Ok((HttpThread { stop, ended }, asks))
 }

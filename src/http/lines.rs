@@ -1,4 +1,4 @@
-//! What only other banks know, asked over their lines as any client asks.
+//! Requests to the other banks over the line protocol, made like those of any client.
 
 use crate::app::App;
 use consorcio_client::{Client, ClientError, ClientOptions};
@@ -11,38 +11,41 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// What those other banks that are `wanted` say of `tx`; an outcome goes before a vote, and that
-/// before nothing. `None` where no bank answers.
-pub async fn status_elsewhere(
+/// The best reply to STATUS of the other banks that `include` selects: an outcome, else a vote,
+/// else any. `None` if no bank answers.
+pub(crate) async fn status_elsewhere(
     app: &App,
     tx: &TxId,
-    wanted: impl Fn(BankId) -> bool,
+    include: impl Fn(BankId) -> bool,
 ) -> Option<Reply> {
-    let replies = ask_those(app, &Request::Status(tx.clone()), wanted).await;
+    let replies = ask_those(app, &Request::Status(tx.clone()), include).await;
     replies.into_iter().filter_map(|(_, reply)| reply).max_by_key(weight)
 }
 
-/// What each other bank answers to `request`, in the consortium's order; `None` where it does not
-/// in time.
-pub async fn ask_others(app: &App, request: &Request) -> Vec<(BankId, Option<Reply>)> {
+/// The reply of each other bank to `request`, by position; `None` if it does not arrive in time.
+pub(crate) async fn ask_others(app: &App, request: &Request) -> Vec<(BankId, Option<Reply>)> {
     ask_those(app, request, |_| true).await
 }
 
-/// The same of those other banks that are `wanted`.
-pub async fn ask_those(
+/// The same for the other banks that `include` selects.
+pub(crate) async fn ask_those(
     app: &App,
     request: &Request,
-    wanted: impl Fn(BankId) -> bool,
+    include: impl Fn(BankId) -> bool,
 ) -> Vec<(BankId, Option<Reply>)> {
     let client = app.client();
-    let others = client.banks().into_iter().filter(|bank| *bank != app.bank() && wanted(*bank));
+    let others = client.banks().into_iter().filter(|bank| *bank != app.bank() && include(*bank));
     let others: Vec<BankId> = others.collect();
     let answers = client.ask_each(&others, |bank| ask(client, bank, request)).await;
     answers.into_iter().map(|answer| (answer.bank, answer.result.ok())).collect()
 }
 
-/// What every bank says of `tx`, this one included, in the consortium's order.
-pub async fn statuses(app: &App, peer: SocketAddr, tx: &TxId) -> Vec<(BankId, Option<Reply>)> {
+/// The reply of every bank to STATUS, this one included, by position.
+pub(crate) async fn statuses(
+    app: &App,
+    peer: SocketAddr,
+    tx: &TxId,
+) -> Vec<(BankId, Option<Reply>)> {
     let request = Request::Status(tx.clone());
     let (own, mut replies) =
         tokio::join!(app.ask(peer, request.clone()), ask_others(app, &request));
@@ -67,11 +70,11 @@ fn weight(reply: &Reply) -> u8 {
     }
 }
 
-/// The reply of another bank to one request, in time.
+/// The reply of another bank to one request, with a time-out.
 async fn ask(client: &Client, bank: BankId, request: &Request) -> Result<Reply, ClientError> {
     let within = Duration::from_millis(HTTP_LINE_MS_MAX);
-    let asked = async { client.connection(bank).await?.ask(request).await };
-    timeout(within, asked).await.unwrap_or_else(|_| {
+    let reply = async { client.connection(bank).await?.ask(request).await };
+    timeout(within, reply).await.unwrap_or_else(|_| {
         let address = client.list().address(bank).unwrap_or("-").to_owned();
         Err(ClientError::Unreachable { bank, address, why: "no answer in time".into() })
     })
@@ -80,8 +83,8 @@ async fn ask(client: &Client, bank: BankId, request: &Request) -> Result<Reply, 
 /// A client of the banks at these addresses, by position.
 ///
 /// # Errors
-/// When they are no list.
-pub fn client(places: &[String]) -> Result<Client, BadConsortium> {
+/// When they are no valid list.
+pub(crate) fn client(places: &[String]) -> Result<Client, BadConsortium> {
     let options = ClientOptions {
         answer_within: Duration::from_millis(HTTP_LINE_MS_MAX),
         idle_connections_max: 0,

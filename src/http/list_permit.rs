@@ -1,17 +1,17 @@
-//! Long answers: so many are made at once, what is not read yet has a bound in bytes, and each has
-//! a time in which it must be taken.
+//! Long responses: the number made at once is bounded, the unread bytes of all are bounded, and
+//! each must be read within a time-out.
 //!
-//! A list of the whole bank may take much memory, which lives until the last of it is sent. A turn
-//! ends when its list is made, so a caller who does not read holds up nobody who wants another;
-//! past the bound of unread bytes the oldest answers are given up.
+//! A list of the whole bank may take much memory until its last byte is sent. Its permit ends when
+//! the list is made, so a client that does not read does not block other lists. Past the bound of
+//! unread bytes the oldest responses are aborted.
 
 use crate::app::App;
-use crate::connections::{Place, Unread};
+use crate::connections::{ConnectionSlot, UnreadBody};
 use crate::problem::Problem;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use consorcio_core::limits::{HTTP_LIST_MS_MAX, HTTP_UNREAD_BYTES_MAX};
+use consorcio_core::limits::{HTTP_CHUNK_BYTES, HTTP_LIST_MS_MAX, HTTP_UNREAD_BYTES_MAX};
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Frame, SizeHint};
 use serde::Serialize;
@@ -24,48 +24,44 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
-/// What is handed to the connection at once: the next piece only when this one is on its way.
-const PIECE_BYTES: usize = 64 * 1024;
-
-/// A turn at making a long answer.
+/// The permit to make one long response.
 #[derive(Debug)]
-pub struct ListPermit {
+pub(crate) struct ListPermit {
     app: App,
     _permit: OwnedSemaphorePermit,
 }
 
 impl ListPermit {
-    /// Waits for a turn.
+    /// Waits for a permit.
     ///
     /// # Errors
-    /// 503 when none comes in time.
-    pub async fn wait(app: &App) -> Result<ListPermit, Problem> {
-        Ok(ListPermit { app: app.clone(), _permit: app.list_turn().await? })
+    /// 503 when none is free in time.
+    pub(crate) async fn wait(app: &App) -> Result<ListPermit, Problem> {
+        Ok(ListPermit { app: app.clone(), _permit: app.list_permit().await? })
     }
 
-    /// The answer: 200, JSON, to be read on `place`. The turn ends here.
-    pub fn json<T: Serialize>(self, value: &T, place: &Arc<Place>) -> Response {
+    /// A response with status 200 and JSON, sent over the connection of `slot`. Ends the permit.
+    pub(crate) fn json<T: Serialize>(self, value: &T, slot: &Arc<ConnectionSlot>) -> Response {
         let text = serde_json::to_vec(value).expect("answers are plain JSON");
         let deadline = Box::pin(sleep(Duration::from_millis(HTTP_LIST_MS_MAX)));
-        let unread =
-            self.app.places_of_connections().unread(place, text.len(), HTTP_UNREAD_BYTES_MAX);
-        let body = Long { rest: text.into(), deadline, _unread: unread };
+        let unread = self.app.connections().track_unread(slot, text.len(), HTTP_UNREAD_BYTES_MAX);
+        let body = LongBody { rest: text.into(), deadline, _unread: unread };
         let mut response = Response::new(Body::new(BoxBody::new(body)));
         *response.status_mut() = StatusCode::OK;
-        let kind = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        let content_type = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         response
     }
 }
 
-/// A long answer on its way.
-struct Long {
+/// The body of a long response, sent in chunks.
+struct LongBody {
     rest: Bytes,
     deadline: Pin<Box<Sleep>>,
-    _unread: Unread,
+    _unread: UnreadBody,
 }
 
-impl HttpBody for Long {
+impl HttpBody for LongBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -79,7 +75,7 @@ impl HttpBody for Long {
         if self.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
         }
-        let bytes = PIECE_BYTES.min(self.rest.len());
+        let bytes = HTTP_CHUNK_BYTES.min(self.rest.len());
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(bytes)))))
     }
 

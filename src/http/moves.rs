@@ -1,8 +1,8 @@
-//! Money that moves: each route makes one transaction, and the bank executes it.
+//! Routes that move money: each makes one transaction, and the bank executes it.
 
 use crate::app::{App, unexpected};
-use crate::call::Call;
-use crate::fields::Fields;
+use crate::call::JsonRequest;
+use crate::fields::BodyFields;
 use crate::problem::{Problem, about, error_for, json};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -18,34 +18,40 @@ use consorcio_panel::reasons;
 use consorcio_panel::texts::Lang;
 use std::sync::Arc;
 
-/// What `/depositar` says when it is refused.
-pub const DEPOSIT_REFUSED: &str = "Cliente ou conta nao encontrado";
-/// What `/sacar` says when it is refused.
-pub const WITHDRAW_REFUSED: &str = "Saldo insuficiente ou conta não encontrada";
-/// What `/transferir` says when it is refused.
-pub const TRANSFER_REFUSED: &str = "Transferência falhou";
-/// What `/transferencia_composta` says when it is refused.
-pub const COMPOSITE_REFUSED: &str = "Transferência composta falhou";
-/// What `/creditar` says when it is refused.
-pub const CREDIT_REFUSED: &str = "Crédito falhou";
+/// The error of a refused `/depositar`.
+pub(crate) const DEPOSIT_REFUSED: &str = "Cliente ou conta nao encontrado";
+/// The error of a refused `/sacar`.
+pub(crate) const WITHDRAW_REFUSED: &str = "Saldo insuficiente ou conta não encontrada";
+/// The error of a refused `/transferir`.
+pub(crate) const TRANSFER_REFUSED: &str = "Transferência falhou";
+/// The error of a refused `/transferencia_composta`.
+pub(crate) const COMPOSITE_REFUSED: &str = "Transferência composta falhou";
+/// The error of a refused `/creditar`.
+pub(crate) const CREDIT_REFUSED: &str = "Crédito falhou";
 
-/// `POST /depositar`
-pub async fn deposit(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+/// `POST /depositar`: a deposit of cash.
+pub(crate) async fn deposit(
+    State(app): State<App>,
+    call: JsonRequest,
+) -> Result<Response, Problem> {
     under_key(&call, cash(&app, &call, Flow::Deposit, DEPOSIT_REFUSED).await)
 }
 
-/// `POST /sacar`
-pub async fn withdraw(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+/// `POST /sacar`: a withdrawal of cash.
+pub(crate) async fn withdraw(
+    State(app): State<App>,
+    call: JsonRequest,
+) -> Result<Response, Problem> {
     under_key(&call, cash(&app, &call, Flow::Withdraw, WITHDRAW_REFUSED).await)
 }
 
-/// `POST /creditar`: to the books a deposit, whatever outside coordinator brings it.
-pub async fn credit(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+/// `POST /creditar`: money from an outside coordinator, which is a deposit in the books.
+pub(crate) async fn credit(State(app): State<App>, call: JsonRequest) -> Result<Response, Problem> {
     under_key(&call, cash(&app, &call, Flow::Deposit, CREDIT_REFUSED).await)
 }
 
-/// A refusal tells the id that its request was given, also where nothing was begun under it.
-fn under_key(call: &Call, answer: Result<Response, Problem>) -> Result<Response, Problem> {
+/// Adds the id of the request to a refusal, even if no transaction was begun under it.
+fn under_key(call: &JsonRequest, answer: Result<Response, Problem>) -> Result<Response, Problem> {
     answer.map_err(|problem| match &call.key {
         Some(key) => problem.under(key.first()),
         None => problem,
@@ -54,7 +60,7 @@ fn under_key(call: &Call, answer: Result<Response, Problem>) -> Result<Response,
 
 async fn cash(
     app: &App,
-    call: &Call,
+    call: &JsonRequest,
     flow: Flow,
     refused: &'static str,
 ) -> Result<Response, Problem> {
@@ -65,11 +71,14 @@ async fn cash(
 }
 
 /// `POST /transferir`: from one account of this bank to another.
-pub async fn transfer(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+pub(crate) async fn transfer(
+    State(app): State<App>,
+    call: JsonRequest,
+) -> Result<Response, Problem> {
     under_key(&call, between_two(&app, &call).await)
 }
 
-async fn between_two(app: &App, call: &Call) -> Result<Response, Problem> {
+async fn between_two(app: &App, call: &JsonRequest) -> Result<Response, Problem> {
     let fields = call.fields()?;
     let from = Holder::read(&fields, app.bank(), "cpf_origem", "numero_origem")?;
     let to = Holder::read(&fields, app.bank(), "cpf_destino", "numero_destino")?;
@@ -79,7 +88,10 @@ async fn between_two(app: &App, call: &Call) -> Result<Response, Problem> {
 }
 
 /// `POST /transferencia_composta`: from accounts of any banks to the last one named.
-pub async fn composite(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+pub(crate) async fn composite(
+    State(app): State<App>,
+    call: JsonRequest,
+) -> Result<Response, Problem> {
     let ops = call.fields().and_then(|fields| composite_ops(&app, &fields));
     let answer = match ops {
         Ok(ops) => execute(&app, &call, ops, COMPOSITE_REFUSED).await,
@@ -88,9 +100,8 @@ pub async fn composite(State(app): State<App>, call: Call) -> Result<Response, P
     under_key(&call, answer)
 }
 
-/// The operations of a composite. A source that gives nothing is checked as far as its text goes,
-/// and left out.
-fn composite_ops(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
+/// The operations of a composite transfer. A source with amount zero is parsed and left out.
+fn composite_ops(app: &App, fields: &BodyFields<'_>) -> Result<Vec<Op>, Problem> {
     let items = fields.list("participantes")?;
     if items.len() > OPS_MAX {
         return Err(fields.wrong("participantes", &format!("tem mais de {OPS_MAX} participantes")));
@@ -101,7 +112,7 @@ fn composite_ops(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
     };
     let (mut ops, mut total, mut destination) = (Vec::new(), Money::ZERO, None);
     for (at, item) in items.iter().enumerate() {
-        let participant = Fields::of_item(&format!("participantes[{at}]"), item)?;
+        let participant = BodyFields::of_item(&format!("participantes[{at}]"), item)?;
         let bank = bank(app, &participant, "banco")?;
         let holder = Holder::read(&participant, bank, "cpf", "numero")?;
         if at + 1 == items.len() {
@@ -127,20 +138,24 @@ fn composite_ops(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
     Ok(ops)
 }
 
-/// The bank that a participant names by its position in this field.
+/// The bank whose position this field of a participant has.
 ///
 /// # Errors
-/// When it is missing or wrong, or no bank is there.
-pub fn bank(app: &App, participant: &Fields<'_>, field: &str) -> Result<BankId, Problem> {
+/// When the field is missing or invalid, or the position has no bank.
+pub(crate) fn bank(
+    app: &App,
+    participant: &BodyFields<'_>,
+    field: &str,
+) -> Result<BankId, Problem> {
     let position = usize::from(participant.small(field)?);
     let known =
-        app.places().get(position).is_some_and(|place| place != consorcio_system::config::LEFT);
+        app.places().get(position).is_some_and(|address| address != consorcio_system::config::LEFT);
     BankId::new(position).filter(|_| known).ok_or_else(|| {
         let banks: Vec<String> = app
             .places()
             .iter()
             .enumerate()
-            .filter(|(_, place)| *place != consorcio_system::config::LEFT)
+            .filter(|(_, address)| *address != consorcio_system::config::LEFT)
             .map(|(position, _)| position.to_string())
             .collect();
         participant
@@ -148,9 +163,9 @@ pub fn bank(app: &App, participant: &Fields<'_>, field: &str) -> Result<BankId, 
     })
 }
 
-/// An account, and who must hold it.
+/// An account, and the client that must hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub(crate) struct Holder {
     bank: BankId,
     cpf: TaxId,
     account: AccountNumber,
@@ -160,9 +175,9 @@ impl Holder {
     /// Reads both from `fields`.
     ///
     /// # Errors
-    /// When one is missing or wrong, naming it.
-    pub fn read(
-        fields: &Fields<'_>,
+    /// When one is missing or invalid; the text names it.
+    pub(crate) fn read(
+        fields: &BodyFields<'_>,
         bank: BankId,
         cpf: &str,
         account: &str,
@@ -170,17 +185,17 @@ impl Holder {
         Ok(Holder { bank, cpf: fields.cpf(cpf)?, account: fields.account(account)? })
     }
 
-    /// What moves on it.
-    pub fn op(self, flow: Flow, amount: Money) -> Op {
+    /// The operation of this flow and amount on the account.
+    pub(crate) fn op(self, flow: Flow, amount: Money) -> Op {
         let Holder { bank, cpf, account } = self;
         Op { bank, action: Action::Money { flow, account, cpf: Some(cpf), amount } }
     }
 }
 
-/// Has the bank execute a transaction of these operations, under the caller's id or a fresh one.
+/// Executes a transaction of these operations, under the id of the caller's key or a new one.
 async fn execute(
     app: &App,
-    call: &Call,
+    call: &JsonRequest,
     ops: Vec<Op>,
     refused: &'static str,
 ) -> Result<Response, Problem> {
@@ -201,9 +216,9 @@ async fn execute(
             Ok(about(json(StatusCode::OK, &serde_json::json!({ "success": true })), &tx))
         }
         Reply::Aborted(tx, _, reason, _) => {
-            Err(Problem::refused(told(refused, reason), reason).about(&tx))
+            Err(Problem::refused(error_of(refused, reason), reason).about(&tx))
         }
-        // It may have been done before.
+        // It may have been executed before.
         Reply::Err(reason @ Reason::Unreadable, text) => {
             Err(Problem::unavailable(reasons::error(reason))
                 .because(reason)
@@ -211,7 +226,7 @@ async fn execute(
                 .about(&tx))
         }
         Reply::Err(reason, text) => {
-            Err(Problem::refused(told(refused, reason), reason).with_details(&text).about(&tx))
+            Err(Problem::refused(error_of(refused, reason), reason).with_details(&text).about(&tx))
         }
         Reply::Doubt(tx, _) => Ok(pending(&tx, None)),
         other @ (Reply::Ok(..)
@@ -224,27 +239,28 @@ async fn execute(
     }
 }
 
-/// The words of a refusal: the route's own where they are true of this reason, else the reason's.
-fn told(refused: &'static str, reason: Reason) -> &'static str {
+/// The error of a refusal: the route's own if it is true of this reason, else the reason's.
+fn error_of(refused: &'static str, reason: Reason) -> &'static str {
     let books = [Reason::UnknownAccount, Reason::UnknownClient, Reason::NotHolder];
     match refused {
         DEPOSIT_REFUSED => error_for(refused, &books, reason),
         WITHDRAW_REFUSED if reason == Reason::InsufficientFunds => refused,
         WITHDRAW_REFUSED => error_for(refused, &books, reason),
-        // "It failed" is true whatever the reason, which stands in `motivo`.
+        // "It failed" is true of every reason; `motivo` has the reason.
         _ => refused,
     }
 }
 
-/// Not decided in time: 202, where its outcome will be told, and why, where that is known.
+/// 202: not decided in time. `Location` has the route of the outcome, `detalhes` the cause if
+/// known.
 fn pending(tx: &TxId, late: Option<&Problem>) -> Response {
     let mut body = serde_json::json!({ "id": tx.as_str(), "status": "pendente" });
     if let Some(late) = late {
         body["detalhes"] = late.words(Lang::Pt).into();
     }
     let mut response = about(json(StatusCode::ACCEPTED, &body), tx);
-    if let Ok(place) = HeaderValue::from_str(&format!("/transacoes/{tx}")) {
-        response.headers_mut().insert(header::LOCATION, place);
+    if let Ok(location) = HeaderValue::from_str(&format!("/transacoes/{tx}")) {
+        response.headers_mut().insert(header::LOCATION, location);
     }
     response
 }

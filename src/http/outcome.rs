@@ -1,9 +1,9 @@
-//! `/transacoes/<id>`: what became of one transaction, by every bank that can say so.
+//! `/transacoes/<id>`: the outcome of one transaction, by the replies of all banks.
 
 use crate::app::App;
-use crate::call::Reader;
+use crate::call::Requester;
 use crate::history::{Participante, events, participants, pending_one, refusal};
-use crate::key::Key;
+use crate::key::IdempotencyKey;
 use crate::lines;
 use crate::problem::{Problem, about, json};
 use crate::timeline;
@@ -22,32 +22,32 @@ use serde::Serialize;
 use std::net::SocketAddr;
 
 #[derive(Serialize)]
-struct Outcome {
+struct OutcomeBody {
     id: String,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     motivo: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detalhes: Option<String>,
-    /// The commit's time, or the refusal's, in microseconds since 1970.
+    /// The time of the commit or refusal, in microseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     tempo_us: Option<Time>,
-    /// The bank that refused.
+    /// The bank that refused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     banco: Option<BankId>,
-    /// The transactions that have this id, where it is used for several.
+    /// The transactions that share this id, if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
-    transacoes: Option<Vec<End>>,
+    transacoes: Option<Vec<SharedIdOutcome>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     participantes: Option<Vec<Participante>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     passos: Option<Vec<Passo>>,
 }
 
-/// What became of one of the transactions that share an id.
+/// The outcome of one of the transactions that share an id.
 #[derive(Serialize)]
-struct End {
-    /// Of its bytes.
+struct SharedIdOutcome {
+    /// The digest of its bytes.
     digest: String,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,42 +58,42 @@ struct End {
     tempo_us: Option<Time>,
 }
 
-/// A line of some node's step log.
+/// A line of the step log of one node.
 #[derive(Serialize)]
 struct Passo {
-    /// Microseconds since the first one.
+    /// Microseconds since the first step.
     us: i64,
     no: String,
     passo: String,
     detalhes: String,
 }
 
-/// `GET /transacoes/<id>`, and `?resumo` for the outcome alone.
-pub async fn transaction(
+/// `GET /transacoes/<id>`; with `?resumo` only the outcome.
+pub(crate) async fn transaction(
     State(app): State<App>,
-    reader: Reader,
+    reader: Requester,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let given = path.map(|Path(given)| given).unwrap_or_default();
-    // It may also be the key that the transaction was asked for under.
-    let tx = Key::new(given.as_bytes()).newest(&app, reader.peer).await?;
-    let told = async {
+    // The path may also have the idempotency key of the request.
+    let tx = IdempotencyKey::new(given.as_bytes()).newest(&app, reader.peer).await?;
+    let response = async {
         let mut outcome = outcome(&app, reader.peer, &tx).await?;
-        // Operations and steps are those of one transaction.
+        // Where several transactions share the id, operations and steps are ambiguous.
         if uri.query() != Some("resumo") && outcome.transacoes.is_none() {
             details(&app, reader.peer, &tx, &mut outcome).await?;
         }
         Ok(about(json(StatusCode::OK, &outcome), &tx))
     };
-    told.await.map_err(|problem: Problem| problem.under(&tx))
+    response.await.map_err(|problem: Problem| problem.under(&tx))
 }
 
-async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Problem> {
+async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<OutcomeBody, Problem> {
     let own = app.ask(peer, Request::Status(tx.clone())).await?;
-    // A bank that holds no vote on any bytes may only have driven it, or refused the id before its
-    // bytes came.
-    let mut said = if voted_on_bytes(app.bank(), &own) {
+    // Without a vote on bytes this bank may only have driven it, or refused the id before the bytes
+    // arrived.
+    let mut replies = if voted_on_bytes(app.bank(), &own) {
         Vec::new()
     } else {
         lines::ask_others(app, &Request::Status(tx.clone())).await
@@ -103,14 +103,13 @@ async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Prob
         Reply::Err(reason, text) => Some((*reason, text.clone())),
         _ => None,
     };
-    said.push((app.bank(), Some(own)));
-    let claim = claimed(app.bank(), &said);
+    replies.push((app.bank(), Some(own)));
+    let claim = claimed(app.bank(), &replies);
     let is_decided = match &claim {
         Claim::Committed(_) | Claim::Aborted(_) | Claim::Several(_) => true,
         Claim::Undecided | Claim::NotKnown(_) | Claim::Unknown => is_undecided_here,
     };
-    // Whoever drove it without a part in it recorded what was proved to it, and STATUS does not
-    // tell that.
+    // A driver that is no participant has recorded the proved outcome, which STATUS does not show.
     if !is_decided && let Some(outcome) = driven(app, peer, tx).await? {
         return Ok(outcome);
     }
@@ -122,22 +121,21 @@ async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Prob
         let error = "Transação desconhecida: nenhum banco que responde votou nela";
         return Err(Problem::new(StatusCode::NOT_FOUND, error).about(tx));
     }
-    Ok(Outcome::of(tx, &claim))
+    Ok(OutcomeBody::of(tx, &claim))
 }
 
-/// What `said`, every bank's reply to STATUS, claims of an id. This bank goes by its own vote,
-/// where it has one on bytes.
-pub fn claimed(own: BankId, said: &[(BankId, Option<Reply>)]) -> Claim {
+/// The claim that follows from the replies of all banks to STATUS. If this bank has voted on bytes,
+/// only its own reply counts.
+pub(crate) fn claimed(own: BankId, replies: &[(BankId, Option<Reply>)]) -> Claim {
     let decides = |bank: BankId, reply: Option<&Reply>| {
         bank == own && reply.is_some_and(|reply| voted_on_bytes(own, reply))
     };
-    let own_vote = said.iter().find(|(bank, reply)| decides(*bank, reply.as_ref()));
-    let counted = own_vote.map_or(said, std::slice::from_ref);
+    let own_vote = replies.iter().find(|(bank, reply)| decides(*bank, reply.as_ref()));
+    let counted = own_vote.map_or(replies, std::slice::from_ref);
     claims::claim(counted.iter().map(|(bank, reply)| (*bank, reply.as_ref())))
 }
 
-/// Does `reply`, this bank's own to STATUS, tell of a vote on the bytes of a transaction that names
-/// it?
+/// Does this bank's own `reply` to STATUS show a vote on the bytes of a transaction that names it?
 fn voted_on_bytes(own: BankId, reply: &Reply) -> bool {
     match reply {
         Reply::Ok(..) | Reply::Committed(..) | Reply::Aborted(_, _, _, Some(_)) => true,
@@ -154,24 +152,24 @@ fn voted_on_bytes(own: BankId, reply: &Reply) -> bool {
 }
 
 /// The outcome of `tx` that this bank recorded as its driver.
-async fn driven(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Option<Outcome>, Problem> {
+async fn driven(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Option<OutcomeBody>, Problem> {
     let mut events = events(app, peer).await?.into_iter();
     let Some(event) = events.find(|event| *event.tx == *tx && event.driven) else {
         return Ok(None);
     };
-    let known = Outcome { tempo_us: Some(event.time), ..Outcome::new(tx, "completada") };
+    let known = OutcomeBody { tempo_us: Some(event.time), ..OutcomeBody::new(tx, "completada") };
     if event.is_committed() {
         return Ok(Some(known));
     }
     let reason = event.reason();
     let motivo = reason.map(Reason::as_str);
     let detalhes = reason.map(|reason| refusal(reason, &event.text));
-    Ok(Some(Outcome { status: "abortada", motivo, detalhes, banco: event.by, ..known }))
+    Ok(Some(OutcomeBody { status: "abortada", motivo, detalhes, banco: event.by, ..known }))
 }
 
-impl Outcome {
-    fn new(tx: &TxId, status: &'static str) -> Outcome {
-        Outcome {
+impl OutcomeBody {
+    fn new(tx: &TxId, status: &'static str) -> OutcomeBody {
+        OutcomeBody {
             id: tx.to_string(),
             status,
             motivo: None,
@@ -184,30 +182,30 @@ impl Outcome {
         }
     }
 
-    fn of(tx: &TxId, claim: &Claim) -> Outcome {
-        let new = |status| Outcome::new(tx, status);
+    fn of(tx: &TxId, claim: &Claim) -> OutcomeBody {
+        let new = |status| OutcomeBody::new(tx, status);
         match claim {
-            Claim::Committed(time) => Outcome { tempo_us: Some(*time), ..new("completada") },
-            Claim::Aborted(Refusal { reason, time, .. }) => Outcome {
+            Claim::Committed(time) => OutcomeBody { tempo_us: Some(*time), ..new("completada") },
+            Claim::Aborted(Refusal { reason, time, .. }) => OutcomeBody {
                 motivo: Some(reason.as_str()),
                 detalhes: Some(reasons::phrase(*reason).to_owned()),
                 tempo_us: Some(*time),
                 ..new("abortada")
             },
             Claim::Undecided | Claim::Unknown => new("pendente"),
-            // A bank refused the id, and another, which is silent, may hold OK on bytes that do not
-            // name it.
-            Claim::NotKnown(_) => Outcome {
+            // A bank refused the id, and a silent one may have voted OK on bytes that do not name
+            // it.
+            Claim::NotKnown(_) => OutcomeBody {
                 detalhes: Some("resultado desconhecido: nem todos os bancos respondem".to_owned()),
                 ..new("pendente")
             },
-            Claim::Several(ends) => Outcome {
+            Claim::Several(ends) => OutcomeBody {
                 motivo: Some(Reason::DuplicateId.as_str()),
                 detalhes: Some(
                     "este id é de mais de uma transação, com resultados próprios".to_owned(),
                 ),
                 transacoes: Some(
-                    ends.iter().map(|(digest, end)| End::of(tx, digest, end)).collect(),
+                    ends.iter().map(|(digest, end)| SharedIdOutcome::of(tx, digest, end)).collect(),
                 ),
                 ..new("varias")
             },
@@ -215,20 +213,20 @@ impl Outcome {
     }
 }
 
-impl End {
-    fn of(tx: &TxId, digest: &Digest, claim: &Claim) -> End {
-        let Outcome { status, motivo, detalhes, tempo_us, .. } = Outcome::of(tx, claim);
-        End { digest: format!("{digest:?}"), status, motivo, detalhes, tempo_us }
+impl SharedIdOutcome {
+    fn of(tx: &TxId, digest: &Digest, claim: &Claim) -> SharedIdOutcome {
+        let OutcomeBody { status, motivo, detalhes, tempo_us, .. } = OutcomeBody::of(tx, claim);
+        SharedIdOutcome { digest: format!("{digest:?}"), status, motivo, detalhes, tempo_us }
     }
 }
 
-/// Who took part and who refused, where the bank remembers it; and the steps, where logs tell of
-/// them.
+/// Adds the participants and the bank that refused, if they are in memory, and the steps, if the
+/// logs have them.
 async fn details(
     app: &App,
     peer: SocketAddr,
     tx: &TxId,
-    outcome: &mut Outcome,
+    outcome: &mut OutcomeBody,
 ) -> Result<(), Problem> {
     let event = events(app, peer).await?.into_iter().find(|event| *event.tx == *tx);
     if let Some(event) = event {

@@ -1,12 +1,12 @@
-//! The routes of an outside coordinator: one that asks each bank alone, and that no bank can ask.
+//! The routes of an outside coordinator, which asks each bank alone and which no bank can ask.
 //!
-//! To the bank it is one more voter, and to the books what it takes is cash out. `/prepare` is a
-//! PREPARE of what this bank is to give, `/commit` the coordinator's OK and `/abort` its NOK,
-//! recorded before they are answered.
+//! For the bank it is one more voter, and the money that it takes is cash out. `/prepare` is a
+//! PREPARE of this bank's operations, `/commit` the coordinator's OK, and `/abort` its NOK. Both
+//! votes are recorded before they are answered.
 
 use crate::app::{App, unexpected};
-use crate::call::Call;
-use crate::fields::Fields;
+use crate::call::JsonRequest;
+use crate::fields::BodyFields;
 use crate::moves::{Holder, bank};
 use crate::problem::{Problem, about, text_of};
 use axum::extract::State;
@@ -21,8 +21,11 @@ use consorcio_core::wire::request::Request;
 use consorcio_core::wire::transaction::{Flow, Op, Transaction};
 use std::sync::Arc;
 
-/// `POST /prepare`
-pub async fn prepare(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+/// `POST /prepare`: this bank's vote.
+pub(crate) async fn prepare(
+    State(app): State<App>,
+    call: JsonRequest,
+) -> Result<Response, Problem> {
     let fields = call.fields()?;
     let tx = id(&call, &fields)?;
     let ops = held_here(&app, &fields).map_err(|problem| problem.under(&tx))?;
@@ -31,7 +34,7 @@ pub async fn prepare(State(app): State<App>, call: Call) -> Result<Response, Pro
         Err(fault) => return Ok(answer("prepared", Err(Some(fault.reason)), &tx)),
     };
     let reply = ask(&app, &call, &tx, Request::Prepare(tx.clone(), transaction)).await?;
-    let voted = match reply {
+    let vote = match reply {
         Reply::Ok(..) => Ok(()),
         Reply::Nok(_, _, reason, _) | Reply::Err(reason, _) => Err(Some(reason)),
         other @ (Reply::Committed(..)
@@ -43,11 +46,11 @@ pub async fn prepare(State(app): State<App>, call: Call) -> Result<Response, Pro
         | Reply::Pong
         | Reply::Bye) => return Err(unexpected(&other)),
     };
-    Ok(answer("prepared", voted, &tx))
+    Ok(answer("prepared", vote, &tx))
 }
 
-/// `POST /commit`
-pub async fn commit(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+/// `POST /commit`: the coordinator's OK.
+pub(crate) async fn commit(State(app): State<App>, call: JsonRequest) -> Result<Response, Problem> {
     let tx = id(&call, &call.fields()?)?;
     let reply = ask(&app, &call, &tx, Request::Commit(tx.clone(), Vec::new())).await?;
     let committed = match reply {
@@ -66,8 +69,8 @@ pub async fn commit(State(app): State<App>, call: Call) -> Result<Response, Prob
     Ok(answer("committed", committed, &tx))
 }
 
-/// `POST /abort`. Who took part is told, and not needed.
-pub async fn abort(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+/// `POST /abort`: the coordinator's NOK. The participants in the body are ignored.
+pub(crate) async fn abort(State(app): State<App>, call: JsonRequest) -> Result<Response, Problem> {
     let tx = id(&call, &call.fields()?)?;
     let reply = ask(&app, &call, &tx, Request::Abort(tx.clone(), None)).await?;
     let aborted = match reply {
@@ -85,13 +88,13 @@ pub async fn abort(State(app): State<App>, call: Call) -> Result<Response, Probl
     Ok(answer("aborted", aborted, &tx))
 }
 
-/// The bank's reply to the coordinator; where there is none, the answer tells the id.
-async fn ask(app: &App, call: &Call, tx: &TxId, request: Request) -> Result<Reply, Problem> {
+/// The bank's reply to the coordinator; a problem gets the id of the transaction.
+async fn ask(app: &App, call: &JsonRequest, tx: &TxId, request: Request) -> Result<Reply, Problem> {
     app.ask_as_outside(call.peer, request).await.map_err(|problem| problem.under(tx))
 }
 
-/// The transaction's id; a key beside it must be the same.
-fn id(call: &Call, fields: &Fields<'_>) -> Result<TxId, Problem> {
+/// The id of the transaction; an idempotency key must equal it.
+fn id(call: &JsonRequest, fields: &BodyFields<'_>) -> Result<TxId, Problem> {
     let tx = fields.tx("id")?;
     match &call.key {
         Some(key) if *key.first() != tx => {
@@ -101,18 +104,18 @@ fn id(call: &Call, fields: &Fields<'_>) -> Result<TxId, Problem> {
     }
 }
 
-/// What this bank is to give: its participants, but for the destination.
+/// The operations of this bank: its participants without the destination.
 ///
-/// Each participant names the destination, and the last one that is it is no source. So an account
-/// may be both.
-fn held_here(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
+/// Each participant names the destination. The last participant equal to it is the destination, so
+/// an account may be source and destination.
+fn held_here(app: &App, fields: &BodyFields<'_>) -> Result<Vec<Op>, Problem> {
     let items = fields.list("participantes")?;
     if items.len() > OPS_MAX {
         return Err(fields.wrong("participantes", &format!("tem mais de {OPS_MAX} participantes")));
     }
     let mut participants = Vec::new();
     for (at, item) in items.iter().enumerate() {
-        let participant = Fields::of_item(&format!("participantes[{at}]"), item)?;
+        let participant = BodyFields::of_item(&format!("participantes[{at}]"), item)?;
         let named = bank(app, &participant, "banco")?;
         let holder = Holder::read(&participant, named, "cpf", "numero")?;
         let to = bank(app, &participant, "banco_destino")?;
@@ -137,15 +140,15 @@ fn held_here(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
     Ok(ops)
 }
 
-/// `{"prepared":true}`, or false with the reason, where there is one, and the id.
-fn answer(what: &str, done: Result<(), Option<Reason>>, tx: &TxId) -> Response {
-    // A reason's words and an id need no escapes.
+/// `{"prepared":true}`, or false with the reason, if there is one, and the id.
+fn answer(field: &str, done: Result<(), Option<Reason>>, tx: &TxId) -> Response {
+    // Neither a reason nor an id needs escaping.
     let (status, text) = match done {
-        Ok(()) => (StatusCode::OK, format!(r#"{{"{what}":true}}"#)),
-        Err(None) => (StatusCode::BAD_REQUEST, format!(r#"{{"{what}":false,"id":"{tx}"}}"#)),
+        Ok(()) => (StatusCode::OK, format!(r#"{{"{field}":true}}"#)),
+        Err(None) => (StatusCode::BAD_REQUEST, format!(r#"{{"{field}":false,"id":"{tx}"}}"#)),
         Err(Some(reason)) => (
             StatusCode::BAD_REQUEST,
-            format!(r#"{{"{what}":false,"motivo":"{reason}","id":"{tx}"}}"#),
+            format!(r#"{{"{field}":false,"motivo":"{reason}","id":"{tx}"}}"#),
         ),
     };
     about(text_of(status, "application/json", text), tx)

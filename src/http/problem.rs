@@ -1,4 +1,4 @@
-//! What a route says when it does not do what was asked: always JSON, in words that name the thing.
+//! The response of a route to a request that it can't carry out: always JSON.
 
 use crate::late::Late;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -12,18 +12,18 @@ use consorcio_panel::texts::{Lang, translated};
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// Each answer about a transaction carries its id in this header.
-pub const TX_HEADER: HeaderName = HeaderName::from_static("x-transacao");
+/// Each response about a transaction has its id in this header.
+pub(crate) const TX_HEADER: HeaderName = HeaderName::from_static("x-transacao");
 
-/// A request that was not done, or can't be understood.
+/// Why a request was not carried out, or is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     body: Body,
-    /// The words that `detalhes` tells in Portuguese.
+    /// The original text that `detalhes` shows in Portuguese.
     text: Box<str>,
     late: Option<Box<Late>>,
-    /// The id that the request was given.
+    /// The id of the transaction that the request was for.
     tx: Option<Box<TxId>>,
 }
 
@@ -39,29 +39,29 @@ struct Body {
 }
 
 impl Problem {
-    /// Any problem.
-    pub fn new(status: StatusCode, error: impl Into<Cow<'static, str>>) -> Problem {
+    /// A problem with this status and error.
+    pub(crate) fn new(status: StatusCode, error: impl Into<Cow<'static, str>>) -> Problem {
         let body = Body { error: error.into(), motivo: None, detalhes: None, id: None };
         Problem { status, body, text: Box::default(), late: None, tx: None }
     }
 
-    /// The request is wrong: 400, in words that name the field.
-    pub fn bad(error: impl Into<Cow<'static, str>>) -> Problem {
+    /// 400: the request is invalid; the error names the field.
+    pub(crate) fn bad(error: impl Into<Cow<'static, str>>) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, error)
     }
 
-    /// The bank refused: 400 with the route's own words, and the protocol's reason beside them.
-    pub fn refused(error: &'static str, reason: Reason) -> Problem {
+    /// 400: the bank refused, with the error of the route and the reason of the protocol.
+    pub(crate) fn refused(error: &'static str, reason: Reason) -> Problem {
         Problem::bad(error).because(reason)
     }
 
-    /// The process ends, or is too busy to take part: 503.
-    pub fn unavailable(error: &'static str) -> Problem {
+    /// 503: the process ends, or is too busy.
+    pub(crate) fn unavailable(error: &'static str) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, error)
     }
 
-    /// The bank did not answer in time: 503, or 504 where it may still do what was asked.
-    pub fn late(late: Late) -> Problem {
+    /// The bank did not answer in time: 503, or 504 if it may still carry out the request.
+    pub(crate) fn late(late: Late) -> Problem {
         let status = if late.may_be_done {
             StatusCode::GATEWAY_TIMEOUT
         } else {
@@ -70,49 +70,49 @@ impl Problem {
         Problem { late: Some(Box::new(late)), ..Problem::new(status, late.words(Lang::Pt)) }
     }
 
-    /// Did the bank not answer in time, so that it may still do what was asked?
-    pub fn may_be_done(&self) -> bool {
+    /// Did the bank not answer in time, and may it still carry out the request?
+    pub(crate) fn may_be_done(&self) -> bool {
         self.late.as_ref().is_some_and(|late| late.may_be_done)
     }
 
-    /// The bank answered what this program does not expect; it names the answer.
-    pub fn unexpected(what: &str) -> Problem {
-        Problem::unavailable(Lang::Pt.texts().answer_unexpected).with_details(what)
+    /// 503: the bank answered something that this program does not expect.
+    pub(crate) fn unexpected(answer: &str) -> Problem {
+        Problem::unavailable(Lang::Pt.texts().answer_unexpected).with_details(answer)
     }
 
-    /// With the protocol's reason.
-    pub fn because(mut self, reason: Reason) -> Problem {
+    /// Adds the reason of the protocol.
+    pub(crate) fn because(mut self, reason: Reason) -> Problem {
         self.body.motivo = Some(reason.as_str());
         self
     }
 
-    /// With more words: a bank's, which are told in Portuguese, or the route's own.
-    pub fn with_details(mut self, text: &str) -> Problem {
+    /// Adds details: a text of the bank, which is translated, or of the route.
+    pub(crate) fn with_details(mut self, text: &str) -> Problem {
         self.body.detalhes = (!text.is_empty()).then(|| in_words(Lang::Pt, text).into());
         self.text = text.into();
         self
     }
 
-    /// With the transaction that it is about.
-    pub fn about(mut self, tx: &TxId) -> Problem {
+    /// Adds the transaction, to the body and the header.
+    pub(crate) fn about(mut self, tx: &TxId) -> Problem {
         self.body.id = Some(tx.as_str().into());
         self.tx = Some(Box::new(tx.clone()));
         self
     }
 
-    /// The request was given this id, whatever came of it.
-    pub fn under(mut self, tx: &TxId) -> Problem {
+    /// Adds the id of the request to the header, unless one is there.
+    pub(crate) fn under(mut self, tx: &TxId) -> Problem {
         self.tx.get_or_insert_with(|| Box::new(tx.clone()));
         self
     }
 
-    /// Its status.
-    pub fn status(&self) -> StatusCode {
+    /// The status of the response.
+    pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// What it says, in one text for a page.
-    pub fn words(&self, lang: Lang) -> String {
+    /// The error and its details as one text for a page.
+    pub(crate) fn words(&self, lang: Lang) -> String {
         if let Some(late) = &self.late {
             return late.words(lang);
         }
@@ -123,9 +123,9 @@ impl Problem {
         }
     }
 
-    /// What it says.
+    /// The error without details.
     #[cfg(test)]
-    pub fn error(&self) -> &str {
+    pub(crate) fn error(&self) -> &str {
         &self.body.error
     }
 }
@@ -141,36 +141,36 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Says when to ask again, where `response` says that nothing can be told now.
-pub fn retry_later(response: &mut Response) {
+/// Adds `Retry-After` to a response with status 503 or 504.
+pub(crate) fn retry_later(response: &mut Response) {
     if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(HTTP_RETRY_AFTER_S));
     }
 }
 
-/// A response of JSON.
-pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
+/// A response with a JSON body.
+pub(crate) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
     let text = serde_json::to_string(value).expect("answers are plain JSON");
     text_of(status, "application/json", text)
 }
 
-/// A response of text of this type.
-pub fn text_of(status: StatusCode, content_type: &'static str, text: String) -> Response {
+/// A response with a text body of this type.
+pub(crate) fn text_of(status: StatusCode, content_type: &'static str, text: String) -> Response {
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
     (status, headers, text).into_response()
 }
 
-/// `response` is about a transaction.
-pub fn about(mut response: Response, tx: &TxId) -> Response {
+/// Adds the id of a transaction to the header of `response`.
+pub(crate) fn about(mut response: Response, tx: &TxId) -> Response {
     if let Ok(id) = HeaderValue::from_str(tx.as_str()) {
         response.headers_mut().insert(TX_HEADER, id);
     }
     response
 }
 
-/// The error of a refusal: the route's own `words` where they are true of this reason, which is
-/// then one of `of`; else the reason's.
-pub fn error_for(words: &'static str, of: &[Reason], reason: Reason) -> &'static str {
+/// The error of a refusal: `words`, the route's own, if the reason is one of `of`; else the
+/// reason's.
+pub(crate) fn error_for(words: &'static str, of: &[Reason], reason: Reason) -> &'static str {
     if of.contains(&reason) { words } else { reasons::error(reason) }
 }
 
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_says_what_it_has() {
+    fn the_body_has_the_given_parts() {
         let body = |problem: Problem| serde_json::to_string(&problem.body).unwrap();
         assert_eq!(body(Problem::bad("`valor`: falta")), r#"{"error":"`valor`: falta"}"#);
         let tx = TxId::new("t1").unwrap();

@@ -1,28 +1,27 @@
-//! Money as the routes tell it: a JSON number in reais, with as many decimals as it needs.
+//! Money in JSON: a number in reais, with as many decimals as it needs.
 //!
-//! A number is read and written as the text that it is. It never becomes a float, so 0.1 and 0.2
-//! are 0.3.
+//! A number is parsed and formatted as text. It never becomes a float, so 0.1 plus 0.2 is 0.3.
 
 use consorcio_core::money::Money;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// Why a JSON text is no amount; what follows the field's name in an error.
+/// Why a JSON value is no amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadReais {
-    /// It is no number.
+pub(crate) enum BadReais {
+    /// The JSON is not a number.
     NotANumber,
-    /// More than two decimals, as written.
+    /// It is written with more than two decimals.
     Decimals,
-    /// Below zero.
+    /// The amount is below zero.
     Negative,
-    /// More than an account can hold.
+    /// The amount is more than an account can hold.
     TooLarge,
 }
 
 impl BadReais {
-    /// The words for the caller.
-    pub fn as_str(self) -> &'static str {
+    /// The text of the error, after the name of the field.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             BadReais::NotANumber => "deve ser um número JSON em reais, sem aspas, como 10 ou 10.5",
             BadReais::Decimals => "deve ter no máximo duas casas decimais",
@@ -32,14 +31,14 @@ impl BadReais {
     }
 }
 
-/// Reads a JSON number in reais; `text` is JSON.
+/// Parses a JSON number in reais.
 ///
-/// An exponent moves the point, so `1.5e2` is 150 and has no decimals. Decimals count as they are
-/// written: `1.000` has three.
+/// An exponent moves the point, so `1.5e2` is 150 without decimals. Decimals count as written:
+/// `1.000` has three.
 ///
 /// # Errors
-/// When it is no amount of whole centavos from zero on.
-pub fn read(text: &str) -> Result<Money, BadReais> {
+/// When it is no amount of whole centavos, zero or more.
+pub(crate) fn read(text: &str) -> Result<Money, BadReais> {
     if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         return Err(BadReais::NotANumber);
     }
@@ -51,7 +50,7 @@ pub fn read(text: &str) -> Result<Money, BadReais> {
     if !(whole.bytes().chain(fraction.bytes())).all(|byte| byte.is_ascii_digit()) {
         return Err(BadReais::NotANumber);
     }
-    // What is too long to be read moves the point further than any amount goes.
+    // An exponent that does not fit moves the point further than any amount allows.
     let exponent: i64 =
         exponent.parse().unwrap_or(if exponent.starts_with('-') { -1_000 } else { 1_000 });
     let decimals = i64::try_from(fraction.len()).unwrap_or(i64::MAX).saturating_sub(exponent);
@@ -62,7 +61,7 @@ pub fn read(text: &str) -> Result<Money, BadReais> {
     for byte in whole.bytes().chain(fraction.bytes()) {
         centavos = push(centavos, byte - b'0').ok_or(BadReais::TooLarge)?;
     }
-    // Zero stays zero, however far its point moves.
+    // Zero stays zero for any exponent.
     for _ in decimals..if centavos == 0 { decimals } else { 2 } {
         centavos = push(centavos, 0).ok_or(BadReais::TooLarge)?;
     }
@@ -75,11 +74,11 @@ fn push(number: i64, digit: u8) -> Option<i64> {
 
 /// An amount as a JSON number in reais.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reais(pub Money);
+pub(crate) struct Reais(pub Money);
 
 impl Reais {
-    /// `1000`, `10.5`, `0.05`.
-    pub fn to_text(self) -> String {
+    /// The number as text: `1000`, `10.5`, `0.05`.
+    pub(crate) fn to_text(self) -> String {
         let Money(centavos) = self.0;
         let sign = if centavos < 0 { "-" } else { "" };
         let (reais, rest) = (centavos.unsigned_abs() / 100, centavos.unsigned_abs() % 100);
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_amount_is_refused() {
+    fn other_values_are_refused() {
         for (text, why) in [
             ("\"10\"", BadReais::NotANumber),
             ("null", BadReais::NotANumber),
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn told_with_what_they_need() {
+    fn amounts_have_only_the_decimals_that_they_need() {
         for (centavos, text) in [
             (100_000, "1000"),
             (1_050, "10.5"),
@@ -164,12 +163,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_told_is_read_back(centavos in 0..=i64::MAX) {
+        fn a_formatted_amount_parses_to_the_same(centavos in 0..=i64::MAX) {
             prop_assert_eq!(read(&Reais(Money(centavos)).to_text()), Ok(Money(centavos)));
         }
 
         #[test]
-        fn reading_never_panics(text in "-?[0-9]{0,22}(\\.[0-9]{0,4})?([eE][+-]?[0-9]{0,22})?") {
+        fn parsing_never_panics(text in "-?[0-9]{0,22}(\\.[0-9]{0,4})?([eE][+-]?[0-9]{0,22})?") {
             let _ = read(&text);
         }
     }

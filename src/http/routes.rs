@@ -1,4 +1,4 @@
-//! The list of all routes, and the router made from it. `openapi` describes the same list.
+//! The list of all JSON routes, and the router. `openapi` describes the same list.
 
 use crate::app::App;
 use crate::late::with_bound;
@@ -12,17 +12,17 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
-/// A route: its method, its path as the router takes it, and who answers.
+/// A route: its method, its path, and its handler.
 pub struct Route {
-    /// GET or POST.
+    /// The method: GET or POST.
     pub method: Method,
-    /// With `{name}` where something varies.
+    /// The path, with `{name}` for each parameter.
     pub path: &'static str,
     answer: MethodRouter<App>,
 }
 
-/// All routes.
-pub fn all() -> Vec<Route> {
+/// The JSON routes, in the order of docs/HTTP.md.
+pub fn all_routes() -> Vec<Route> {
     let read = |path, answer| Route { method: Method::GET, path, answer };
     let change = |path, answer| Route { method: Method::POST, path, answer };
     vec![
@@ -51,9 +51,9 @@ pub fn all() -> Vec<Route> {
 }
 
 /// The router of all routes.
-pub fn router(app: App) -> Router {
+pub(crate) fn router(app: App) -> Router {
     let mut router = Router::new();
-    for route in all() {
+    for route in all_routes() {
         router = router.route(route.path, route.answer);
     }
     let router = router.merge(pages::router());
@@ -61,7 +61,7 @@ pub fn router(app: App) -> Router {
     router.layer(from_fn_with_state(app.clone(), count)).with_state(app)
 }
 
-/// Ends each request in time, and counts its answer under its route's pattern.
+/// Bounds the time of each request, and counts its response under the pattern of its route.
 async fn count(
     State(app): State<App>,
     route: Option<MatchedPath>,
@@ -81,7 +81,7 @@ async fn unknown_path(
 ) -> Response {
     let path = consorcio_core::wire::text::excerpt(uri.path());
     let problem = Problem::new(StatusCode::NOT_FOUND, format!("Caminho desconhecido: {path}"));
-    told(&problem, &app, &visit, uri.path(), &headers)
+    failure(&problem, &app, &visit, uri.path(), &headers)
 }
 
 async fn wrong_method(
@@ -94,12 +94,17 @@ async fn wrong_method(
     let (method, path) = (method.as_str(), consorcio_core::wire::text::excerpt(uri.path()));
     let problem =
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} não aceita {method}"));
-    told(&problem, &app, &visit, uri.path(), &headers)
+    failure(&problem, &app, &visit, uri.path(), &headers)
 }
 
-/// People get a page and programs JSON: browsers say that they want HTML, and the panel has nothing
-/// else.
-fn told(problem: &Problem, app: &App, visit: &Visit, path: &str, headers: &HeaderMap) -> Response {
+/// A page for clients that accept HTML and for paths of the panel, else JSON.
+fn failure(
+    problem: &Problem,
+    app: &App,
+    visit: &Visit,
+    path: &str,
+    headers: &HeaderMap,
+) -> Response {
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
     let of_panel = path == "/painel" || path.starts_with("/painel/");
     if of_panel || accepts.into_iter().any(|accept| accept.contains("text/html")) {

@@ -1,12 +1,12 @@
-//! HTTP connections: accepted within a bound, served, and ended in order.
+//! The accept loop of HTTP: a bounded number of connections, and an orderly end.
 //!
-//! Our own loop and not `axum::serve`, which leaves silent and half-sent requests open for ever,
-//! and waits for open streams at the end.
+//! This replaces `axum::serve`, which keeps silent and unfinished requests open for ever, and waits
+//! for open streams at the end.
 
 use crate::app::App;
-use crate::call::Peer;
+use crate::call::ClientConnection;
 use crate::connections::AtWork;
-use crate::guard::{self, Stop};
+use crate::guard::{self, EarlyResponse};
 use crate::routes;
 use crate::write_timeout::WriteTimeout;
 use axum::Router;
@@ -30,11 +30,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-/// Serves `listener` until the process ends; what is under way then is answered first, within a
-/// time.
-pub async fn serve(app: App, listener: TcpListener) {
+/// Serves `listener` until the process ends; then answers the requests under way, within
+/// `HTTP_SHUTDOWN_MS_MAX`.
+pub(crate) async fn serve(app: App, listener: TcpListener) {
     let bounds = app.options().bounds.clone();
-    let places = app.places_of_connections().clone();
+    let slots = app.connections().clone();
     let router = routes::router(app.clone());
     let connections = TaskTracker::new();
     let mut http = http1::Builder::new();
@@ -55,26 +55,26 @@ pub async fn serve(app: App, listener: TcpListener) {
                 }
             },
         };
-        let Some(ticket) = places.take(peer.ip().to_canonical()) else {
+        let Some(permit) = slots.take(peer.ip().to_canonical()) else {
             tracing::debug!(%peer, "all HTTP connections are taken: {peer} is refused");
             refuse(&stream);
             continue;
         };
-        // An answer is one write: waiting for more to send would only add delay.
+        // A response is one write, so Nagle's algorithm would only add delay.
         let _ = stream.set_nodelay(true);
         let stop = app.stop().clone();
         let (app, router) = (app.clone(), router.clone());
-        let place = ticket.place().clone();
-        let of = Peer(peer, place.clone());
-        let answer = move |request| answer(app.clone(), router.clone(), of.clone(), request);
+        let slot = permit.slot().clone();
+        let client = ClientConnection(peer, slot.clone());
+        let answer = move |request| answer(app.clone(), router.clone(), client.clone(), request);
         let stream =
-            WriteTimeout::new(stream, Duration::from_millis(bounds.unread_ms), place.clone());
+            WriteTimeout::new(stream, Duration::from_millis(bounds.unread_ms), slot.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
         connections.spawn(async move {
             let mut connection = pin!(connection);
             let served = async {
                 tokio::select! {
-                    // How a connection ends, in time or not, is the other end's affair.
+                    // The client may end its connection in any way.
                     _ = connection.as_mut() => return,
                     () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
                 }
@@ -82,48 +82,48 @@ pub async fn serve(app: App, listener: TcpListener) {
             };
             tokio::select! {
                 () = served => (),
-                () = place.is_given_up() => (),
+                () = slot.wait_evicted() => (),
             }
-            drop(ticket);
+            drop(permit);
         });
     }
     drop(listener);
     connections.close();
-    // Those that are not done by then are cut off with the process.
+    // Connections that are not done by then end with the process.
     let _ = timeout(Duration::from_millis(HTTP_SHUTDOWN_MS_MAX), connections.wait()).await;
 }
 
 async fn answer(
     app: App,
     router: Router,
-    of: Peer,
+    client: ClientConnection,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let pass = match guard::check(&app, &request) {
-        Ok(pass) => pass,
-        Err(stop) => {
-            app.counts().add("", stop.status().as_u16());
-            return Ok(stop.into_response());
+    let cors = match guard::check(&app, &request) {
+        Ok(cors) => cors,
+        Err(early) => {
+            app.counts().add("", early.status().as_u16());
+            return Ok(early.into_response());
         }
     };
-    // While a request comes in, its connection may still be given up for another.
-    let incoming = request.body().is_end_stream().then(|| of.1.work());
-    let place = of.1.clone();
-    request.extensions_mut().insert(of);
+    // While the body is still arriving, the connection may be evicted.
+    let complete = request.body().is_end_stream().then(|| client.1.work());
+    let slot = client.1.clone();
+    request.extensions_mut().insert(client);
     let mut response = TowerToHyperService::new(router).call(request).await?;
-    pass.onto(&mut response);
+    cors.add_to(&mut response);
     crash::step(Step::HttpAnswering);
-    let work = incoming.unwrap_or_else(|| place.work());
-    Ok(response.map(|body| Body::new(Worked { body, _work: work })))
+    let work = complete.unwrap_or_else(|| slot.work());
+    Ok(response.map(|body| Body::new(TrackedBody { body, _work: work })))
 }
 
-/// A body whose connection is at work until it is handed over.
-struct Worked {
+/// A body that keeps its connection at work until the socket has it.
+struct TrackedBody {
     body: Body,
     _work: AtWork,
 }
 
-impl HttpBody for Worked {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -143,23 +143,24 @@ impl HttpBody for Worked {
     }
 }
 
-impl Stop {
+impl EarlyResponse {
     fn status(&self) -> StatusCode {
         match self {
-            Stop::Refused(problem) => problem.status(),
-            Stop::Allowed(_) => StatusCode::NO_CONTENT,
+            EarlyResponse::Refused(problem) => problem.status(),
+            EarlyResponse::Preflight(_) => StatusCode::NO_CONTENT,
         }
     }
 
     fn into_response(self) -> Response<Body> {
         match self {
-            Stop::Refused(problem) => problem.into_response(),
-            Stop::Allowed(pass) => pass.preflight(),
+            EarlyResponse::Refused(problem) => problem.into_response(),
+            EarlyResponse::Preflight(cors) => cors.preflight(),
         }
     }
 }
 
-/// All places are taken: a fresh socket takes these few bytes at once.
+/// Refuses a connection because all slots are at work. A new socket accepts these few bytes at
+/// once.
 fn refuse(stream: &TcpStream) {
     let body = r#"{"error":"Conexões demais, tente mais tarde"}"#;
     let head =

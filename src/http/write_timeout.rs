@@ -1,7 +1,9 @@
-//! A socket whose other end must go on reading: one that takes nothing, or drop by drop, is given
-//! up.
+//! Write-stall timeout: while a write is blocked, the client must read
+//! `HTTP_PROGRESS_BYTES_MIN` bytes within the time-out, or the connection fails. A trickle of bytes
+//! does not keep it open.
 
-use crate::connections::Place;
+use crate::connections::ConnectionSlot;
+use consorcio_core::limits::HTTP_PROGRESS_BYTES_MIN;
 use consorcio_system::crash::{self, Step};
 use std::future::Future;
 use std::io;
@@ -12,28 +14,24 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// So much must be taken before a wait begins anew, where not all is.
-const PROGRESS_BYTES: usize = 64 * 1024;
-
-/// `stream`, with an end to how long a write may wait.
+/// A stream whose writes fail once they have been blocked for too long.
 #[derive(Debug)]
-pub struct WriteTimeout<S> {
+pub(crate) struct WriteTimeout<S> {
     stream: S,
     within: Duration,
-    /// Since when it waits, and what was taken since.
+    /// The time-out that runs since a write blocked, and the bytes written since then.
     stalled: Option<(Pin<Box<Sleep>>, usize)>,
-    /// Learns when it waits.
-    place: Arc<Place>,
+    /// Records whether the connection is stalled.
+    slot: Arc<ConnectionSlot>,
 }
 
 impl<S> WriteTimeout<S> {
-    /// What is written to `stream` is taken `within` this time, or as much of it as counts; else it
-    /// fails.
-    pub fn new(stream: S, within: Duration, place: Arc<Place>) -> WriteTimeout<S> {
-        WriteTimeout { stream, within, stalled: None, place }
+    /// Wraps `stream`; a blocked write must make progress `within` this time.
+    pub(crate) fn new(stream: S, within: Duration, slot: Arc<ConnectionSlot>) -> WriteTimeout<S> {
+        WriteTimeout { stream, within, stalled: None, slot }
     }
 
-    /// A write that is `done`, or waits.
+    /// Tracks the result of a write.
     fn wrote(
         &mut self,
         cx: &mut Context<'_>,
@@ -42,10 +40,10 @@ impl<S> WriteTimeout<S> {
         match done {
             Poll::Ready(Ok(bytes)) => {
                 crash::step(Step::HttpAnswered);
-                self.place.set_stalled(false);
+                self.slot.set_stalled(false);
                 self.stalled = self.stalled.take().and_then(|(end, taken)| {
                     let taken = taken + bytes;
-                    (taken < PROGRESS_BYTES).then_some((end, taken))
+                    (taken < HTTP_PROGRESS_BYTES_MIN).then_some((end, taken))
                 });
                 done
             }
@@ -54,7 +52,7 @@ impl<S> WriteTimeout<S> {
         }
     }
 
-    /// All was taken, or not yet.
+    /// Tracks the result of a flush.
     fn flushed(
         &mut self,
         cx: &mut Context<'_>,
@@ -64,14 +62,14 @@ impl<S> WriteTimeout<S> {
             return self.stall(cx);
         }
         if self.stalled.take().is_some() {
-            self.place.set_stalled(false);
+            self.slot.set_stalled(false);
         }
         done
     }
 
     fn stall<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let within = self.within;
-        self.place.set_stalled(true);
+        self.slot.set_stalled(true);
         let (end, _) = self.stalled.get_or_insert_with(|| (Box::pin(sleep(within)), 0));
         end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }

@@ -1,8 +1,8 @@
-//! The way to the bank from other threads: a request goes in, its reply comes back.
+//! Requests to the bank from other threads, and their replies.
 //!
-//! What is asked here is the same request that a line would make, and waits in the same queue.
-//! Whoever serves the asks on the node's thread gives each a session of its own. So many are under
-//! way at once; the next one waits.
+//! An ask is the same request that a line would make, and waits in the same queue: the server gives
+//! each ask a session of its own on the node's thread. The number of asks under way is bounded; the
+//! next one waits.
 
 use consorcio_core::bank::io::Origin;
 use consorcio_core::wire::reply::Reply;
@@ -11,40 +11,40 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// Something that is asked of the bank.
+/// A request to the bank from another thread.
 #[derive(Debug)]
 pub struct Ask {
-    /// For whom, for the step log.
+    /// The client that it is made for, as the step log names it.
     pub peer: SocketAddr,
-    /// As whom: anyone, or an outside coordinator.
+    /// Whether a client or an outside coordinator makes it.
     pub origin: Origin,
-    /// The request, as a line would make it.
+    /// The same request that a line would make.
     pub request: Request,
-    /// Where its reply goes. Nobody may wait for it any more.
+    /// Receives the reply; the receiver may be gone by then.
     pub reply: oneshot::Sender<Reply>,
-    /// Its place among those under way; given back when this goes.
-    pub place: OwnedSemaphorePermit,
+    /// Its permit among the asks under way; returned when the ask is dropped.
+    pub permit: OwnedSemaphorePermit,
 }
 
-/// Asks the bank from any thread; clones share the bound.
+/// Sends requests to the bank from any thread; clones share the bound.
 #[derive(Debug, Clone)]
 pub struct Asker {
     asks: mpsc::Sender<Ask>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// An asker, and where its asks come out. At most `most` are under way at once.
+/// An asker and the receiver of its asks. At most `most` asks are under way at once.
 pub fn asking(most: usize) -> (Asker, mpsc::Receiver<Ask>) {
-    // There are never more asks than places, so whoever has a place need not wait to send.
+    // There are never more asks than permits, so a send with a permit does not wait.
     let (asks, taken) = mpsc::channel(most);
-    (Asker { asks, places: Arc::new(Semaphore::new(most)) }, taken)
+    (Asker { asks, permits: Arc::new(Semaphore::new(most)) }, taken)
 }
 
 impl Asker {
-    /// Hands `request` over, which is asked for `peer`; its reply comes out of the receiver. `None`
-    /// when the bank ends.
+    /// Enqueues `request` on behalf of `peer`; the receiver gets the reply. `None` when the bank
+    /// ends.
     ///
-    /// A request that was handed over is done, also when the caller does not wait for its reply.
+    /// An enqueued request is carried out even if the caller drops the receiver.
     pub async fn hand_over(
         &self,
         peer: SocketAddr,
@@ -53,7 +53,8 @@ impl Asker {
         self.hand_over_as(Origin::Client, peer, request).await
     }
 
-    /// The same for an outside coordinator: its PREPARE, and its votes by COMMIT and ABORT.
+    /// Like `hand_over`, for an outside coordinator: its PREPARE, and its votes by COMMIT and
+    /// ABORT.
     pub async fn hand_over_as_outside(
         &self,
         peer: SocketAddr,
@@ -68,9 +69,9 @@ impl Asker {
         peer: SocketAddr,
         request: Request,
     ) -> Option<oneshot::Receiver<Reply>> {
-        let place = self.places.clone().acquire_owned().await.ok()?;
+        let permit = self.permits.clone().acquire_owned().await.ok()?;
         let (reply, answered) = oneshot::channel();
-        self.asks.send(Ask { peer, origin, request, reply, place }).await.ok()?;
+        self.asks.send(Ask { peer, origin, request, reply, permit }).await.ok()?;
         Some(answered)
     }
 }

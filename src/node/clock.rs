@@ -1,4 +1,4 @@
-//! The machine's clocks on their way to the bank: read, and followed as far as `clock` says.
+//! Reads the machine's clocks for the bank; `core::clock` decides how far they are followed.
 
 use consorcio_core::bank::io::Now;
 use consorcio_core::clock::{ClockFilter, Gap, Machine};
@@ -6,13 +6,13 @@ use consorcio_core::ids::Time;
 use consorcio_system::systime;
 use std::sync::Arc;
 
-/// Gets sentences for the operator.
+/// Receives messages for the operator.
 pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// The wall clock of a bank.
+/// The wall clock that a bank uses.
 pub struct WallClock {
     filter: ClockFilter,
-    /// What was reported last.
+    /// The gap that was reported last.
     gap: Gap,
     notice: Notice,
 }
@@ -23,13 +23,13 @@ pub fn machine() -> Machine {
 }
 
 impl WallClock {
-    /// The clock that `filter` began; `notice` is called when the wall clock is not followed, and
-    /// when it is again.
+    /// A clock that follows the machine's as far as `filter` allows. `notice` is called when it
+    /// stops following, and when it follows again.
     pub fn new(filter: ClockFilter, notice: Notice) -> WallClock {
         WallClock { filter, gap: Gap::None, notice }
     }
 
-    /// The time; `clock` is the last time that the bank gave or met.
+    /// The present time; `clock` is the latest time that the bank has issued or received.
     pub fn now(&mut self, clock: Time, mono_us: u64) -> Now {
         let machine = machine();
         let followed = self.filter.read(machine, clock);
@@ -50,8 +50,8 @@ mod tests {
     #[test]
     fn the_machines_clock_is_reported_and_followed() {
         let reported = Arc::new(Mutex::new(Vec::new()));
-        let theirs = Arc::clone(&reported);
-        let notice: Notice = Arc::new(move |text| theirs.lock().unwrap().push(text.to_owned()));
+        let sink = Arc::clone(&reported);
+        let notice: Notice = Arc::new(move |text| sink.lock().unwrap().push(text.to_owned()));
         let filter = ClockFilter::start(machine(), Time(0), RELEASED_US, true).unwrap();
         let mut clock = WallClock::new(filter, notice);
         let now = clock.now(Time(0), 5);
@@ -60,8 +60,7 @@ mod tests {
                 && now.shown_us - now.wall_us < 1_000_000
                 && now.mono_us == 5
         );
-        // Such a bank has been far ahead: its wall clock is behind, and nothing is reported of
-        // that here.
+        // A bank whose commit times are ahead of the wall clock has no gap to report.
         clock.now(Time(now.wall_us + 5_000_000), 6);
         let is_set = now.shown_us >= RELEASED_US;
         assert_eq!(reported.lock().unwrap().len(), usize::from(!is_set));

@@ -1,5 +1,4 @@
-//! The thread that owns the journal's end: one batch at a time is written and synced, and then
-//! handed back.
+//! The thread `journal`: it writes and syncs one batch at a time, and hands the buffer back.
 
 use consorcio_journal::{Appender, Batch, JournalError};
 use consorcio_steps::steplog::wall_us;
@@ -12,24 +11,23 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::Notify;
 
-/// A batch that was handed to the disk, and what came of it.
+/// A batch that the thread has finished, and the result.
 pub struct SyncDone {
-    /// The batch, for its buffers.
+    /// The batch; its buffers are used again.
     pub batch: Batch,
     /// Ok: the whole batch is durable.
     pub result: Result<(), JournalError>,
-    /// How long that took, in microseconds.
+    /// Duration of the write and the sync, in microseconds.
     pub took_us: u64,
     /// When it ended, in microseconds since 1970.
     pub ended_us: i64,
 }
 
-/// How long the batch that the disk has now has been there, for whoever may look from another
-/// thread.
+/// The age of the sync under way, readable from any thread.
 #[derive(Debug)]
 pub struct SyncAge {
     base: Instant,
-    /// Milliseconds after `base` plus one at which it was handed over; 0 while the disk has none.
+    /// When the sync began, in milliseconds after `base`, plus one; 0 while none is under way.
     since_ms: AtomicU64,
 }
 
@@ -40,7 +38,7 @@ impl Default for SyncAge {
 }
 
 impl SyncAge {
-    /// Its age in milliseconds; `None` while the disk has nothing to do.
+    /// Its age in milliseconds; `None` while no sync is under way.
     pub fn ms(&self) -> Option<u64> {
         let since = self.since_ms.load(Relaxed).checked_sub(1)?;
         Some(self.now_ms().saturating_sub(since))
@@ -59,51 +57,50 @@ impl SyncAge {
     }
 }
 
-/// The journal's thread, which ends when this goes.
-pub struct Disk {
+/// A handle of the thread, which ends when the handle is dropped.
+pub struct JournalThread {
     batches: Option<SyncSender<Batch>>,
     age: Arc<SyncAge>,
     done: Arc<Mutex<Option<SyncDone>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Disk {
-    /// Starts the thread; it tells `wake` whenever a batch is done.
+impl JournalThread {
+    /// Starts the thread; it notifies `wake` whenever a batch is done.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(appender: Appender, wake: Arc<Notify>) -> io::Result<Disk> {
+    pub fn start(appender: Appender, wake: Arc<Notify>) -> io::Result<JournalThread> {
         // One batch is under sync at most, so handing one over never waits.
         let (batches, taken) = sync_channel(1);
         let done = Arc::new(Mutex::new(None));
-        let theirs = done.clone();
         let age = Arc::new(SyncAge::default());
-        let their_age = age.clone();
-        let work = move || sync_batches(appender, &taken, &theirs, &wake, &their_age);
+        let (thread_done, thread_age) = (done.clone(), age.clone());
+        let work = move || sync_batches(appender, &taken, &thread_done, &wake, &thread_age);
         let thread = std::thread::Builder::new().name("journal".into()).spawn(work)?;
-        Ok(Disk { batches: Some(batches), age, done, thread: Some(thread) })
+        Ok(JournalThread { batches: Some(batches), age, done, thread: Some(thread) })
     }
 
-    /// How long it has had the batch that it has.
+    /// The age of the sync under way; the value follows the thread.
     pub fn sync_age(&self) -> Arc<SyncAge> {
         self.age.clone()
     }
 
-    /// Hands a batch over. The one before must be done.
+    /// Writes and syncs `batch`. The previous batch must be done.
     pub fn sync(&self, batch: Batch) {
         let sent = self.batches.as_ref().map(|batches| batches.try_send(batch).is_ok());
-        assert_eq!(sent, Some(true), "the journal's thread lives and has nothing to do");
+        assert_eq!(sent, Some(true), "the journal thread is alive and idle");
     }
 
-    /// The batch that is done, once.
+    /// Takes the batch that is done, if one is.
     pub fn done(&self) -> Option<SyncDone> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl Drop for Disk {
-    /// Waits for the thread, so that the journal is closed when this returns; but not for a disk
-    /// that hangs.
+impl Drop for JournalThread {
+    /// Waits for the thread, so that the journal is closed afterwards. The wait is bounded, since a
+    /// disk may hang.
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {
@@ -130,6 +127,6 @@ fn sync_batches(
             Some(SyncDone { batch, result, took_us, ended_us });
         wake.notify_one();
     }
-    // Without its mark the next start may only take longer to believe the last records.
+    // Without the mark of an orderly end the next start only verifies more.
     let _ = appender.close();
 }

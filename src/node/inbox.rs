@@ -1,4 +1,4 @@
-//! Where sessions and links put what the bank is to decide, and the clock that its timers run on.
+//! Where sessions and links enqueue inputs for the bank; and the clock of its timers.
 
 use crate::queue::Queue;
 use consorcio_core::bank::io::Input;
@@ -8,43 +8,43 @@ use std::task::Waker;
 use std::time::Instant;
 use tokio::sync::Notify;
 
-/// The bank's monotonic clock, which timers run on.
+/// The bank's monotonic clock, for timers.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock {
+pub struct MonotonicClock {
     began: Instant,
 }
 
-impl Clock {
-    /// It counts from now on.
-    pub fn start() -> Clock {
-        Clock { began: Instant::now() }
+impl MonotonicClock {
+    /// A clock that counts from now.
+    pub fn start() -> MonotonicClock {
+        MonotonicClock { began: Instant::now() }
     }
 
-    /// The monotonic clock in microseconds.
+    /// The present time in microseconds.
     pub fn mono_us(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// The moment at which the monotonic clock shows `mono_us`.
+    /// The moment at which this clock shows `mono_us`.
     pub fn instant(&self, mono_us: u64) -> Instant {
         self.began + std::time::Duration::from_micros(mono_us)
     }
 }
 
-/// The way to the bank, for all tasks of the thread that it lives on.
+/// The queue of the bank, shared by all tasks on its thread.
 #[derive(Debug)]
 pub struct Inbox {
     queue: RefCell<Queue>,
     wake: Arc<Notify>,
-    /// Sessions that found the queue full.
+    /// Sessions that wait for room in the queue.
     waiting: RefCell<Vec<Waker>>,
     stop: Cell<bool>,
-    clock: Clock,
+    clock: MonotonicClock,
 }
 
 impl Inbox {
-    /// An empty inbox; `wake` tells the node that something came.
-    pub fn new(clock: Clock, wake: Arc<Notify>) -> Inbox {
+    /// An empty inbox; it notifies `wake` of new inputs.
+    pub fn new(clock: MonotonicClock, wake: Arc<Notify>) -> Inbox {
         Inbox {
             queue: RefCell::default(),
             wake,
@@ -54,24 +54,25 @@ impl Inbox {
         }
     }
 
-    /// The bank's monotonic clock.
-    pub fn clock(&self) -> Clock {
+    /// The monotonic clock that timers use.
+    pub fn clock(&self) -> MonotonicClock {
         self.clock
     }
 
-    /// Adds something that no bound of the queue is for: what peers tell, and sessions that end.
+    /// Enqueues an input that does not count against the bound: from a peer, or the end of a
+    /// session.
     pub fn offer(&self, input: Input) {
         self.queue.borrow_mut().push(self.clock.mono_us(), input);
         self.wake.notify_one();
     }
 
-    /// Adds many of them, in their order.
+    /// Enqueues several such inputs in their order.
     pub fn offer_all(&self, inputs: &mut Vec<Input>) {
         let since_us = self.clock.mono_us();
         self.fill(|queue| inputs.drain(..).for_each(|input| queue.push(since_us, input)));
     }
 
-    /// Lets `fill` add what it has, within the queue's room, and wakes the node if it did.
+    /// Runs `fill`, which may push as much as the queue has room for; wakes the node if it did.
     pub fn fill<T>(&self, fill: impl FnOnce(&mut Queue) -> T) -> T {
         let mut queue = self.queue.borrow_mut();
         let before = queue.len();
@@ -82,12 +83,12 @@ impl Inbox {
         result
     }
 
-    /// `waker` is told once when the queue has room again.
+    /// Wakes `waker` once, as soon as the queue has room again.
     pub fn wait_for_room(&self, waker: &Waker) {
         self.waiting.borrow_mut().push(waker.clone());
     }
 
-    /// All that waits is to be decided and synced, and then the node ends.
+    /// Makes the node end once everything in the queue is decided and synced.
     pub fn stop(&self) {
         self.stop.set(true);
         self.wake.notify_one();
@@ -101,7 +102,7 @@ impl Inbox {
         self.wake.notified().await;
     }
 
-    /// Lets `take` take what waits, and wakes whoever waited for room if there is some now.
+    /// Runs `take`, which may pop inputs; wakes the sessions that wait for room if there is some.
     pub(super) fn take<T>(&self, take: impl FnOnce(&mut Queue) -> T) -> T {
         let mut queue = self.queue.borrow_mut();
         let result = take(&mut queue);

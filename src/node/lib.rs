@@ -1,17 +1,28 @@
-//! The node: one writer owns the bank, so there is no lock and no way back to take.
+//! The node: one writer owns the bank, so no lock guards it.
 //!
-//! `ask` is the way in from other threads, `clock` reads the machine's clocks, `inbox` and `queue`
-//! hold what waits, `writer` decides it, `release` keeps what may leave only after a sync, `disk`
-//! is the thread that syncs, `run` the loop that ties them. Sockets are elsewhere: what may leave
-//! is handed to whoever started the loop. All but the disk lives on one thread.
+//! Other threads send requests through `ask`. `clock` reads the machine's clocks; `inbox` and
+//! `queue` hold inputs that wait; `writer` decides them; `release` holds replies and messages until
+//! their records are durable; `disk` is the thread that syncs; `run` is the loop that connects
+//! them. All but `disk` lives on one thread. The sockets belong to the caller: the loop passes it
+//! each reply and message that may be sent.
 
-pub mod ask;
-pub mod clock;
-pub mod disk;
-pub mod inbox;
-pub mod queue;
-pub mod release;
-pub mod run;
+#![warn(unreachable_pub)]
+
+mod ask;
+mod clock;
+mod disk;
+mod inbox;
+mod queue;
+mod release;
+mod run;
 #[cfg(test)]
 mod tests;
-pub mod writer;
+mod writer;
+
+pub use ask::{Ask, Asker, asking};
+pub use clock::{Notice, WallClock, machine};
+pub use disk::{JournalThread, SyncAge, SyncDone};
+pub use inbox::{Inbox, MonotonicClock};
+pub use queue::{Queue, SESSION_INDEX_BITS, WaitingInput};
+pub use run::{Fatal, run};
+pub use writer::{DecideResult, Released, Writer};

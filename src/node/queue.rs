@@ -1,44 +1,40 @@
-//! What waits for the bank, and who goes first. Pure: no clock, no socket.
+//! The bank's queue with its two priorities. Pure: no clock, no socket.
 //!
-//! Work that has begun goes before work that has not: otherwise load beyond the time-outs would
-//! turn every transaction into an abort, and stay so. Nothing here is refused; whoever fills the
-//! queue looks at `room`.
+//! Work that has begun precedes work that has not: otherwise load beyond the time-outs would turn
+//! every transaction into an abort, and keep doing so. The queue refuses nothing; callers check
+//! `room` first.
 
 use consorcio_core::bank::io::{Input, Origin, SessionId};
-use consorcio_core::limits::QUEUE_MAX;
+use consorcio_core::limits::{QUEUE_MAX, URGENT_RUN_MAX};
 use consorcio_core::wire::request::Request;
 use std::collections::VecDeque;
 
-/// Of this many decisions while new work waits, one is for new work: at most three quarters of a
-/// batch are urgent.
-const URGENT_SHARE: (u32, u32) = (3, 4);
-
-/// Sessions are told apart by these bits of their number: two that live at once never share them.
+/// The low bits of a session's id are its index: two sessions that are open at once differ in them.
 pub const SESSION_INDEX_BITS: u32 = 16;
 
-/// Something that waits to be decided.
+/// An input that waits to be decided.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WaitingInput {
-    /// When it came, on the monotonic clock in microseconds.
+    /// When it was pushed, on the monotonic clock in microseconds.
     pub since_us: u64,
-    /// What the bank shall decide.
+    /// The input for the bank.
     pub input: Input,
 }
 
 /// The bank's queue.
 ///
-/// Urgent are COMMIT, ABORT, RESOLVE and all that peers tell; the rest waits behind them, with its
-/// share. A client session's own order is kept; on a link between banks urgent verbs overtake the
-/// link's own PREPAREs.
+/// COMMIT, ABORT, RESOLVE and all inputs from peers are urgent; the others get at least a quarter
+/// of the decisions. The requests of one client keep their order; on a link between banks urgent
+/// verbs overtake the link's PREPAREs.
 #[derive(Debug)]
 pub struct Queue {
     urgent: VecDeque<WaitingInput>,
     normal: VecDeque<WaitingInput>,
     requests: usize,
     requests_max: usize,
-    /// Urgent ones decided since the last one that was not.
+    /// Urgent inputs popped since the last normal one.
     urgent_run: u32,
-    /// What waits of each session, by its index.
+    /// How many inputs of each session wait, by its index.
     sessions: Vec<QueueCounts>,
 }
 
@@ -67,13 +63,13 @@ impl Queue {
         }
     }
 
-    /// How many more requests it takes. Who pushes more is wrong; what peers tell does not count,
-    /// they have bounds of their own.
+    /// How many more requests may be pushed. Inputs from peers do not count; peers have bounds of
+    /// their own.
     pub fn room(&self) -> usize {
         self.requests_max.saturating_sub(self.requests)
     }
 
-    /// Says whether no input waits.
+    /// Whether no input waits.
     pub fn is_empty(&self) -> bool {
         self.urgent.is_empty() && self.normal.is_empty()
     }
@@ -83,14 +79,14 @@ impl Queue {
         self.urgent.len() + self.normal.len()
     }
 
-    /// Adds `input`, which came at `since_us`.
+    /// Enqueues `input`, which arrived at `since_us`.
     pub fn push(&mut self, since_us: u64, input: Input) {
         let urgent = match &input {
             Input::Request { caller, origin, request, .. } => {
                 is_urgent(request)
                     && (*origin == Origin::Link || self.counts(caller.session).normal == 0)
             }
-            // A session's end comes after all that it asked.
+            // The end of a session comes after all its requests.
             Input::Closed(session) => self.counts(*session).normal == 0,
             Input::Answer { .. }
             | Input::PeerUp(_)
@@ -104,8 +100,8 @@ impl Queue {
         self.put(since_us, input, urgent);
     }
 
-    /// Adds a request, of a session that has no other, that is to see what peers have told by now:
-    /// among what is urgent nothing overtakes.
+    /// Enqueues a request behind all inputs that peers have sent so far, so that it sees their
+    /// effect: urgent inputs keep their order. Its session must have no other request.
     pub fn push_behind_peers(&mut self, since_us: u64, input: Input) {
         self.put(since_us, input, true);
     }
@@ -122,15 +118,15 @@ impl Queue {
         if urgent { self.urgent.push_back(waiting) } else { self.normal.push_back(waiting) }
     }
 
-    /// Takes what is to be decided next.
+    /// Removes the input that is decided next.
     pub fn pop(&mut self) -> Option<WaitingInput> {
         let urgent = match (self.urgent.is_empty(), self.normal.front()) {
             (true, None) => return None,
             (true, Some(_)) => false,
             (false, None) => true,
             (false, Some(head)) => {
-                // New work has its share, but never before what its own session asked earlier.
-                self.waits_for_own(&head.input) || self.urgent_run < URGENT_SHARE.0
+                // New work has its share, but never overtakes an earlier request of its session.
+                self.waits_for_own(&head.input) || self.urgent_run < URGENT_RUN_MAX
             }
         };
         let (queue, run) = if urgent {
@@ -150,7 +146,7 @@ impl Queue {
         Some(waiting)
     }
 
-    /// Must something urgent of the same session go before this one, the first that is not urgent?
+    /// Must an urgent input of the same session precede `head`, the first normal one?
     fn waits_for_own(&self, head: &Input) -> bool {
         let session = match head {
             Input::Request { origin: Origin::Client | Origin::Outside, caller, .. } => {
@@ -179,9 +175,7 @@ impl Queue {
     }
 }
 
-const _: () = assert!(URGENT_SHARE.0 + 1 == URGENT_SHARE.1);
-
-/// Does it end work that has begun?
+/// Does it complete work that has begun?
 fn is_urgent(request: &Request) -> bool {
     match request {
         Request::Commit(..) | Request::Abort(..) | Request::Resolve(_) => true,
@@ -222,23 +216,24 @@ mod tests {
     use consorcio_core::ids::{BankId, TxId};
 
     #[test]
-    fn who_waited_for_peers_comes_behind_what_they_told_and_not_before() {
+    fn a_request_pushed_behind_peers_is_decided_after_their_inputs() {
         let mut queue = Queue::default();
+        let peers = 2 * (URGENT_RUN_MAX + 1);
         let is_answer =
             |waiting: Option<WaitingInput>| matches!(waiting.unwrap().input, Input::PeerUp(_));
-        for _ in 0..2 * URGENT_SHARE.1 {
+        for _ in 0..peers {
             queue.push(0, Input::PeerUp(BankId::new(1).unwrap()));
         }
         queue.push_behind_peers(0, request(1, 0, Origin::Client, false));
-        assert_eq!((queue.len(), QUEUE_MAX - queue.room()), (2 * URGENT_SHARE.1 as usize + 1, 1));
-        for _ in 0..2 * URGENT_SHARE.1 {
+        assert_eq!((queue.len(), QUEUE_MAX - queue.room()), (peers as usize + 1, 1));
+        for _ in 0..peers {
             assert!(is_answer(queue.pop()));
         }
         assert!(!is_answer(queue.pop()));
         assert_eq!((queue.is_empty(), queue.room()), (true, QUEUE_MAX));
     }
 
-    /// Requests are told apart by session and slot; STATUS stands for all that is not urgent.
+    /// A request named by session and slot: COMMIT where it is urgent, else STATUS.
     fn request(session: u64, slot: u64, origin: Origin, urgent: bool) -> Input {
         let tx = TxId::new(&format!("t{session}.{slot}")).unwrap();
         let request = if urgent { Request::Commit(tx, Vec::new()) } else { Request::Status(tx) };
@@ -257,8 +252,8 @@ mod tests {
         }
     }
 
-    /// Fills a queue from names as `name` makes them, and empties it; `l` stands before those of
-    /// links, `o` before those of outside coordinators.
+    /// Fills a queue with inputs named as by `name`, and empties it. The prefix `l` is for requests
+    /// of links, `o` for those of outside coordinators.
     fn order(pushed: &str) -> String {
         let mut queue = Queue::default();
         for text in pushed.split_whitespace() {
@@ -291,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_is_left_for_new_work() {
+    fn a_quarter_is_reserved_for_new_work() {
         assert_eq!(
             order("p1.0 p2.0 c3.0 c4.0 c5.0 c6.0 c7.0 c8.0 c9.0"),
             "c3.0 c4.0 c5.0 p1.0 c6.0 c7.0 c8.0 p2.0 c9.0"
@@ -305,12 +300,12 @@ mod tests {
         // Session 9's read comes after its COMMIT, even when new work's share is due.
         assert_eq!(order("p9.9 c1.0 c2.0 c3.0 c9.0"), "c1.0 c2.0 c3.0 p9.9 c9.0");
         assert_eq!(order("c1.0 c2.0 c3.0 c9.0 p9.1"), "c1.0 c2.0 c3.0 c9.0 p9.1");
-        // Once its COMMIT is taken, nothing keeps its new work from its share.
+        // Once its COMMIT is popped, its new work gets its share.
         assert_eq!(order("c9.0 c1.0 c2.0 c3.0 p9.1"), "c9.0 c1.0 c2.0 p9.1 c3.0");
         assert_eq!(
             order("op1.0 oc1.1 oc2.0"),
             "c2.0 p1.0 c1.1",
-            "and so does an outside coordinator"
+            "an outside coordinator keeps its order, too"
         );
         assert_eq!(order("op9.9 c1.0 c2.0 c3.0 oc9.0"), "c1.0 c2.0 c3.0 p9.9 c9.0");
     }
@@ -318,12 +313,12 @@ mod tests {
     #[test]
     fn on_a_link_urgent_verbs_overtake() {
         assert_eq!(order("lp1.0 lp1.1 lc1.2"), "c1.2 p1.0 p1.1");
-        // ... but a link's PREPAREs have their share, too.
+        // A link's PREPAREs get their share, too.
         assert_eq!(order("lp1.0 lc1.1 lc1.2 lc1.3 lc1.4"), "c1.1 c1.2 c1.3 p1.0 c1.4");
     }
 
     #[test]
-    fn an_end_comes_after_all_that_was_asked() {
+    fn the_end_of_a_session_comes_after_all_its_requests() {
         assert_eq!(order("p1.0 c1.1 x1 c2.0"), "c2.0 p1.0 c1.1 x1");
         assert_eq!(order("c1.0 x1 p2.0"), "c1.0 x1 p2.0");
         assert_eq!(order("lp1.0 lc1.1 x1"), "c1.1 p1.0 x1");
@@ -344,9 +339,9 @@ mod tests {
         assert_eq!(queue.room(), 1);
     }
 
-    /// Against all orders of a few sessions: nothing is lost, and each client's own order holds.
+    /// Random pushes and pops of a few sessions: no input is lost, and each client's order holds.
     #[test]
-    fn any_mix_keeps_every_clients_order() {
+    fn a_random_mix_keeps_every_clients_order() {
         let mut seed = 7u64;
         for _ in 0..500 {
             let mut queue = Queue::default();

@@ -1,9 +1,8 @@
-//! A bank's words beside a reason, in the language of the people who read them: in Portuguese for
-//! the routes and the panel, in English with amounts as people write them.
+//! Translates the detail texts of a bank: into Portuguese for the routes and the panel, and into
+//! English with formatted amounts.
 //!
-//! There is no arm for the rest: a form of detail that a bank is taught does not compile until it
-//! has its words here. What is none of a bank's forms, such as the words of another version, is
-//! shown as it is.
+//! The matches have no `_` arm, so a new detail does not compile until it has its texts here. A
+//! text that is no known detail, for example of another version, is shown unchanged.
 
 use super::reasons;
 use super::texts::Lang;
@@ -13,23 +12,22 @@ use consorcio_core::money::Total;
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::detail::{Banks, Detail, RefusalText, SingleWord};
 
-/// What `text`, which stands beside a reason, says in this language.
+/// The detail `text` of a bank in this language.
 pub fn in_words(lang: Lang, text: &str) -> String {
     let (banks, its) = unfolded(text);
-    let mut told = String::new();
+    let mut words = String::new();
     for (at, by) in banks.iter().enumerate() {
-        told.push_str(&followed(lang, *by, at + 1 == banks.len() && its.is_empty()));
+        words.push_str(&followed(lang, *by, at + 1 == banks.len() && its.is_empty()));
     }
-    told + &alone(lang, &its)
+    words + &alone(lang, &its)
 }
 
-/// A refusal with its reason, as sentences.
-pub fn told(lang: Lang, reason: Reason, text: &str) -> String {
+/// A refusal as sentences: its reason and its detail.
+pub fn refusal(lang: Lang, reason: Reason, text: &str) -> String {
     format!("{} {}", reasons::sentence(lang, reason), sentence(lang, text)).trim_end().to_owned()
 }
 
-/// What `text` says as a sentence; nothing where it says nothing. A name that stands first stays as
-/// it is.
+/// The detail `text` as a sentence; empty if it is. A name at its beginning is not capitalized.
 pub fn sentence(lang: Lang, text: &str) -> String {
     let words = in_words(lang, text);
     let begins_with_name =
@@ -42,13 +40,13 @@ pub fn sentence(lang: Lang, text: &str) -> String {
     }
 }
 
-/// The same without the banks whose refusals led to it: the words of the first one that refused.
+/// The detail of the bank that refused first, without the banks that followed it.
 pub fn first_words(lang: Lang, text: &str) -> String {
     alone(lang, &unfolded(text).1)
 }
 
-/// A refusal may follow one that follows another: those banks, and what the innermost one says. No
-/// more of them are unfolded than there are banks.
+/// Splits a chain of refusals: the banks that each link names, and the innermost detail. The depth
+/// is bounded by the number of banks.
 fn unfolded(text: &str) -> (Vec<BankId>, String) {
     let (mut banks, mut rest) = (Vec::new(), text.to_owned());
     while banks.len() < BANKS_MAX
@@ -224,7 +222,7 @@ fn in_portuguese(detail: &Detail) -> String {
     }
 }
 
-/// A field of a line as the routes and the panel call it.
+/// The Portuguese name of a field of a line.
 fn words_of(field: &SingleWord) -> &str {
     match field.0.as_str() {
         "`account`" | "`number`" => "o número da conta",
@@ -236,7 +234,7 @@ fn words_of(field: &SingleWord) -> &str {
     }
 }
 
-/// The wire's own words, but for what people write in another way.
+/// The text of the protocol, but with amounts as people write them.
 fn in_english(detail: &Detail) -> String {
     match detail {
         Detail::Short { number, available, asked } => {
@@ -322,13 +320,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_with_amounts_as_people_write_them() {
+    fn amounts_are_formatted_in_both_languages() {
         let text = "account 12345-6 has 79950 centavos available, 500000 are asked";
-        for (lang, told) in [
+        for (lang, expected) in [
             (Lang::Pt, "a conta 12345-6 tem R$ 799,50 disponíveis, são pedidos R$ 5.000,00"),
             (Lang::En, "account 12345-6 has R$ 799,50 available, R$ 5.000,00 are asked"),
         ] {
-            assert_eq!(in_words(lang, text), told);
+            assert_eq!(in_words(lang, text), expected);
         }
         let twice = format!("bank 1 refused bank 2 refused {text}");
         assert_eq!(
@@ -351,16 +349,16 @@ mod tests {
     }
 
     #[test]
-    fn what_no_bank_says_is_shown_as_it_is() {
+    fn an_unknown_text_is_shown_unchanged() {
         for text in ["", "the moon is full", "conta estranha", "12345-6"] {
             assert_eq!(in_words(Lang::Pt, text), text);
         }
-        // Also where somebody makes it very deep.
+        // Even if it is nested very deeply.
         let deep = "bank 1 refused ".repeat(4_000);
         assert!(in_words(Lang::Pt, deep.trim_end()).starts_with("o banco 1 recusou: o banco 1"));
     }
 
-    /// English that must not be left in what Portuguese readers see.
+    /// English words that no Portuguese text may contain.
     const ENGLISH: [&str; 14] = [
         " the ",
         "bank",
@@ -379,16 +377,16 @@ mod tests {
     ];
 
     #[test]
-    fn each_detail_has_words_in_portuguese() {
+    fn each_detail_is_translated() {
         for detail in Detail::samples() {
             let text = detail.to_string();
-            let told = in_words(Lang::Pt, &text);
-            assert!(!told.is_empty() && !told.contains("centavos"), "{text}: {told}");
+            let words = in_words(Lang::Pt, &text);
+            assert!(!words.is_empty() && !words.contains("centavos"), "{text}: {words}");
             if !matches!(detail, Detail::Named { .. }) {
-                assert_ne!(told, text);
+                assert_ne!(words, text);
             }
-            let padded = format!(" {told} ");
-            assert!(!ENGLISH.iter().any(|word| padded.contains(word)), "{text}: {told}");
+            let padded = format!(" {words} ");
+            assert!(!ENGLISH.iter().any(|word| padded.contains(word)), "{text}: {words}");
             let english = in_words(Lang::En, &text);
             assert!(!english.contains("centavos"), "{english}");
         }

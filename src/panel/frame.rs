@@ -1,42 +1,42 @@
-//! What stands around every page: the menu, the language, where one is.
+//! The frame of every page: the menu, the language, the current page.
 
 use super::texts::{Lang, Texts};
 
-/// What stands around every page.
+/// The frame of a page.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// The language of all words on the page.
+    /// The language of the page.
     pub lang: Lang,
     /// The position of the bank that serves it.
     pub bank: u8,
-    /// Where this bank speaks the line protocol.
+    /// The address of this bank's line protocol.
     pub address: String,
-    /// Which entry of the menu the page belongs to.
+    /// The entry of the menu that the page belongs to.
     pub here: Page,
-    /// The page's own path with its query, for the language switch to come back to.
+    /// The path of the page with its query, to which the language switch returns.
     pub path: String,
     /// Was the consortium started as a demonstration?
     pub demo: bool,
     /// Undecided transactions at this bank.
     pub undecided: u64,
-    /// How this bank's commit times stand to its machine's clock, in words, where they are apart.
+    /// How far this bank's commit times are from its machine's clock, as text, if they differ.
     pub clock: Option<String>,
-    /// What was done just before, in words.
+    /// A message about the preceding action.
     pub done: Option<&'static str>,
 }
 
 impl Frame {
-    /// The words of the visitor's language.
+    /// The texts in the language of the page.
     pub fn t(&self) -> &'static Texts {
         self.lang.texts()
     }
 
-    /// The words of the menu for this page.
+    /// The title of the page.
     pub fn title(&self) -> &'static str {
         self.here.title(self.lang)
     }
 
-    /// The menu. A demonstration's page stands there only in a demonstration.
+    /// The menu; it has the page of the demonstration only in one.
     pub fn menu(&self) -> Vec<MenuEntry> {
         Page::ALL
             .into_iter()
@@ -68,9 +68,9 @@ pub struct MenuEntry {
     pub path: &'static str,
     /// The entry in the visitor's language.
     pub words: &'static str,
-    /// Is it the present page?
+    /// Is it the current page?
     pub here: bool,
-    /// Does it carry the number of undecided transactions?
+    /// Does it show the number of undecided transactions?
     pub counts: bool,
 }
 
@@ -91,7 +91,7 @@ pub enum Page {
 }
 
 impl Page {
-    /// In the menu's order.
+    /// All pages in the order of the menu.
     pub const ALL: [Page; 10] = [
         Page::Home,
         Page::Accounts,

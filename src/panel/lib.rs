@@ -1,7 +1,7 @@
-//! The panel's pages as pure text: what a page shows comes in as a view, HTML goes out.
+//! The pages of the panel as pure functions: a view comes in, HTML goes out.
 //!
-//! No socket, no clock, nothing about requests or sessions: those are `http`'s. Everything that
-//! came from users is escaped by the templates; there is no other way into a page.
+//! No socket and no clock; `http` handles requests and sessions. The templates escape all text from
+//! users; nothing else writes into a page.
 
 #![warn(unreachable_pub)]
 
@@ -14,10 +14,10 @@ mod tests;
 pub mod texts;
 pub mod views;
 
-/// A file that pages refer to.
+/// A static file that pages use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asset {
-    /// Its name below `/painel/`.
+    /// The name of its route below `/painel/`.
     pub name: &'static str,
     /// The value of `Content-Type`, with its charset.
     pub media_type: &'static str,
@@ -25,7 +25,7 @@ pub struct Asset {
     pub bytes: &'static [u8],
 }
 
-/// All files that pages refer to; nothing is loaded from elsewhere.
+/// All static files; pages load nothing from other hosts.
 pub const ASSETS: [Asset; 3] = [
     Asset {
         name: "painel.css",
@@ -44,8 +44,7 @@ pub const ASSETS: [Asset; 3] = [
     },
 ];
 
-/// What the browser may load and do on a page: only what this bank serves itself.
+/// The content security policy of all pages: only resources of this bank.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src \
-                                           'self'; \
-    img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors \
+    'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors \
     'none'";

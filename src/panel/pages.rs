@@ -1,5 +1,4 @@
-//! The pages themselves: each is a value whose fields are all that it shows, and a template that
-//! shows it.
+//! The pages: each is a value with all that the page shows, and a template that renders it.
 
 use super::frame::Frame;
 use super::views::*;
@@ -12,7 +11,7 @@ macro_rules! page {
     }) => {
         $(#[$doc])*
         #[derive(Debug, Template)]
-        #[expect(missing_docs, reason = "a field has the name that its template shows it by")]
+        #[expect(missing_docs, reason = "the template uses the fields by these names")]
         #[template(path = $path, config = "askama.toml")]
         pub struct $name {
             pub f: Frame,
@@ -29,7 +28,7 @@ page! {
         accounts: u64,
         /// All balances of this bank.
         money: Total,
-        /// What of it is held.
+        /// The part of it that is held.
         held: Total,
         banks: Vec<BankView>,
         /// The newest transactions, newest first.
@@ -39,7 +38,7 @@ page! {
 
 page! {
     Accounts, "contas.html" {
-        /// What was searched for.
+        /// The text of the search.
         search: String,
         rows: Vec<AccountRow>,
         /// The link to the next page.
@@ -51,26 +50,26 @@ page! {
     Statement, "extrato.html" {
         account: AccountRow,
         available: Money,
-        /// What is coming in.
+        /// The sum of undecided credits.
         incoming: Money,
         entries: Vec<EntryView>,
-        /// The balance before the oldest entry shown, where older ones exist.
+        /// The balance before the oldest entry, if older ones exist.
         before: Option<Total>,
     }
 }
 
 page! {
     History, "historico.html" {
-        /// The situation that is filtered by.
-        filter: Option<State>,
+        /// The state of the filter.
+        filter: Option<TxState>,
         rows: Vec<TxRow>,
         /// Is this the first page?
         first: bool,
         /// The link to the next page.
         next: Option<String>,
-        /// The link to undecided transactions that do not stand here.
+        /// The link to further undecided transactions.
         more_pending: Option<String>,
-        /// Does the bank have outcomes that it does not list any more?
+        /// Does the bank have older outcomes that it does not list?
         ends_early: bool,
     }
 }
@@ -78,75 +77,75 @@ page! {
 page! {
     Transaction, "detalhes.html" {
         row: TxRow,
-        /// Its operations; `None` where the bank never saw its bytes.
+        /// Its operations; `None` if this bank never received its bytes.
         legs: Option<Vec<LegView>>,
-        /// What each bank says.
+        /// The vote of each bank.
         votes: Vec<VoteView>,
-        /// Who refused, and why in that bank's words.
+        /// The banks that refused, with their reasons.
         detail: Option<String>,
         /// The path of the picture of its steps.
         picture: Option<String>,
-        /// Its steps as text: time, node, what.
+        /// Its steps as text: time, node, event.
         steps: Vec<(String, String, String)>,
-        /// The form with the same participants, to try again.
+        /// The link to the form with the same participants.
         again: Option<String>,
     }
 }
 
 page! {
     NewClient, "cliente.html" {
-        cpf: Field,
-        name: Field,
-        kind: Field,
+        cpf: FormField,
+        name: FormField,
+        kind: FormField,
     }
 }
 
 page! {
     NewAccount, "conta.html" {
-        cpf: Field,
-        number: Field,
+        cpf: FormField,
+        number: FormField,
         /// The second holder of a joint account.
-        second_cpf: Field,
-        /// What is brought in at the opening.
-        deposit: Field,
+        second_cpf: FormField,
+        /// The deposit at the opening.
+        deposit: FormField,
     }
 }
 
 page! {
-    /// 4. Depósito e saque.
+    /// The page «Depósito e saque».
     Cash, "caixa.html" {
-        /// The id that it will have, so that a form sent twice is done once.
+        /// The id of the transaction, so that a form sent twice is executed once.
         tx: String,
         /// Is it a withdrawal?
         withdraw: bool,
-        cpf: Field,
-        number: Field,
-        amount: Field,
+        cpf: FormField,
+        number: FormField,
+        amount: FormField,
     }
 }
 
 page! {
-    /// 5. Fazer transação, step one.
+    /// The page «Fazer transação», step one: the participants.
     Transact, "transacao.html" {
         /// The banks to choose from.
         banks: Vec<BankView>,
-        /// Where money comes from.
+        /// The accounts that pay.
         sources: Vec<ParticipantForm>,
         destination: ParticipantForm,
-        /// What is wrong with all of it.
+        /// The error of the whole form.
         error: Option<String>,
     }
 }
 
 page! {
-    /// 5. Fazer transação, step two.
+    /// The page «Fazer transação», step two: the confirmation.
     Summary, "resumo.html" {
-        /// The id that it will have, so that confirming twice does it once.
+        /// The id of the transaction, so that confirming twice executes it once.
         tx: String,
         /// Sources, with negative amounts, and the destination last.
         legs: Vec<LegView>,
         total: Total,
-        /// The fields of the form, to be sent again.
+        /// The hidden fields that repeat the form.
         fields: Vec<(String, String)>,
     }
 }
@@ -158,18 +157,18 @@ page! {
         first: bool,
         /// The link to the next page.
         next: Option<String>,
-        /// What came of «resolve now», just before.
+        /// The result of «resolve now», if it was pressed.
         resolved: Option<Resolved>,
     }
 }
 
 page! {
     Audit, "auditoria.html" {
-        /// The cut's time, in words.
+        /// The time of the cut as text.
         time: String,
         verdict: AuditVerdict,
         rows: Vec<AuditRow>,
-        /// Over all banks, where all answered.
+        /// The sum over all banks, if all answered.
         sum: Option<AuditFigures>,
     }
 }
@@ -181,10 +180,10 @@ page! {
 }
 
 page! {
-    /// What could not be done or found.
+    /// The page of a problem.
     Failed, "erro.html" {
         title: String,
-        /// What is the matter.
+        /// The description of the problem.
         words: String,
     }
 }

@@ -1,13 +1,13 @@
-//! What each reason of the wire means to people: one table for the routes and the panel.
+//! The texts of each reason of the protocol: one table for the routes and the panel.
 
 use super::texts::Lang;
 use consorcio_core::wire::Reason;
 
-/// One reason in words.
+/// The texts of one reason.
 struct Meaning {
-    /// In Portuguese, inside a sentence or beside it: `saldo insuficiente`.
+    /// In Portuguese, as part of a sentence: `saldo insuficiente`.
     phrase: &'static str,
-    /// In Portuguese, as the error of a route, with what to do about it.
+    /// In Portuguese, as the error of a route, with the remedy.
     error: &'static str,
     /// A sentence of the panel, in Portuguese and in English.
     sentence: [&'static str; 2],
@@ -81,17 +81,17 @@ reasons! {
         / "What the bank recorded of this can't be read now.";
 }
 
-/// A reason inside a sentence, in Portuguese.
+/// The reason as part of a sentence, in Portuguese.
 pub fn phrase(reason: Reason) -> &'static str {
     meaning(reason).phrase
 }
 
-/// A reason as the error of a route, in Portuguese: what it means, and what to do about it.
+/// The reason as the error of a route, in Portuguese, with the remedy.
 pub fn error(reason: Reason) -> &'static str {
     meaning(reason).error
 }
 
-/// What a refusal means, in a sentence.
+/// The reason as a sentence of the panel.
 pub fn sentence(lang: Lang, reason: Reason) -> &'static str {
     let [pt, en] = meaning(reason).sentence;
     match lang {
@@ -105,10 +105,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_forms_of_a_reason_agree() {
+    fn the_texts_of_a_reason_agree() {
         for reason in Reason::ALL {
             let Meaning { phrase, error, sentence } = meaning(reason);
-            // The error begins with the phrase, and may say more behind it.
+            // The error begins with the phrase, and may continue after it.
             let first = phrase.chars().next().unwrap();
             let capital: String = first.to_uppercase().chain(phrase.chars().skip(1)).collect();
             let more = error.strip_prefix(&capital).unwrap_or_else(|| panic!("{reason}: {error}"));

@@ -1,7 +1,7 @@
-//! Every page with something on it, in both languages: what users typed can't become markup, labels
-//! meet their fields, and nothing needs a looser content security policy.
+//! Tests of every page with content, in both languages: text from users can't become markup, each
+//! field has its label, and no page needs a looser content security policy.
 //!
-//! With `CONSORCIO_PANEL_PREVIEW=DIR` the pages are written there, to be looked at.
+//! `CONSORCIO_PANEL_PREVIEW=DIR` writes the pages there, for viewing.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
@@ -15,7 +15,7 @@ use consorcio_core::money::{Money, Total};
 use fixtures::pages;
 use std::collections::BTreeSet;
 
-mod aloud;
+mod accessibility;
 mod fixtures;
 
 /// The values of an attribute, in the order of the page.
@@ -25,7 +25,7 @@ fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn what_users_typed_is_never_markup() {
+fn text_from_users_is_never_markup() {
     for (name, html) in pages(Lang::Pt) {
         assert!(!html.contains("<script>"), "{name}");
         assert!(!html.contains("\"'&"), "{name}");
@@ -49,14 +49,14 @@ fn pages_keep_to_the_content_security_policy() {
 }
 
 #[test]
-fn each_field_has_its_label_and_each_description_is_there() {
+fn each_field_has_its_label_and_each_description_exists() {
     for (name, html) in pages(Lang::Pt) {
         let ids = values(&html, "id");
         let unique: BTreeSet<&str> = ids.iter().copied().collect();
         assert_eq!(ids.len(), unique.len(), "{name} uses an id twice: {ids:?}");
         for attribute in ["for", "aria-describedby", "aria-labelledby"] {
-            for wanted in values(&html, attribute) {
-                assert!(unique.contains(wanted), "{name}: {attribute}={wanted} leads nowhere");
+            for id in values(&html, attribute) {
+                assert!(unique.contains(id), "{name}: {attribute}={id} has no target");
             }
         }
         let labelled: BTreeSet<&str> = values(&html, "for").into_iter().collect();
@@ -73,7 +73,7 @@ fn each_field_has_its_label_and_each_description_is_there() {
 }
 
 #[test]
-fn each_verdict_of_an_audit_has_its_words() {
+fn each_verdict_of_an_audit_has_its_text() {
     let pages = pages(Lang::Pt);
     for (name, words) in [
         ("auditoria", "Confere até o centavo."),
@@ -90,7 +90,7 @@ fn each_verdict_of_an_audit_has_its_words() {
 }
 
 #[test]
-fn both_languages_say_all_of_it() {
+fn every_page_exists_in_both_languages() {
     let preview = std::env::var_os("CONSORCIO_PANEL_PREVIEW").map(std::path::PathBuf::from);
     for ((name, pt), (_, en)) in pages(Lang::Pt).into_iter().zip(pages(Lang::En)) {
         assert!(pt.contains("lang=\"pt-BR\"") && en.contains("lang=\"en\""), "{name}");

@@ -1,18 +1,18 @@
-//! Every word that the panel shows, in Portuguese and in English, side by side so that none is
+//! All texts of the panel, in Portuguese and English side by side, so that no translation is
 //! forgotten.
 
-/// A language that the panel speaks.
+/// A language of the panel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lang {
-    /// Portuguese, unless asked otherwise.
+    /// Portuguese, the default.
     #[default]
     Pt,
-    /// English, where the browser prefers it.
+    /// English, by the language switch.
     En,
 }
 
 impl Lang {
-    /// Its code, as HTML's `lang` and the switch have it.
+    /// Its code for `lang` in HTML.
     pub fn code(self) -> &'static str {
         match self {
             Lang::Pt => "pt-BR",
@@ -20,7 +20,7 @@ impl Lang {
         }
     }
 
-    /// Its short code, as the cookie and the switch's links have it.
+    /// Its short code in the cookie and in links.
     pub fn short(self) -> &'static str {
         match self {
             Lang::Pt => "pt",
@@ -28,7 +28,7 @@ impl Lang {
         }
     }
 
-    /// Its own name for itself.
+    /// The name of the language in itself.
     pub(crate) fn own_name(self) -> &'static str {
         match self {
             Lang::Pt => "Português",
@@ -36,7 +36,7 @@ impl Lang {
         }
     }
 
-    /// The one that the switch leads to.
+    /// The language that the switch selects.
     pub fn other(self) -> Lang {
         match self {
             Lang::Pt => Lang::En,
@@ -53,7 +53,7 @@ impl Lang {
         }
     }
 
-    /// All words of the panel in this language.
+    /// All texts of the panel in this language.
     pub fn texts(self) -> &'static Texts {
         match self {
             Lang::Pt => &PT,
@@ -64,9 +64,9 @@ impl Lang {
 
 macro_rules! texts {
     ($($name:ident: $pt:literal / $en:literal;)*) => {
-        /// The panel's words in one language.
+        /// The texts of the panel in one language.
         #[derive(Debug)]
-        #[expect(missing_docs, reason = "each field is a text, and the text says what it is")]
+        #[expect(missing_docs, reason = "the text of a field explains it")]
         pub struct Texts { $(pub $name: &'static str,)* }
         const PT: Texts = Texts { $($name: $pt,)* };
         const EN: Texts = Texts { $($name: $en,)* };
@@ -326,8 +326,8 @@ texts! {
     field_too_long: "Longo demais." / "Too long.";
 }
 
-/// A text of the panel in Portuguese, as the routes tell it, in this language. Any other text stays
-/// as it is.
+/// Translates a Portuguese text of the panel, which routes use as well, into this language. Returns
+/// any other text unchanged.
 pub fn translated(lang: Lang, text: &str) -> &str {
     match lang {
         Lang::Pt => text,
@@ -340,17 +340,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_word_is_empty() {
+    fn no_text_is_empty() {
         for (name, pt, en) in NAMES {
             assert!(!pt.trim().is_empty() && !en.trim().is_empty(), "{name}");
         }
     }
 
     #[test]
-    fn what_routes_say_is_told_in_english_too() {
-        let said = Lang::Pt.texts().no_such_account;
-        assert_eq!(translated(Lang::Pt, said), said);
-        assert_eq!(translated(Lang::En, said), Lang::En.texts().no_such_account);
+    fn texts_of_routes_are_translated_into_english() {
+        let text = Lang::Pt.texts().no_such_account;
+        assert_eq!(translated(Lang::Pt, text), text);
+        assert_eq!(translated(Lang::En, text), Lang::En.texts().no_such_account);
         assert_eq!(translated(Lang::En, "`x` falta"), "`x` falta");
     }
 

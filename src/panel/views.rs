@@ -1,4 +1,4 @@
-//! What stands on pages, as plain values, shared by more than one page or large enough for a name.
+//! The parts of pages as plain values.
 
 use super::texts::Texts;
 use consorcio_core::money::{Money, Total};
@@ -6,106 +6,106 @@ use consorcio_core::money::{Money, Total};
 /// A bank of the consortium.
 #[derive(Debug, Clone)]
 pub struct BankView {
-    /// Its position, for ever.
-    pub place: u8,
-    /// Where clients connect, host and port.
+    /// The position of the bank.
+    pub position: u8,
+    /// The address for clients: host and port.
     pub address: String,
-    /// Whether it answers this bank.
+    /// Whether its link is open.
     pub online: bool,
-    /// Is it the bank that serves this page?
+    /// Whether it is the bank that serves this page.
     pub this: bool,
-    /// The newest round trip, in words.
+    /// The newest round trip as text.
     pub latency: Option<String>,
 }
 
-/// What became of a transaction, as far as this bank knows.
+/// The state of a transaction, as far as this bank knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of the protocol")]
-pub enum State {
+pub enum TxState {
     Committed,
     Aborted,
     Undecided,
     Unknown,
 }
 
-impl State {
-    /// In the visitor's words.
+impl TxState {
+    /// The text in the language of `t`.
     pub fn words(self, t: &Texts) -> &'static str {
         match self {
-            State::Committed => t.committed,
-            State::Aborted => t.aborted,
-            State::Undecided => t.in_doubt,
-            State::Unknown => t.unknown,
+            TxState::Committed => t.committed,
+            TxState::Aborted => t.aborted,
+            TxState::Undecided => t.in_doubt,
+            TxState::Unknown => t.unknown,
         }
     }
 
-    /// The class that colours it, and the word that filters by it.
+    /// Its CSS class, which is also its value in the filter.
     pub fn class(self) -> &'static str {
         match self {
-            State::Committed => "confirmada",
-            State::Aborted => "abortada",
-            State::Undecided => "aberta",
-            State::Unknown => "desconhecida",
+            TxState::Committed => "confirmada",
+            TxState::Aborted => "abortada",
+            TxState::Undecided => "aberta",
+            TxState::Unknown => "desconhecida",
         }
     }
 
-    /// How many of PREPARE, OK and COMMIT are behind it: 0 to 3.
+    /// How many of PREPARE, OK and COMMIT it has passed: 0 to 3.
     pub fn steps(self) -> u8 {
         match self {
-            State::Committed => 3,
-            State::Undecided => 2,
-            State::Aborted => 1,
-            State::Unknown => 0,
+            TxState::Committed => 3,
+            TxState::Undecided => 2,
+            TxState::Aborted => 1,
+            TxState::Unknown => 0,
         }
     }
 }
 
-/// One line in a list of transactions.
+/// One row in a list of transactions.
 #[derive(Debug, Clone)]
 pub struct TxRow {
     /// The id of the transaction.
     pub tx: String,
-    /// Its time, in words.
+    /// The time as text.
     pub when: String,
-    /// What became of it.
-    pub state: State,
-    /// Why it was aborted, in words.
+    /// The state of the transaction.
+    pub state: TxState,
+    /// Why it was aborted, as text.
     pub reason: Option<&'static str>,
-    /// Who pays whom, in short.
+    /// The accounts that pay and receive, in short.
     pub summary: String,
-    /// What moves, where money does.
+    /// The amount, if it moves money.
     pub amount: Option<Total>,
 }
 
 /// One operation of a transaction.
 #[derive(Debug, Clone)]
 pub struct LegView {
-    /// The position of the bank that does it.
+    /// The position of its bank.
     pub bank: u8,
-    /// The address of that bank.
+    /// The address of the bank.
     pub address: String,
-    /// What is done, in words.
+    /// The operation as text.
     pub what: &'static str,
     /// The account, or the register.
     pub on: String,
     /// The CPF that was given.
     pub cpf: Option<String>,
-    /// The amount, where it moves money: negative where it leaves.
+    /// The amount, if it moves money: negative for a debit.
     pub amount: Option<Total>,
-    /// The value, where it sets a register.
+    /// The value, if it sets a register.
     pub value: Option<String>,
 }
 
-/// What one bank says of a transaction.
+/// The vote of one bank on a transaction.
 #[derive(Debug, Clone)]
 pub struct VoteView {
-    /// The position of the bank that votes.
+    /// The position of the bank.
     pub bank: u8,
-    /// The address of that bank.
+    /// The address of the bank.
     pub address: String,
-    /// What it says, in words.
+    /// The vote as text.
     pub words: &'static str,
-    /// The class that colours it.
+    /// The CSS class of the vote.
     pub class: &'static str,
 }
 
@@ -118,18 +118,18 @@ pub struct AccountRow {
     pub holders: Vec<(String, String)>,
     /// The balance, holds included.
     pub balance: Money,
-    /// What of it is held.
+    /// The part of the balance that is held.
     pub held: Money,
 }
 
 /// One entry of a statement.
 #[derive(Debug, Clone)]
 pub struct EntryView {
-    /// Its time, in words.
+    /// The time as text.
     pub when: String,
     /// The transaction; `None` for the opening.
     pub tx: Option<String>,
-    /// What was done, in words.
+    /// The operation as text.
     pub what: &'static str,
     /// The change of the balance.
     pub amount: Total,
@@ -137,44 +137,44 @@ pub struct EntryView {
     pub after: Total,
 }
 
-/// A field of a form: what was typed, and what is wrong with it.
+/// A field of a form: the typed text and its error.
 #[derive(Debug, Clone, Default)]
-pub struct Field {
+pub struct FormField {
     /// The text as it was typed.
     pub value: String,
-    /// What is wrong with it, in words.
+    /// The error as text, if there is one.
     pub error: Option<String>,
 }
 
-impl Field {
-    /// What was typed, with nothing wrong so far.
-    pub fn of(value: impl Into<String>) -> Field {
-        Field { value: value.into(), error: None }
+impl FormField {
+    /// A field with this text and no error.
+    pub fn of(value: impl Into<String>) -> FormField {
+        FormField { value: value.into(), error: None }
     }
 }
 
-/// One participant of a transaction as it is typed.
+/// One participant in the form of a transaction.
 #[derive(Debug, Clone, Default)]
 pub struct ParticipantForm {
     /// The chosen bank's position.
     pub bank: Option<u8>,
-    /// What is wrong with it, in words.
+    /// The error as text, if there is one.
     pub bank_error: Option<String>,
     /// CPF or CNPJ of the holder.
-    pub cpf: Field,
+    pub cpf: FormField,
     /// The number of the holder's account.
-    pub number: Field,
-    /// How much; unused for the destination.
-    pub amount: Field,
+    pub number: FormField,
+    /// The amount; unused for the destination.
+    pub amount: FormField,
 }
 
 impl ParticipantForm {
     /// Was this bank chosen?
-    pub fn chose(&self, place: &u8) -> bool {
-        self.bank == Some(*place)
+    pub fn chose(&self, position: &u8) -> bool {
+        self.bank == Some(*position)
     }
 
-    /// The id of its field `name`, where it stands at place `at`.
+    /// The id of its field `name`, for the participant at index `at`.
     pub fn id(&self, name: &str, at: &usize) -> String {
         format!("{name}{at}")
     }
@@ -185,22 +185,22 @@ impl ParticipantForm {
 pub struct PendingRow {
     /// The id of the transaction.
     pub tx: String,
-    /// Since when, in words.
+    /// Since when it is undecided, as text.
     pub since: String,
-    /// Who keeps it so, in words.
+    /// The banks or drivers that it waits for, as text.
     pub kept_by: Vec<String>,
     /// Its operations at all banks.
     pub legs: Vec<LegView>,
 }
 
-/// What came of «resolve now».
+/// The result of «resolve now».
 #[derive(Debug, Clone)]
 pub struct Resolved {
     /// The id of the transaction.
     pub tx: String,
-    /// What became of it.
-    pub state: State,
-    /// The outcome in words, with its reason.
+    /// The state of the transaction.
+    pub state: TxState,
+    /// The outcome as text, with its reason.
     pub words: String,
 }
 
@@ -211,7 +211,7 @@ pub struct AuditRow {
     pub bank: u8,
     /// The address of the bank.
     pub address: String,
-    /// Its totals; `Err` tells in words why it gave none.
+    /// Its totals; `Err` has the text why there are none.
     pub figures: Result<AuditFigures, String>,
 }
 
@@ -226,7 +226,7 @@ pub struct AuditFigures {
     pub transfers_out: Total,
 }
 
-/// What all banks' totals mean together.
+/// The verdict on the totals of all banks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditVerdict {
     /// No centavo is missing.
@@ -239,20 +239,20 @@ pub enum AuditVerdict {
     LeftMayHold,
 }
 
-/// A bank's process, in a demonstration.
+/// A bank's process in a demonstration.
 #[derive(Debug, Clone)]
 pub struct ProcessRow {
     /// The position of the bank.
     pub bank: u8,
     /// The address of the bank.
     pub address: String,
-    /// How its process is.
+    /// The state of its process.
     pub state: ProcessState,
-    /// Is it the bank that serves this page?
+    /// Whether it is the bank that serves this page.
     pub this: bool,
 }
 
-/// How a bank's process is.
+/// The state of a bank's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum ProcessState {

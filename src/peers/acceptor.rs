@@ -1,5 +1,5 @@
-//! The answering side of a link: a session that is a client's until a bank has proved that it is
-//! one. No socket here.
+//! The answering side of a link: a session counts as a client's until the other end has proved that
+//! it is a bank. No socket here.
 
 use super::handshake::{
     HandshakePair, HandshakeRole, LinkHello, LinkProof, LinkWelcome, News, nonce, read,
@@ -11,7 +11,7 @@ use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::BankId;
 use consorcio_steps::steplog::wall_us;
 
-/// The answering side of a session: a client's until a bank has shown that it is one.
+/// The handshake of one session, which counts as a client's until the proof of a bank.
 #[derive(Debug, Default)]
 pub struct Acceptor(AcceptorState);
 
@@ -19,31 +19,31 @@ pub struct Acceptor(AcceptorState);
 enum AcceptorState {
     #[default]
     Client,
-    /// Welcomed, but not proved: still a client's.
+    /// A hello was answered, and the proof has not arrived: still a client's.
     Welcomed(Box<HandshakePair>),
     Link(BankId),
 }
 
-/// What a bank tells of itself and of another one.
-pub(super) struct Own<'a> {
+/// The bank that answers.
+pub(super) struct OwnBank<'a> {
     pub(super) identity: &'a Identity,
-    /// The founding id of its journal.
+    /// The founding id of this bank's journal.
     pub(super) founding: FoundingId,
 }
 
-/// What the answering side says, and what it was shown.
+/// The JSON of the answer to a PEER line, and what the line proved.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answered {
-    /// The link is not open yet, or will not be: only this JSON.
-    Told(String),
-    /// The link is open now, to a bank with this journal.
+pub(super) enum PeerAnswer {
+    /// The link is not open yet, or will not open.
+    NotOpen(String),
+    /// The link is open now, to a bank with this journal and this news.
     Opened(String, BankId, FoundingId, News),
-    /// News on an open link.
+    /// News arrived over an open link.
     News(String, BankId, News),
 }
 
 impl Acceptor {
-    /// What kind of session this is now.
+    /// Whether the session is a client's or a link now.
     pub fn origin(&self) -> Origin {
         match self.0 {
             AcceptorState::Client | AcceptorState::Welcomed(_) => Origin::Client,
@@ -59,29 +59,29 @@ impl Acceptor {
         }
     }
 
-    /// Answers the JSON of a PEER line; `news` is what a bank is told, and `met` the journal of it
-    /// that was met.
+    /// Answers the JSON of a PEER line. `news` returns the news for a bank, `met` the journal with
+    /// which this bank has met it.
     ///
     /// # Errors
-    /// Why it is refused. An open link stays one; what is not one yet begins anew.
+    /// Why it is refused. An open link stays open; an unfinished handshake must start again.
     pub(super) fn answer(
         &mut self,
-        own: &Own<'_>,
+        own: &OwnBank<'_>,
         news: impl Fn(BankId) -> News,
         met: impl Fn(BankId) -> Option<FoundingId>,
         json: &str,
-    ) -> Result<Answered, String> {
+    ) -> Result<PeerAnswer, String> {
         match std::mem::take(&mut self.0) {
             AcceptorState::Link(bank) => {
                 self.0 = AcceptorState::Link(bank);
-                let told: News = read(json)?;
-                Ok(Answered::News(write(&news(bank)), bank, told))
+                let received: News = read(json)?;
+                Ok(PeerAnswer::News(write(&news(bank)), bank, received))
             }
-            // A second hello begins anew; it can't be taken for a proof, which has no nonce.
+            // A second hello restarts the handshake. A proof has no nonce.
             AcceptorState::Welcomed(_) | AcceptorState::Client if json.contains("\"nonce\"") => {
                 let (pair, welcome) = welcome(own, &read(json)?)?;
                 self.0 = AcceptorState::Welcomed(Box::new(pair));
-                Ok(Answered::Told(write(&welcome)))
+                Ok(PeerAnswer::NotOpen(write(&welcome)))
             }
             AcceptorState::Client => {
                 Err("a link begins with {bank, places, to, key, nonce, founding}".to_owned())
@@ -91,19 +91,19 @@ impl Acceptor {
                 if !pair.proves(own.identity, HandshakeRole::Dialler, &proof.mac) {
                     return Err("no proof of the consortium's key for this link".to_owned());
                 }
-                let (bank, told) = (pair.dialler, pair.dialler_founding);
-                // It learns from the news why nothing of it counts here.
-                if met(bank).is_some_and(|met| met != told) {
-                    return Ok(Answered::Told(write(&news(bank))));
+                let (bank, founding) = (pair.dialler, pair.dialler_founding);
+                // The news shows that bank why its link is not accepted.
+                if met(bank).is_some_and(|met| met != founding) {
+                    return Ok(PeerAnswer::NotOpen(write(&news(bank))));
                 }
                 self.0 = AcceptorState::Link(bank);
-                Ok(Answered::Opened(write(&news(bank)), bank, told, proof.news))
+                Ok(PeerAnswer::Opened(write(&news(bank)), bank, founding, proof.news))
             }
         }
     }
 }
 
-fn welcome(own: &Own<'_>, hello: &LinkHello) -> Result<(HandshakePair, LinkWelcome), String> {
+fn welcome(own: &OwnBank<'_>, hello: &LinkHello) -> Result<(HandshakePair, LinkWelcome), String> {
     let identity = own.identity;
     same_consortium(identity, hello.bank, hello.places)?;
     if hello.to != identity.bank {

@@ -1,8 +1,8 @@
-//! How long a link waits before it is dialled again.
+//! Backoff between two dials of a link.
 
 use std::time::Duration;
 
-/// Doubling waits with jitter, so that banks which lost each other do not dial in step.
+/// Doubling waits with jitter, so that banks which lost each other do not dial in lockstep.
 pub(super) struct Backoff {
     next: Duration,
     min: Duration,
@@ -15,7 +15,7 @@ impl Backoff {
         Backoff { next: min, min, max }
     }
 
-    /// The next wait is the shortest again.
+    /// Makes the next wait the shortest one again.
     pub(super) fn reset(&mut self) {
         self.next = self.min;
     }
@@ -25,7 +25,7 @@ impl Backoff {
         let whole = self.next;
         self.next = (whole * 2).min(self.max);
         let mut random = [0];
-        // Without random bytes the wait is the longest one, which is right too.
+        // Without random bytes there is no jitter.
         let part = getrandom::fill(&mut random).map_or(255, |()| u32::from(random[0]));
         whole / 2 + whole * part / 510
     }
@@ -50,7 +50,7 @@ mod tests {
                 }
             }
         }
-        // Of 64 random ones some are short and some are long, but for one run in ten millions.
+        // 64 random waits include short and long ones, but for one run in ten millions.
         let (least, most) = (first.iter().min().unwrap(), first.iter().max().unwrap());
         assert!(*least < ms(500) && *most > ms(700), "{least:?} to {most:?}");
     }

@@ -1,16 +1,16 @@
-//! When an open link has something to do though nothing happens. No clock here.
+//! When an open link must wake by itself. No clock here.
 
 use consorcio_core::ids::Time;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// When the peer is told what is `known`, of which it was `told` a part: from `at` on, or never
-/// where that is all. A moment that is past would wake the link again and again.
-pub(super) fn news_due(known: Time, told: Time, at: Instant) -> Option<Instant> {
-    (known > told).then_some(at)
+/// When news is due: at `at` if a newer vote is `known` than the peer was `shown`, else never. A
+/// moment in the past would wake the link in a busy loop.
+pub(super) fn news_due(known: Time, shown: Time, at: Instant) -> Option<Instant> {
+    (known > shown).then_some(at)
 }
 
-/// The end of a silence that began at `from`, or what is due before it.
+/// The end of a silence that began at `from`, or an earlier moment of `due`.
 pub(super) fn earliest(from: Instant, silence: Duration, due: [Option<Instant>; 2]) -> Instant {
     due.into_iter().flatten().fold(from + silence, Instant::min)
 }
@@ -19,9 +19,9 @@ pub(super) fn earliest(from: Instant, silence: Duration, due: [Option<Instant>; 
 mod tests {
     use super::*;
 
-    /// A timer that is due too early makes a link look at itself without end.
+    /// A timer in the past would wake the link in a busy loop.
     #[test]
-    fn a_link_is_looked_at_when_something_is_due_and_not_before() {
+    fn a_link_wakes_at_the_earliest_due_moment() {
         let now = Instant::now();
         let (silence, later) = (Duration::from_secs(3), |ms| Some(now + Duration::from_millis(ms)));
         assert_eq!(earliest(now, silence, [None, None]), now + silence);
@@ -30,7 +30,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_wakes_nobody() {
+    fn news_that_was_shown_is_not_due_again() {
         let at = Instant::now();
         assert_eq!(news_due(Time(3), Time(3), at), None);
         assert_eq!(news_due(Time(2), Time(3), at), None);

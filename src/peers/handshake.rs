@@ -1,10 +1,10 @@
-//! How two banks come to trust a link: what each tells the other, and the proofs. No socket here.
+//! The handshake between two banks: its messages and proofs. No socket here.
 //!
-//! The bank that dials says who it is, whom it believes it dials, and a fresh nonce: `PEER
-//! {hello}`. The one dialled answers with the same of its own and proves itself: a MAC over both
-//! nonces and all that is told. Then the dialler proves itself likewise: `PEER {proof}`. Each proof
-//! says in its MAC which role made it, so neither a reflected nor a repeated one fits. News on an
-//! open link is tokens, which prove themselves. The dialled side is in `acceptor`.
+//! The dialling bank sends its position, the position that it means to dial, and a new nonce: `PEER
+//! {hello}`. The dialled bank answers with the same fields and its proof, a MAC over both nonces
+//! and all fields. Then the dialler sends its own proof: `PEER {proof}`. Each MAC covers the role
+//! that made it, so neither a reflected nor a replayed proof is valid. News over an open link is
+//! tokens, which prove themselves. The dialled side is in `acceptor`.
 
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Input;
@@ -14,73 +14,75 @@ use consorcio_core::limits::{CLOCK_REPORTED_US_MIN, PEER_VOTES_SENT_MAX};
 use consorcio_core::wire::token::Token;
 use serde::{Deserialize, Serialize};
 
-/// What the dialler tells first.
+/// The first line of the dialler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LinkHello {
     pub(super) bank: BankId,
-    /// How many places its list has.
+    /// The length of its list.
     pub(super) places: usize,
-    /// Whom it believes it dials.
+    /// The bank that it means to dial.
     pub(super) to: BankId,
-    /// Its key's id in hex.
+    /// The id of its key, in hex.
     pub(super) key: String,
-    /// 32 fresh bytes in hex.
+    /// 32 random bytes in hex.
     pub(super) nonce: String,
-    /// Its journal's founding id.
+    /// The founding id of its journal.
     pub(super) founding: String,
 }
 
-/// What the dialled bank answers.
+/// The answer of the dialled bank.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LinkWelcome {
     pub(super) bank: BankId,
-    /// How many places its list has.
+    /// The length of its list.
     pub(super) places: usize,
-    /// Who it believes dials.
+    /// The bank that it takes the dialler for.
     pub(super) to: BankId,
-    /// Its key's id in hex.
+    /// The id of its key, in hex.
     pub(super) key: String,
-    /// 32 fresh bytes in hex.
+    /// 32 random bytes in hex.
     pub(super) nonce: String,
-    /// Its journal's founding id.
+    /// The founding id of its journal.
     pub(super) founding: String,
     pub(super) mac: String,
-    /// Its machine's wall clock, in microseconds since 1970. It is compared and told, nothing more:
+    /// Its machine's wall clock, in microseconds since 1970. It is only compared and reported, so
     /// no MAC covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) wall: Option<i64>,
 }
 
-/// How far the wall clock that a welcome tells is ahead of this machine's, which showed `before_us`
-/// when the welcome was asked for and shows `after_us` now. `None` where it is near, or not told.
+/// How far the wall clock in a welcome is ahead of this machine's, which showed `before_us` when
+/// the hello was sent and shows `after_us` now. `None` if the difference is small, or the welcome
+/// has no clock.
 pub(super) fn clock_apart(welcome: &str, before_us: i64, after_us: i64) -> Option<i64> {
-    let told: LinkWelcome = read(welcome).ok()?;
-    let way_us = after_us.saturating_sub(before_us).max(0);
-    let apart_us = told.wall?.saturating_sub(before_us.saturating_add(way_us / 2));
-    (apart_us.saturating_abs() > CLOCK_REPORTED_US_MIN.saturating_add(way_us)).then_some(apart_us)
+    let welcome: LinkWelcome = read(welcome).ok()?;
+    let round_trip_us = after_us.saturating_sub(before_us).max(0);
+    let apart_us = welcome.wall?.saturating_sub(before_us.saturating_add(round_trip_us / 2));
+    let least_us = CLOCK_REPORTED_US_MIN.saturating_add(round_trip_us);
+    (apart_us.saturating_abs() > least_us).then_some(apart_us)
 }
 
-/// What the dialler tells then.
+/// The second line of the dialler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LinkProof {
     pub(super) mac: String,
-    /// News that goes with it.
+    /// The first news, sent with the proof.
     #[serde(flatten)]
     pub(super) news: News,
 }
 
-/// What both tell on an open link. It has no MAC of its own: each token in it proves itself, or
-/// changes nothing.
+/// News that either side sends over an open link. It has no MAC: each token in it proves itself, or
+/// has no effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct News {
-    /// Votes of the other that this bank knows.
+    /// Votes of the receiver that the sender knows.
     pub(super) seen: Vec<ShownVote>,
-    /// The statement of which journal of the other it has met.
+    /// The statement with which journal the sender has met the receiver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) met: Option<String>,
 }
 
-/// A vote, as it is shown.
+/// A vote of the receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ShownVote {
     tx: String,
@@ -88,7 +90,7 @@ pub(super) struct ShownVote {
 }
 
 impl News {
-    /// News that shows these votes, and this statement.
+    /// News with these votes and this statement.
     pub(super) fn of(votes: &[(TxId, Token)], met: Option<&Meeting>) -> News {
         let shown = |(tx, token): &(TxId, Token)| ShownVote {
             tx: tx.to_string(),
@@ -97,8 +99,7 @@ impl News {
         News { seen: votes.iter().map(shown).collect(), met: met.map(Meeting::to_string) }
     }
 
-    /// What the node hears of them from `peer`: no more votes than a bank ever shows, and only what
-    /// reads as one.
+    /// The inputs for the node, where `peer` sent this news.
     pub(super) fn inputs(&self, peer: BankId) -> impl Iterator<Item = Input> {
         let met = self.met.as_deref().and_then(Meeting::parse);
         let met = met.map(|meeting| Input::PeerMet { peer, meeting });
@@ -111,7 +112,7 @@ impl News {
         met.into_iter().chain(votes)
     }
 
-    /// The votes that it shows: no more than a bank ever shows, and only what reads as one.
+    /// The votes that can be parsed, at most as many as a bank ever sends.
     pub(super) fn votes(&self) -> Vec<(TxId, Token)> {
         let read =
             |shown: &ShownVote| Some((TxId::new(&shown.tx).ok()?, Token::parse(&shown.token)?));
@@ -119,7 +120,7 @@ impl News {
     }
 }
 
-/// Who made a proof. It stands in the MAC, so that a proof can't be sent back to whom it came from.
+/// The side that made a proof. The MAC covers it, so that a proof can't be reflected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HandshakeRole {
     Dialler,
@@ -131,7 +132,7 @@ pub(super) enum HandshakeRole {
 pub(super) struct HandshakePair {
     pub(super) dialler: BankId,
     pub(super) dialled: BankId,
-    /// How many places the list of each has; lists differ while a consortium grows.
+    /// The length of each list; lists differ while a consortium grows.
     pub(super) dialler_places: usize,
     pub(super) dialled_places: usize,
     pub(super) dialler_nonce: blake3::Hash,
@@ -163,10 +164,10 @@ impl HandshakePair {
         )
     }
 
-    /// Does `told` prove `role`?
-    pub(super) fn proves(&self, identity: &Identity, role: HandshakeRole, told: &str) -> bool {
+    /// Is `mac`, in hex, the proof of `role`?
+    pub(super) fn proves(&self, identity: &Identity, role: HandshakeRole, mac: &str) -> bool {
         // `Hash` compares in constant time.
-        blake3::Hash::from_hex(told).is_ok_and(|told| told == self.mac(identity, role))
+        blake3::Hash::from_hex(mac).is_ok_and(|mac| mac == self.mac(identity, role))
     }
 }
 
@@ -214,8 +215,8 @@ impl Dialling<'_> {
         Ok((Dialling { identity, founding, peer, nonce }, write(&hello)))
     }
 
-    /// The JSON of the second line, which tells `news`, if the peer is the right one and has proved
-    /// it; and the founding id of its journal.
+    /// Checks the peer's position and proof; returns the JSON of the second line, with `news`, and
+    /// the founding id of the peer's journal.
     pub(super) fn prove(self, welcome: &str, news: News) -> Result<(String, FoundingId), String> {
         let welcome: LinkWelcome = read(welcome)?;
         same_consortium(self.identity, welcome.bank, welcome.places)?;
@@ -250,19 +251,18 @@ pub(super) fn read_founding(text: &str) -> Result<FoundingId, String> {
     FoundingId::parse(text).ok_or_else(|| "the founding id is not 32 hex digits".to_owned())
 }
 
-/// Why a bank works with no bank that has another journal than when it met it.
-pub(super) fn replaced(bank: BankId, met: FoundingId, told: FoundingId) -> String {
+/// Why a bank refuses a peer that now has another journal than when they met.
+pub(super) fn replaced(bank: BankId, met: FoundingId, now: FoundingId) -> String {
     format!(
-        "bank {bank} has another journal, {told}, than the one that this bank has met, {met}: it \
-         has forgotten what it \
-         promised"
+        "bank {bank} has another journal, {now}, than the one that this bank has met, {met}: it \
+         has forgotten what it promised"
     )
 }
 
-/// The words by which a refusal for the key is known.
-pub const ANOTHER_KEY: &str = "another key";
+/// The words that mark a refusal because of the key.
+pub(super) const ANOTHER_KEY: &str = "another key";
 
-/// Has a bank that says this of itself the same key? Its id is no proof of it: that comes after.
+/// Checks that the id of another bank's key is that of ours. The proof of the key itself follows.
 pub(super) fn same_key(identity: &Identity, bank: BankId, key: &str) -> Result<(), String> {
     let ours = identity.seal.key_id().to_string();
     if key == ours {
@@ -272,9 +272,9 @@ pub(super) fn same_key(identity: &Identity, bank: BankId, key: &str) -> Result<(
     Err(format!("bank {bank} has {ANOTHER_KEY}: {shown}, and bank {} has {ours}", identity.bank))
 }
 
-/// Is a bank that says this of itself another place of this consortium? Its list may have fewer
-/// places or more: banks are added at the end of the list, and each bank gets the longer one with a
-/// restart of its own.
+/// Checks that `bank`, whose list has so many `places`, is another bank of this consortium. The two
+/// lists may differ in length: new banks are added at the end, and each bank gets the longer list
+/// by a restart of its own.
 pub(super) fn same_consortium(
     identity: &Identity,
     bank: BankId,

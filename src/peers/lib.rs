@@ -1,12 +1,14 @@
-//! Links between banks: each bank dials every other place, and carries its messages there.
+//! Links between banks: each bank dials every other bank, and sends its messages over that link.
 //!
-//! What is asked, and when it is asked again, the pure core decides; here messages go out in order,
-//! answers come back in order, and what a lost link still owes is answered with nothing, exactly
-//! once. Backoff and the task are in `link`, the socket in `open`, the proofs in `handshake` and
-//! `acceptor`. The answering side of a link is a session of the server; its PEER lines come to
-//! `Peers::answer`.
+//! The pure core decides what to ask, and when to ask again. A link sends messages in order and
+//! receives answers in order. When it is lost, each message without an answer is answered with
+//! nothing, exactly once. `link` has the task and its backoff, `open` the socket, `handshake` and
+//! `acceptor` the proofs. The answering side of a link is a session of the server, which passes its
+//! PEER lines to `Peers::answer`.
 //!
 //! Architecture invariant: nothing here knows what a vote means.
+
+#![warn(unreachable_pub)]
 
 mod acceptor;
 mod backoff;
@@ -18,9 +20,8 @@ mod open;
 mod tests;
 
 pub use acceptor::Acceptor;
-pub use handshake::ANOTHER_KEY;
 
-use acceptor::{Answered, Own};
+use acceptor::{OwnBank, PeerAnswer};
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Input;
 use consorcio_core::commit::founding::FoundingId;
@@ -46,7 +47,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Clone)]
 pub struct Peers(Arc<LinkTable>);
 
-/// How the link to a bank stands.
+/// The state of the link to a bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStatus {
     /// The bank at the other end.
@@ -55,27 +56,27 @@ pub struct PeerStatus {
     pub online: bool,
     /// The newest round trip, in microseconds, while it is open.
     pub latency_us: Option<u64>,
-    /// How far its wall clock was ahead of this machine's when the link was opened, where they were
-    /// more than a second apart.
+    /// How far its wall clock was ahead of this machine's when the link was opened, if they
+    /// differed by more than a second.
     pub clock_us: Option<i64>,
-    /// Why it is not open, once a dial has failed or it was lost.
+    /// Why it is not open, after a dial has failed or the link was lost.
     pub why: Option<String>,
 }
 
-/// The times that links go by; their values are in `limits`, tests have shorter ones.
+/// The time-outs and intervals of links. `limits` has their values; tests use shorter ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Timing {
-    /// Each step of making a link.
+    /// For each step of the handshake.
     step: Duration,
-    /// What waits for a link that is being made.
+    /// How long messages wait for a link that is being dialled.
     wait: Duration,
-    /// The end of a link that is open.
+    /// How long an open link waits for answers when the process ends.
     stop: Duration,
     silence: Duration,
     backoff_min: Duration,
     backoff_max: Duration,
     ping: Duration,
-    tell: Duration,
+    news: Duration,
 }
 
 impl Default for Timing {
@@ -88,7 +89,7 @@ impl Default for Timing {
             backoff_min: Duration::from_millis(BACKOFF_MS_MIN),
             backoff_max: Duration::from_millis(BACKOFF_MS_MAX),
             ping: Duration::from_millis(PEER_PING_MS),
-            tell: Duration::from_millis(PEER_NOTIFY_MS),
+            news: Duration::from_millis(PEER_NOTIFY_MS),
         }
     }
 }
@@ -98,46 +99,46 @@ struct LinkTable {
     identity: Identity,
     steplog: StepLog,
     timing: Timing,
-    /// The last vote known of each bank, by position ...
+    /// The time of the last vote known of each bank, by position ...
     known: [AtomicI64; BANKS_MAX],
-    /// ... and the votes that are shown to it.
+    /// ... and the votes that are shown to that bank.
     votes: [Mutex<Vec<(TxId, Token)>>; BANKS_MAX],
     /// The founding id of this bank's journal.
     founding: FoundingId,
-    /// The journal of each bank that this bank has met, once the record of it is durable.
+    /// The journal with which this bank has met each other bank, once that record is durable.
     met: [Mutex<Option<FoundingId>>; BANKS_MAX],
-    /// By position; none for this bank itself.
+    /// By position; `None` for this bank itself.
     links: Vec<Option<Arc<PeerLink>>>,
-    /// Cancelled when the links end.
+    /// Cancelled to end the links.
     stop: CancellationToken,
 }
 
-/// What a link's task shares with those who send over it.
+/// The state that the task of a link shares with its senders.
 #[derive(Debug)]
 struct PeerLink {
     bank: BankId,
-    /// `None` where the bank left.
+    /// `None` if the bank left the consortium.
     address: Option<String>,
     queue: Mutex<SendQueue>,
-    /// Something changed that the task must look at.
+    /// Wakes the task after a change.
     wake: Notify,
-    /// The peer has just shown that it is there: dial it now.
+    /// The peer has just dialled this bank, so it is up: dial it now.
     poked: AtomicBool,
     online: AtomicBool,
-    /// Why it is down.
+    /// Why the link is down.
     why: Mutex<Option<String>>,
-    /// What came over the open link proves nothing: it is to be closed.
+    /// An answer over the open link proves nothing: close it.
     broken: AtomicBool,
-    /// The peer was met, and was not told so.
-    untold: AtomicBool,
+    /// This bank has met the peer, and the peer was not notified yet.
+    meeting_unsent: AtomicBool,
     /// `u64::MAX` while not measured.
     latency_us: AtomicU64,
-    /// How far the peer's wall clock is ahead; 0 where it is near.
+    /// How far the peer's wall clock is ahead; 0 if the difference is small.
     clock_us: AtomicI64,
 }
 
 impl PeerLink {
-    /// Why the link is down, for whoever asks how it stands.
+    /// Stores why the link is down, for `Peers::status`.
     fn keep_why(&self, why: &str) {
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
     }
@@ -146,13 +147,13 @@ impl PeerLink {
 #[derive(Debug, Default)]
 struct SendQueue {
     messages: VecDeque<Message>,
-    /// What was dropped because the queue was full; still to be answered with nothing.
+    /// Messages that a full queue dropped; each must still be answered with nothing.
     dropped: Vec<RequestKey>,
 }
 
 impl Peers {
-    /// The links of the bank `identity`; nothing is dialled before `links` runs. A place `-` has a
-    /// link that answers everything with nothing.
+    /// The links of the bank `identity`; they dial once the futures of `links` run. The link to a
+    /// position marked `-` answers every message with nothing.
     pub fn new(identity: Identity, founding: FoundingId, steplog: StepLog) -> Peers {
         Peers::with_timing(identity, founding, steplog, Timing::default())
     }
@@ -174,7 +175,7 @@ impl Peers {
                 online: AtomicBool::new(false),
                 why: Mutex::default(),
                 broken: AtomicBool::new(false),
-                untold: AtomicBool::new(false),
+                meeting_unsent: AtomicBool::new(false),
                 latency_us: AtomicU64::new(u64::MAX),
                 clock_us: AtomicI64::new(0),
             }))
@@ -196,28 +197,27 @@ impl Peers {
         }))
     }
 
-    /// One future for each other place, to be run until it ends, which it does some time after
-    /// `shutdown`. What happens goes to `to_node` in the order in which it happened; it must empty
-    /// what it is given, and not wait. There is never more of it than messages were sent, and a
-    /// little.
+    /// One future for each other position; the caller runs each until it ends, which it does soon
+    /// after `shutdown`. `to_node` gets the inputs for the node in the order of events. It must
+    /// take all of them without waiting. Their number is bounded by that of the messages sent, plus
+    /// a few for each connection.
     pub fn links<F>(&self, to_node: F) -> Vec<impl Future<Output = ()> + use<F>>
     where
         F: Fn(&mut Vec<Input>) + Clone + 'static,
     {
-        let lines = self.0.links.iter().flatten();
-        lines
-            .map(|line| link::run(Arc::clone(&self.0), Arc::clone(line), to_node.clone()))
+        let links = self.0.links.iter().flatten();
+        links
+            .map(|link| link::run(Arc::clone(&self.0), Arc::clone(link), to_node.clone()))
             .collect()
     }
 
-    /// Sends `message` to `peer`; never waits. Its answer comes as an `Input::Answer`, exactly one.
-    /// A peer that can't be reached answers nothing at once. Where too many messages wait, the
-    /// oldest is dropped.
+    /// Sends `message` to `peer` without waiting. Exactly one `Input::Answer` follows; it is empty
+    /// if the peer can't be reached. A full queue drops its oldest message.
     pub fn send(&self, peer: BankId, message: Message) {
-        let line = self.0.links.get(peer.index()).and_then(Option::as_ref);
-        debug_assert!(line.is_some(), "a bank sends to the other places only, not to {peer}");
-        let Some(line) = line else { return };
-        let mut queue = line.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = self.0.links.get(peer.index()).and_then(Option::as_ref);
+        debug_assert!(link.is_some(), "a bank sends to other banks only, not to {peer}");
+        let Some(link) = link else { return };
+        let mut queue = link.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.messages.len() >= PEER_QUEUE_MAX
             && let Some(oldest) = queue.messages.pop_front()
         {
@@ -226,15 +226,19 @@ impl Peers {
         queue.messages.push_back(message);
         let first = queue.messages.len() == 1;
         drop(queue);
-        // Whoever takes messages takes all, or looks again by itself.
+        // The task takes all messages, or continues by itself.
         if first {
-            line.wake.notify_one();
+            link.wake.notify_one();
         }
     }
 
-    /// Tells the links when each bank's last known vote was given, by position, and what votes are
-    /// shown to one of which a newer one is known; they show them to the banks themselves.
-    pub fn know(&self, times: &[Time; BANKS_MAX], shown_to: impl Fn(BankId) -> Vec<(TxId, Token)>) {
+    /// Updates the time of each bank's last known vote, by position. Where it is newer than before,
+    /// the link shows that bank the votes of `shown_to`.
+    pub fn update_votes(
+        &self,
+        times: &[Time; BANKS_MAX],
+        shown_to: impl Fn(BankId) -> Vec<(TxId, Token)>,
+    ) {
         for (position, vote) in times.iter().enumerate() {
             let (Some(known), Some(bank)) = (self.0.known.get(position), BankId::new(position))
             else {
@@ -244,45 +248,44 @@ impl Peers {
                 known.store(vote.0, Relaxed);
                 *self.0.votes[position].lock().unwrap_or_else(PoisonError::into_inner) =
                     shown_to(bank);
-                if let Some(Some(line)) = self.0.links.get(position) {
-                    line.wake.notify_one();
+                if let Some(Some(link)) = self.0.links.get(position) {
+                    link.wake.notify_one();
                 }
             }
         }
     }
 
-    /// This bank has met `peer` with this journal, and the record of it is durable: now the peer is
-    /// told.
+    /// This bank has met `peer` with this journal, and that record is durable: notifies the peer.
     pub fn met(&self, peer: BankId, founding: FoundingId) {
         let Some(met) = self.0.met.get(peer.index()) else { return };
         *met.lock().unwrap_or_else(PoisonError::into_inner) = Some(founding);
-        if let Some(Some(line)) = self.0.links.get(peer.index()) {
-            line.untold.store(true, Relaxed);
-            line.wake.notify_one();
+        if let Some(Some(link)) = self.0.links.get(peer.index()) {
+            link.meeting_unsent.store(true, Relaxed);
+            link.wake.notify_one();
         }
     }
 
-    /// Closes the open link to `peer`, whose answers prove nothing; it is dialled anew.
+    /// Closes the open link to `peer`, because its answers prove nothing; the link is dialled
+    /// again.
     pub fn close(&self, peer: BankId) {
-        if let Some(Some(line)) = self.0.links.get(peer.index()) {
-            line.broken.store(true, Relaxed);
-            line.wake.notify_one();
+        if let Some(Some(link)) = self.0.links.get(peer.index()) {
+            link.broken.store(true, Relaxed);
+            link.wake.notify_one();
         }
     }
 
-    /// How each link stands, in the order of the places; this bank itself and places that were left
-    /// are not among them.
+    /// The state of each link by position, without this bank and banks that left.
     pub fn status(&self) -> Vec<PeerStatus> {
-        let lines = self.0.links.iter().flatten().filter(|line| line.address.is_some());
-        lines
-            .map(|line| {
-                let online = line.online.load(Relaxed);
-                let latency = line.latency_us.load(Relaxed);
+        let links = self.0.links.iter().flatten().filter(|link| link.address.is_some());
+        links
+            .map(|link| {
+                let online = link.online.load(Relaxed);
+                let latency = link.latency_us.load(Relaxed);
                 let latency_us = Some(latency).filter(|us| online && *us != u64::MAX);
-                let why = line.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let clock_us = Some(line.clock_us.load(Relaxed)).filter(|us| online && *us != 0);
+                let why = link.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let clock_us = Some(link.clock_us.load(Relaxed)).filter(|us| online && *us != 0);
                 PeerStatus {
-                    bank: line.bank,
+                    bank: link.bank,
                     online,
                     latency_us,
                     clock_us,
@@ -292,40 +295,42 @@ impl Peers {
             .collect()
     }
 
-    /// Answers a PEER line of the session behind `acceptor`, and gives the inputs of the node that
-    /// follow from it.
+    /// Answers a PEER line of the session of `acceptor`; also returns the inputs for the node that
+    /// follow from the line.
     pub fn answer(&self, acceptor: &mut Acceptor, json: &str) -> (Reply, Vec<Input>) {
-        let own = Own { identity: &self.0.identity, founding: self.0.founding };
+        let own = OwnBank { identity: &self.0.identity, founding: self.0.founding };
         match acceptor.answer(&own, |bank| self.0.news_to(bank).1, |bank| self.0.met(bank), json) {
-            Ok(Answered::Told(json)) => (Reply::Done(json), Vec::new()),
-            Ok(Answered::Opened(json, bank, founding, news)) => {
-                if let Some(Some(line)) = self.0.links.get(bank.index()) {
-                    line.poked.store(true, Relaxed);
-                    line.wake.notify_one();
+            Ok(PeerAnswer::NotOpen(json)) => (Reply::Done(json), Vec::new()),
+            Ok(PeerAnswer::Opened(json, bank, founding, news)) => {
+                if let Some(Some(link)) = self.0.links.get(bank.index()) {
+                    link.poked.store(true, Relaxed);
+                    link.wake.notify_one();
                 }
                 let founded = Input::PeerFounded { peer: bank, founding };
                 (Reply::Done(json), std::iter::once(founded).chain(news.inputs(bank)).collect())
             }
-            Ok(Answered::News(json, bank, news)) => {
+            Ok(PeerAnswer::News(json, bank, news)) => {
                 (Reply::Done(json), news.inputs(bank).collect())
             }
             Err(why) => (Reply::Refused(Reason::Refused, why), Vec::new()),
         }
     }
 
-    /// Ends the links: what was sent before still goes out, and is waited for a moment.
+    /// Ends the links: messages sent before still leave, and their answers are awaited for a
+    /// moment.
     pub fn shutdown(&self) {
         self.0.stop.cancel();
     }
 }
 
 impl LinkTable {
-    /// When the last vote that is known of `bank` was given.
+    /// The time of the last vote known of `bank`.
     fn knows_up_to(&self, bank: BankId) -> Time {
         self.known.get(bank.index()).map_or(Time(0), |known| Time(known.load(Relaxed)))
     }
 
-    /// The same, and what the bank is told: votes of it, and which journal of it this bank has met.
+    /// The same, and the news for that bank: votes of its own, and with which of its journals this
+    /// bank has met it.
     fn news_to(&self, bank: BankId) -> (Time, News) {
         let votes = self.votes.get(bank.index());
         let votes = votes.map(|votes| votes.lock().unwrap_or_else(PoisonError::into_inner).clone());
@@ -335,7 +340,7 @@ impl LinkTable {
         (self.knows_up_to(bank), News::of(&votes.unwrap_or_default(), meeting.as_ref()))
     }
 
-    /// The journal of `bank` that this bank has met.
+    /// The journal with which this bank has met `bank`.
     fn met(&self, bank: BankId) -> Option<FoundingId> {
         self.met
             .get(bank.index())

@@ -1,7 +1,7 @@
-//! One link: dial, prove, send in order, read answers in order, and begin again.
+//! One link: it dials, runs the handshake, sends in order, reads answers in order, and dials again.
 //!
-//! A link is down, being dialled, or open. While it is being dialled messages wait for it; while it
-//! is down after a dial that failed they are answered with nothing at once, so that a driver need
+//! A link is down, being dialled, or open. While it is being dialled, messages wait for it; while
+//! it is down after a failed dial, they are answered with nothing at once, so that a driver need
 //! not wait for its time-out.
 
 use super::backoff::Backoff;
@@ -25,69 +25,69 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// Keeps one link until the bank stops.
+/// Runs one link until the bank stops.
 pub(super) async fn run<F: Fn(&mut Vec<Input>)>(
     shared: Arc<LinkTable>,
-    line: Arc<PeerLink>,
+    link: Arc<PeerLink>,
     to_node: F,
 ) {
-    let mut link =
-        LinkTask { shared, line, to_node, inputs: Vec::new(), steps: Vec::new(), told_why: None };
-    let timing = link.shared.timing;
+    let mut task =
+        LinkTask { shared, link, to_node, inputs: Vec::new(), steps: Vec::new(), reported: None };
+    let timing = task.shared.timing;
     let mut backoff = Backoff::new(timing.backoff_min, timing.backoff_max);
-    while !link.shared.stop.is_cancelled() {
-        link.line.poked.store(false, Relaxed);
-        match link.dial().await {
+    while !task.shared.stop.is_cancelled() {
+        task.link.poked.store(false, Relaxed);
+        match task.dial().await {
             Ok(mut open) => {
                 let since = Instant::now();
-                let why = link.serve(&mut open).await;
-                link.down(open, why);
-                // A link that worked is made anew at once; a peer that takes links and drops them
-                // is dialled no faster than one that is not there.
-                let worked = link.line.latency_us.swap(u64::MAX, Relaxed) != u64::MAX;
+                let why = task.serve(&mut open).await;
+                task.down(open, why);
+                // A link that worked is dialled again at once. A peer that accepts links and drops
+                // them is dialled as slowly as one that is down.
+                let worked = task.link.latency_us.swap(u64::MAX, Relaxed) != u64::MAX;
                 if worked && since.elapsed() >= timing.backoff_max {
                     backoff.reset();
                     continue;
                 }
             }
-            Err(why) => link.failed(why),
+            Err(why) => task.failed(why),
         }
-        link.wait(backoff.wait()).await;
+        task.wait(backoff.wait()).await;
     }
-    link.lose_waiting();
-    link.deliver();
+    task.lose_waiting();
+    task.deliver();
 }
 
 struct LinkTask<F> {
     shared: Arc<LinkTable>,
-    line: Arc<PeerLink>,
+    link: Arc<PeerLink>,
     to_node: F,
     inputs: Vec<Input>,
     steps: Vec<Entry>,
-    /// Why the last dial failed, as the step log has it: the same is not told again and again.
-    told_why: Option<String>,
+    /// Why the last dial failed, as logged: the same reason is not logged twice in a row.
+    reported: Option<String>,
 }
 
 impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
-    /// Dials, and opens the link by both proofs. Messages wait for it a moment, then they are
-    /// answered with nothing.
+    /// Dials and runs the handshake. Messages wait for a moment, then they are answered with
+    /// nothing.
     async fn dial(&mut self) -> Result<OpenLink, String> {
-        let Some(address) = self.line.address.clone() else {
+        let Some(address) = self.link.address.clone() else {
             return Err("it has left the consortium".to_owned());
         };
-        let (shared, line) = (Arc::clone(&self.shared), Arc::clone(&self.line));
-        let mut dialling = pin!(OpenLink::dial(&shared, line.bank, &address));
-        let mut patience = pin!(sleep_until(Instant::now() + shared.timing.wait));
+        let (shared, link) = (Arc::clone(&self.shared), Arc::clone(&self.link));
+        let mut dialling = pin!(OpenLink::dial(&shared, link.bank, &address));
+        let mut wait = pin!(sleep_until(Instant::now() + shared.timing.wait));
         let mut is_late = false;
         loop {
             tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => return Err("this bank stops".to_owned()),
                 dialled = &mut dialling => return dialled,
-                () = &mut patience, if !is_late => is_late = true,
-                () = line.wake.notified() => {}
+                () = &mut wait, if !is_late => is_late = true,
+                () = link.wake.notified() => {}
             }
-            // A driver hears in time that this bank can't be reached now; the link may still come.
+            // A driver learns early that this bank can't be reached now; the dial goes on.
             if is_late {
                 self.lose_waiting();
                 self.deliver();
@@ -95,12 +95,12 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         }
     }
 
-    /// Works with the open link until it is lost, or until all is done where the bank stops. Says
+    /// Runs the open link until it is lost, or until all is answered when the bank stops. Returns
     /// why it ended.
     async fn serve(&mut self, open: &mut OpenLink) -> String {
         self.opened(open);
         let shared = Arc::clone(&self.shared);
-        let (timing, line) = (shared.timing, Arc::clone(&self.line));
+        let (timing, link) = (shared.timing, Arc::clone(&self.link));
         let mut stop = pin!(shared.stop.cancelled());
         let mut timer = pin!(sleep_until(Instant::now()));
         let mut stop_at: Option<Instant> = None;
@@ -108,7 +108,7 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         loop {
             let now = Instant::now();
             self.fill(open, now, stop_at.is_some());
-            if line.broken.swap(false, Relaxed) {
+            if link.broken.swap(false, Relaxed) {
                 return "what it answers proves nothing".to_owned();
             }
             if let Some(until) = stop_at
@@ -117,20 +117,19 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
                 return "this bank stops".to_owned();
             }
             let due = self.next_due(open, now, stop_at);
-            // The timer may ring for nothing, never late: it is moved only forward in need, not
-            // back.
+            // The timer may fire early, never late: postponing it at each event would cost more.
             if due < timer.deadline() || timer.is_elapsed() {
                 timer.as_mut().reset(due);
             }
             tokio::select! {
-                // What the peer sent is read before its silence is judged.
+                // Bytes from the peer are read before its silence is checked.
                 biased;
                 read = open.answers(&mut answers) => {
                     if let Err(why) = self.take_answers(open, &mut answers).and(read) {
                         return why;
                     }
                 }
-                () = line.wake.notified() => {}
+                () = link.wake.notified() => {}
                 () = stop.as_mut(), if stop_at.is_none() => {
                     stop_at = Some(Instant::now() + timing.stop);
                 }
@@ -145,18 +144,18 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         }
     }
 
-    /// The link is open: the node hears what the peer told with its proof.
+    /// The link is open: passes the news from the handshake to the node.
     fn opened(&mut self, open: &mut OpenLink) {
         crash::step(crash::Step::LinkOpen);
-        let bank = self.line.bank;
-        self.told_why = None;
-        self.line.broken.store(false, Relaxed);
-        self.line.online.store(true, Relaxed);
+        let bank = self.link.bank;
+        self.reported = None;
+        self.link.broken.store(false, Relaxed);
+        self.link.online.store(true, Relaxed);
         let news = std::mem::take(&mut open.news);
         if let Some((_, newest)) = news.votes().last() {
             self.step(Step::Known(bank, newest.time));
         }
-        self.line.clock_us.store(open.clock_us.unwrap_or(0), Relaxed);
+        self.link.clock_us.store(open.clock_us.unwrap_or(0), Relaxed);
         if let Some(us) = open.clock_us {
             let side = if us > 0 { "ahead of" } else { "behind" };
             let words = format!("the wall clock of bank {bank} is {} {side} this bank's", span(us));
@@ -177,34 +176,36 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         self.deliver();
     }
 
-    /// When the link must be looked at again though nothing happens.
+    /// When the link must wake by itself.
     fn next_due(&self, open: &OpenLink, now: Instant, stop_at: Option<Instant>) -> Instant {
         let silent_from = open.owes().unwrap_or(now);
         if let Some(stop_at) = stop_at {
             return earliest(silent_from, self.shared.timing.silence, [Some(stop_at), None]);
         }
-        let tell = news_due(self.shared.knows_up_to(self.line.bank), open.told, open.tell_at);
-        earliest(silent_from, self.shared.timing.silence, [open.ping, tell])
+        let known = self.shared.knows_up_to(self.link.bank);
+        let news = news_due(known, open.shown_up_to, open.news_at);
+        earliest(silent_from, self.shared.timing.silence, [open.ping, news])
     }
 
-    /// Takes what waits into the out buffer, as far as there is room.
-    /// While it is `stopping` only what was sent before goes out.
+    /// Moves news, pings and messages into the write buffer, as far as there is room. While it is
+    /// `stopping`, only messages are sent.
     fn fill(&mut self, open: &mut OpenLink, now: Instant, stopping: bool) {
-        let news = news_due(self.shared.knows_up_to(self.line.bank), open.told, open.tell_at);
+        let known = self.shared.knows_up_to(self.link.bank);
+        let news = news_due(known, open.shown_up_to, open.news_at);
         let due = news.is_some_and(|at| at <= now);
-        if !stopping && (due || self.line.untold.load(Relaxed)) {
-            self.line.untold.store(false, Relaxed);
-            let (known, news) = self.shared.news_to(self.line.bank);
-            open.told = known;
-            open.tell_at = now + self.shared.timing.tell;
-            open.say(Inquiry::News, "PEER ", &write(&news), AnswerTo::Seen, now);
+        if !stopping && (due || self.link.meeting_unsent.load(Relaxed)) {
+            self.link.meeting_unsent.store(false, Relaxed);
+            let (known, news) = self.shared.news_to(self.link.bank);
+            open.shown_up_to = known;
+            open.news_at = now + self.shared.timing.news;
+            open.send_line(Inquiry::News, "PEER ", &write(&news), AnswerTo::News, now);
         }
         if open.ping.is_some_and(|at| at <= now) && !stopping {
             open.ping = None;
-            open.say(Inquiry::Line(Verb::Ping), "PING", "", AnswerTo::Ping, now);
+            open.send_line(Inquiry::Line(Verb::Ping), "PING", "", AnswerTo::Ping, now);
         }
         let at_us = wall_us();
-        let mut queue = self.line.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.link.queue.lock().unwrap_or_else(PoisonError::into_inner);
         while open.unwritten_bytes() < PEER_WRITE_BYTES_MAX
             && open.under_way.len() < SESSION_REQUESTS_MAX
         {
@@ -212,7 +213,7 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
             crash::sending(&message);
             let id = open.send(&message, now);
             if self.shared.steplog.is_on() {
-                let step = Step::of_message(&message, self.line.bank, id);
+                let step = Step::of_message(&message, self.link.bank, id);
                 self.steps.push(Entry { at_us, step });
             }
         }
@@ -225,7 +226,7 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         self.shared.steplog.append(&mut self.steps);
     }
 
-    /// Hands over all answers that came together.
+    /// Passes on all answers that arrived together.
     fn take_answers(
         &mut self,
         open: &mut OpenLink,
@@ -250,14 +251,14 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         reply: Reply,
         at_us: i64,
     ) -> Result<(), String> {
-        let bank = self.line.bank;
-        match (waiting.what, reply) {
+        let bank = self.link.bank;
+        match (waiting.awaits, reply) {
             (AnswerTo::Message(asked), reply) => {
                 crash::answered(asked.verb);
                 if reply.tx().is_some_and(|tx| *tx != asked.tx) {
-                    // Still to be answered, with nothing.
+                    // Its own answer, with nothing, follows when the link ends.
                     open.under_way
-                        .push_front(UnderWay { what: AnswerTo::Message(asked), ..waiting });
+                        .push_front(UnderWay { awaits: AnswerTo::Message(asked), ..waiting });
                     return Err(format!("an answer out of order: {}", reply.to_line()));
                 }
                 if self.shared.steplog.is_on() {
@@ -275,33 +276,33 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
                 crash::heard(Inquiry::Line(Verb::Ping));
                 let latency =
                     waiting.since.elapsed().as_micros().try_into().unwrap_or(u64::MAX - 1);
-                self.line.latency_us.store(latency, Relaxed);
+                self.link.latency_us.store(latency, Relaxed);
                 open.ping = Some(Instant::now() + self.shared.timing.ping);
             }
-            (AnswerTo::Seen, Reply::Done(json)) => {
+            (AnswerTo::News, Reply::Done(json)) => {
                 crash::heard(Inquiry::News);
                 let news: News = read(&json)?;
                 self.inputs.extend(news.inputs(bank));
             }
-            (AnswerTo::Ping | AnswerTo::Seen, reply) => {
+            (AnswerTo::Ping | AnswerTo::News, reply) => {
                 return Err(format!("not the answer: {}", reply.to_line()));
             }
         }
         Ok(())
     }
 
-    /// The link is lost: nothing more is answered, and then the node hears that it is down.
+    /// The link is lost: answers all messages with nothing, then reports the link as down.
     fn down(&mut self, open: OpenLink, why: String) {
-        self.line.keep_why(&why);
-        self.line.online.store(false, Relaxed);
+        self.link.keep_why(&why);
+        self.link.online.store(false, Relaxed);
         for waiting in open.under_way {
-            match waiting.what {
+            match waiting.awaits {
                 AnswerTo::Message(asked) => self.lose(asked, waiting.id),
-                AnswerTo::Ping | AnswerTo::Seen => {}
+                AnswerTo::Ping | AnswerTo::News => {}
             }
         }
         self.lose_waiting();
-        let bank = self.line.bank;
+        let bank = self.link.bank;
         self.inputs.push(Input::PeerDown(bank));
         tracing::info!(
             target: LIFECYCLE_TARGET,
@@ -312,16 +313,16 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         self.deliver();
     }
 
-    /// The link could not be made.
+    /// A dial or handshake failed.
     fn failed(&mut self, mut why: String) {
         self.lose_waiting();
         if why.contains(ANOTHER_KEY) {
-            why = format!("bank {} has {ANOTHER_KEY} ({why})", self.line.bank);
+            why = format!("bank {} has {ANOTHER_KEY} ({why})", self.link.bank);
         }
-        if self.told_why.as_ref() != Some(&why) && self.line.address.is_some() {
-            let bank = self.line.bank.as_u8();
+        if self.reported.as_ref() != Some(&why) && self.link.address.is_some() {
+            let bank = self.link.bank.as_u8();
             if why.contains(ANOTHER_KEY) {
-                // No time mends it: the operator must see it.
+                // Waiting does not help: the operator must act.
                 tracing::error!(bank, "{why}");
             } else {
                 tracing::info!(
@@ -330,57 +331,57 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
                     "bank {bank} can't be reached: {why}"
                 );
             }
-            self.line.keep_why(&why);
-            self.step(Step::LinkDown(self.line.bank, why.as_str().into()));
-            self.told_why = Some(why);
+            self.link.keep_why(&why);
+            self.step(Step::LinkDown(self.link.bank, why.as_str().into()));
+            self.reported = Some(why);
         }
         self.deliver();
     }
 
-    /// Waits, unless the peer shows that it is there. Messages meanwhile are answered with nothing.
+    /// Waits, or returns early if the peer dials. Messages are answered with nothing meanwhile.
     async fn wait(&mut self, wait: Duration) {
         let until = Instant::now() + wait;
-        let line = Arc::clone(&self.line);
+        let link = Arc::clone(&self.link);
         let stop = self.shared.stop.clone();
-        while !line.poked.load(Relaxed) {
+        while !link.poked.load(Relaxed) {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = line.wake.notified() => {
+                () = link.wake.notified() => {
                     self.lose_waiting();
                     self.deliver();
                 }
-                () = sleep_until(until), if line.address.is_some() => return,
+                () = sleep_until(until), if link.address.is_some() => return,
             }
         }
     }
 
-    /// Answers with nothing what is not sent yet.
+    /// Answers all unsent messages with nothing.
     fn lose_waiting(&mut self) {
         let queue =
-            std::mem::take(&mut *self.line.queue.lock().unwrap_or_else(PoisonError::into_inner));
+            std::mem::take(&mut *self.link.queue.lock().unwrap_or_else(PoisonError::into_inner));
         queue.dropped.into_iter().for_each(|asked| self.lose(asked, None));
         queue.messages.iter().for_each(|message| self.lose(message.key(), None));
     }
 
-    /// What was asked stays unanswered; `id` is its number, where it was sent.
+    /// Answers `asked` with nothing; `id` is the number of its line, if it was sent.
     fn lose(&mut self, asked: RequestKey, id: Option<RequestId>) {
         if self.shared.steplog.is_on() {
-            self.step(Step::of_answer(self.line.bank, &asked, None, id));
+            self.step(Step::of_answer(self.link.bank, &asked, None, id));
         }
-        self.inputs.push(Input::Answer { peer: self.line.bank, asked, reply: None, past: None });
+        self.inputs.push(Input::Answer { peer: self.link.bank, asked, reply: None, past: None });
     }
 
     fn step(&mut self, step: Step) {
         self.steps.push(Entry { at_us: wall_us(), step });
     }
 
-    /// Hands over what happened; the step log hears of it first.
+    /// Passes steps to the step log, then inputs to the node.
     fn deliver(&mut self) {
         self.shared.steplog.append(&mut self.steps);
         if !self.inputs.is_empty() {
             (self.to_node)(&mut self.inputs);
-            debug_assert!(self.inputs.is_empty(), "the node takes all");
+            debug_assert!(self.inputs.is_empty(), "the node takes all inputs");
             self.inputs.clear();
         }
     }

@@ -1,5 +1,5 @@
-//! The connection of an open link: dialled, proved, written and read. What its answers mean is not
-//! known here.
+//! The connection of an open link: it dials, runs the handshake, writes and reads. It does not know
+//! what answers mean.
 
 use super::LinkTable;
 use super::handshake::{Dialling, News, clock_apart, read, replaced};
@@ -27,42 +27,42 @@ use tokio_util::codec::Framed;
 pub(super) struct OpenLink {
     lines: Framed<TcpStream, LineCodec<Result<Reply, Fault>>>,
     pub(super) leaving: crash::Leaving,
-    /// What was written, or will be, and is not answered yet; in order.
+    /// Lines that are written or buffered, and not answered yet; in order.
     pub(super) under_way: VecDeque<UnderWay>,
-    /// The port of this end, and how many lines were written: the step log's number of each.
+    /// The local port and the number of lines written identify each line in the step log.
     port: u16,
     sent: u64,
-    /// When its dial began.
+    /// When the dial began.
     pub(super) began: Instant,
     /// When the peer last sent anything.
-    pub(super) heard: Instant,
-    /// How much of a line had come then.
+    pub(super) received_at: Instant,
+    /// How much of an unfinished line had arrived then.
     begun_bytes: usize,
     /// When the next ping is due; `None` while one is under way.
     pub(super) ping: Option<Instant>,
-    /// The last vote of the peer that it was told of, and when it may be told the next.
-    pub(super) told: Time,
-    pub(super) tell_at: Instant,
-    /// How far the peer's wall clock is ahead of this machine's, where they are apart.
+    /// The last vote of the peer that was shown to it, and when the next may be.
+    pub(super) shown_up_to: Time,
+    pub(super) news_at: Instant,
+    /// How far the peer's wall clock is ahead of this machine's, if they differ.
     pub(super) clock_us: Option<i64>,
-    /// What the peer told when the link was opened.
+    /// The news that the peer sent with its proof.
     pub(super) news: News,
     /// The founding id of the peer's journal.
     pub(super) founding: FoundingId,
 }
 
-/// Something that the peer was asked.
+/// A line that the peer has not answered yet.
 pub(super) struct UnderWay {
-    pub(super) what: AnswerTo,
+    pub(super) awaits: AnswerTo,
     pub(super) since: Instant,
     pub(super) id: Option<RequestId>,
 }
 
-/// What its answer is for.
+/// What the answer to a line is for.
 pub(super) enum AnswerTo {
     Message(RequestKey),
     Ping,
-    Seen,
+    News,
 }
 
 impl OpenLink {
@@ -87,11 +87,11 @@ impl OpenLink {
             port,
             sent: 0,
             began,
-            heard: now,
+            received_at: now,
             begun_bytes: 0,
             ping: Some(now),
-            told: Time(0),
-            tell_at: now,
+            shown_up_to: Time(0),
+            news_at: now,
             clock_us: None,
             news: News::default(),
             founding: shared.founding,
@@ -101,24 +101,24 @@ impl OpenLink {
         let welcome = timeout(step, open.ask(Inquiry::Line(Verb::Peer), &hello)).await;
         let welcome = welcome.map_err(|_| late("the answer to its first line"))??;
         open.clock_us = clock_apart(&welcome, asked_us, wall_us());
-        if let Some(Some(line)) = shared.links.get(bank.index()) {
-            line.untold.store(false, Relaxed); // It is told with the proof.
+        if let Some(Some(link)) = shared.links.get(bank.index()) {
+            link.meeting_unsent.store(false, Relaxed); // The proof notifies the peer.
         }
-        let (told, news) = shared.news_to(bank);
+        let (known, news) = shared.news_to(bank);
         let (proof, founding) = dialling.prove(&welcome, news)?;
         let answer = timeout(step, open.ask(Inquiry::Proof, &proof)).await;
         let news: News = read(&answer.map_err(|_| late("the answer to its proof"))??)?;
-        // It was told so with the proof.
+        // The news in the proof has notified the peer.
         if let Some(met) = shared.met(bank).filter(|met| *met != founding) {
             return Err(replaced(bank, met, founding));
         }
-        (open.told, open.news, open.founding) = (told, news, founding);
+        (open.shown_up_to, open.news, open.founding) = (known, news, founding);
         Ok(open)
     }
 
-    /// Sends a PEER line and gives the JSON that it is answered with.
+    /// Sends a PEER line; returns the JSON of its answer.
     async fn ask(&mut self, verb: Inquiry, json: &str) -> Result<String, String> {
-        self.say(verb, "PEER ", json, AnswerTo::Seen, Instant::now());
+        self.send_line(verb, "PEER ", json, AnswerTo::News, Instant::now());
         let mut answers = Vec::new();
         let result = self.answers(&mut answers).await;
         self.under_way.clear();
@@ -135,45 +135,45 @@ impl OpenLink {
         }
     }
 
-    /// Puts a line that is no message into the out buffer.
-    pub(super) fn say(
+    /// Puts a line that is no message into the write buffer.
+    pub(super) fn send_line(
         &mut self,
         verb: Inquiry,
-        word: &str,
+        verb_text: &str,
         rest: &str,
-        what: AnswerTo,
+        awaits: AnswerTo,
         now: Instant,
     ) {
         crash::saying(verb);
-        let line = [word, rest, "\n"].concat();
-        // Only a codec that can fail would fail here.
+        let line = [verb_text, rest, "\n"].concat();
+        // This codec never fails.
         let _ = Pin::new(&mut self.lines).start_send(line.as_bytes());
         self.leaving.said(verb);
-        self.await_answer(what, now);
+        self.await_answer(awaits, now);
     }
 
-    /// Another line was written, whose answer is still to come. Gives the line's number.
-    fn await_answer(&mut self, what: AnswerTo, since: Instant) -> Option<RequestId> {
+    /// Records a line whose answer is still to come; returns its number.
+    fn await_answer(&mut self, awaits: AnswerTo, since: Instant) -> Option<RequestId> {
         self.sent += 1;
         let id = RequestId::new(self.port, self.sent);
-        self.under_way.push_back(UnderWay { what, since, id });
+        self.under_way.push_back(UnderWay { awaits, since, id });
         id
     }
 
-    /// Puts a message into the out buffer, and gives its number.
+    /// Puts a message into the write buffer; returns its number.
     pub(super) fn send(&mut self, message: &Message, now: Instant) -> Option<RequestId> {
         let _ = Pin::new(&mut self.lines).start_send(message);
         self.leaving.message(message);
         self.await_answer(AnswerTo::Message(message.key()), now)
     }
 
-    /// Bytes that wait in the out buffer.
+    /// Bytes in the write buffer.
     pub(super) fn unwritten_bytes(&self) -> usize {
         self.lines.write_buffer().len()
     }
 
-    /// Writes what waits, and gives all answers that have come, at least one. Where the link is
-    /// lost, says why; what came before is given all the same.
+    /// Flushes the write buffer, and adds all answers that have arrived, at least one. When the
+    /// link is lost, returns the reason; answers that arrived before it are added all the same.
     pub(super) async fn answers(
         &mut self,
         answers: &mut Vec<Result<Reply, Fault>>,
@@ -193,7 +193,7 @@ impl OpenLink {
                 Poll::Pending => {}
             }
         }
-        // An answer to nothing is one too many, and ends the link.
+        // One answer more than lines under way: the caller ends the link.
         while answers.len() <= self.under_way.len() {
             match self.lines.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(Ok(answer)))) => answers.push(answer),
@@ -208,7 +208,7 @@ impl OpenLink {
                     let begun_bytes = self.lines.codec().waiting_bytes();
                     if begun_bytes != self.begun_bytes || !answers.is_empty() {
                         self.begun_bytes = begun_bytes;
-                        self.heard = Instant::now();
+                        self.received_at = Instant::now();
                     }
                     break;
                 }
@@ -217,9 +217,9 @@ impl OpenLink {
         if answers.is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
-    /// Since when the peer owes an answer, or anything.
+    /// Since when the peer has owed an answer and sent nothing.
     pub(super) fn owes(&self) -> Option<Instant> {
-        self.under_way.front().map(|waiting| waiting.since.max(self.heard))
+        self.under_way.front().map(|waiting| waiting.since.max(self.received_at))
     }
 }
 
@@ -227,7 +227,7 @@ async fn connect(address: &str) -> Result<TcpStream, String> {
     let failed = |error: io::Error| format!("{address}: {error}");
     let usable: Vec<SocketAddr> = lookup_host(address).await.map_err(failed)?.collect();
     let stream = TcpStream::connect(&usable[..]).await.map_err(failed)?;
-    // Where nobody listens, a port of the range for outgoing connections may connect to itself.
+    // Without a listener, a port of the ephemeral range may connect to itself.
     if stream.local_addr().map_err(failed)? == stream.peer_addr().map_err(failed)? {
         return Err(format!("{address}: nobody listens"));
     }

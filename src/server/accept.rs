@@ -1,4 +1,4 @@
-//! Which connections become sessions, which sessions must end for others, and the end of all.
+//! Accepts connections, evicts sessions for new ones, and ends all sessions.
 
 use crate::ServerState;
 use crate::permits::Permit;
@@ -25,7 +25,7 @@ impl ServerState {
         while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok((stream, peer)) => self.admit(stream, peer),
-                // The connection was gone before it was accepted: that is its own affair.
+                // The client closed the connection before it was accepted.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     let text = format!("no connection can be accepted for now: {error}");
@@ -37,8 +37,8 @@ impl ServerState {
         }
     }
 
-    /// Looks after sessions that must end, for ever.
-    pub async fn sweep(self: Rc<ServerState>) {
+    /// Ends sessions that exceed a bound; runs until it is cancelled.
+    pub(crate) async fn sweep(self: Rc<ServerState>) {
         let mut due = interval(Duration::from_millis(SESSIONS_SWEEP_MS));
         due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -54,7 +54,7 @@ impl ServerState {
                     .is_some_and(|since| older(since, self.bounds.unread_ms))
                 {
                     Some(SessionEnd::Unread)
-                } else if state.place == Some(Permit::Probation) && silent(PROBATION_MS_MAX) {
+                } else if state.permit == Some(Permit::Probation) && silent(PROBATION_MS_MAX) {
                     Some(SessionEnd::NoPlace)
                 } else if short
                     && state.borrows
@@ -73,9 +73,9 @@ impl ServerState {
         }
     }
 
-    /// Ends all sessions: nothing more is read, what was asked is answered. Returns when all have
+    /// Ends all sessions: they read nothing more and answer pending requests. Returns when all have
     /// ended.
-    pub async fn end_sessions(&self) {
+    pub(crate) async fn end_sessions(&self) {
         self.stop.cancel();
         for entry in self.sessions.borrow().iter() {
             entry.end(SessionEnd::Shutdown);
@@ -84,9 +84,9 @@ impl ServerState {
         self.tasks.wait().await;
     }
 
-    /// Shuts our side of a connection whose input was not read to its end, and waits a little for
-    /// the other side.
-    pub async fn linger(&self, mut stream: TcpStream) {
+    /// Shuts down our side of a connection whose input was not read to its end, and waits briefly
+    /// for the client to close it.
+    pub(crate) async fn linger(&self, mut stream: TcpStream) {
         if self.lingering.get() >= SESSIONS_LINGERING_MAX || self.stop.is_cancelled() {
             return;
         }
@@ -97,7 +97,7 @@ impl ServerState {
             while stream.read(&mut scratch).await? > 0 {}
             io::Result::Ok(())
         };
-        // Whatever comes of it, the connection is closed now.
+        // Whatever the result is, the connection is closed now.
         let _ = self
             .stop
             .run_until_cancelled(timeout(Duration::from_millis(SESSION_LINGER_MS), drain))
@@ -106,61 +106,61 @@ impl ServerState {
     }
 
     fn admit(self: &Rc<ServerState>, stream: TcpStream, peer: SocketAddr) {
-        // Small lines are answered one by one: waiting for more to send would only add delay.
+        // Short lines are answered one by one, so Nagle's algorithm would only add delay.
         let _ = stream.set_nodelay(true);
-        let Some(place) = self.find_place() else {
+        let Some(permit) = self.find_permit() else {
             self.step_logger.record(|| {
                 Step::Bad(OtherEnd::Address(peer), Reason::Limit, "no place left".into())
             });
             let mut line = Vec::new();
             Reply::Err(Reason::Limit, SessionEnd::NoPlace.as_str().to_owned()).write_to(&mut line);
-            // A fresh socket takes one line.
+            // A new socket accepts one line at once.
             let _ = stream.try_write(&line);
             let shared = self.clone();
             self.tasks.spawn_local(async move { shared.linger(stream).await });
             return;
         };
         self.step_logger.record(|| Step::Connect(OtherEnd::Address(peer), None));
-        let entry = self.sessions.borrow_mut().open(peer, Some(place), self.now_us());
+        let entry = self.sessions.borrow_mut().open(peer, Some(permit), self.now_us());
         self.tasks.spawn_local(session::run(self.clone(), entry, stream));
     }
 
-    /// A place for a new connection: a free one, an idle session's, or for a while one of those for
-    /// banks.
-    fn find_place(&self) -> Option<Permit> {
+    /// A permit for a new connection: a free one, that of an evicted idle session, or on probation
+    /// one of those for banks.
+    fn find_permit(&self) -> Option<Permit> {
         let now_us = self.now_us();
         let mut sessions = self.sessions.borrow_mut();
-        if sessions.places.is_full() && now_us >= self.none_idle_before_us.get() {
+        if sessions.permits.is_full() && now_us >= self.none_idle_before_us.get() {
             let idle_us = self.bounds.idle_ms * 1_000;
             if let Some(entry) = longest_silent(&sessions, Permit::Client, now_us, idle_us) {
                 sessions.vacate(&entry);
                 entry.end(SessionEnd::Idle);
             } else {
-                // Whoever knocks in vain does not have all sessions looked at each time.
+                // Bounds how often refused connections make this scan all sessions.
                 self.none_idle_before_us.set(now_us + (idle_us / 8).min(1_000_000));
             }
         }
-        if let Some(place) = sessions.places.enter() {
-            return Some(place);
+        if let Some(permit) = sessions.permits.enter() {
+            return Some(permit);
         }
         let entry = longest_silent(&sessions, Permit::Probation, now_us, PROBATION_MS_MIN * 1_000)?;
         sessions.vacate(&entry);
         entry.end(SessionEnd::NoPlace);
-        sessions.places.enter()
+        sessions.permits.enter()
     }
 }
 
-/// Of the sessions with such a place that owe and are owed nothing, the one that sent nothing for
-/// longest, and for at least `silent_us`.
+/// The session to evict: among those with such a permit and no open request, the one that has sent
+/// nothing for longest, and for at least `silent_us`.
 fn longest_silent(
     sessions: &SessionTable,
-    place: Permit,
+    permit: Permit,
     now_us: u64,
     silent_us: u64,
 ) -> Option<Rc<SessionEntry>> {
     let silent = sessions.iter().filter_map(|entry| {
         let state = entry.state.borrow();
-        let idle = state.place == Some(place) && state.end.is_none() && state.slots.is_empty();
+        let idle = state.permit == Some(permit) && state.end.is_none() && state.slots.is_empty();
         let since_us = state.last_input_us;
         (idle && now_us.saturating_sub(since_us) >= silent_us).then_some((since_us, entry))
     });

@@ -1,6 +1,6 @@
-//! The switches of `servidor`.
+//! The command line of `servidor`.
 
-use crate::Bounds;
+use crate::ServerBounds;
 use crate::listen::address;
 use crate::web::HttpArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,7 +10,7 @@ use consorcio_system::logging::LogArgs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// What `--help` shows first.
+/// The examples at the beginning of `--help`.
 const EXAMPLES: &str = "\
 Three terminals make a consortium:
 
@@ -28,18 +28,18 @@ Three terminals make a consortium:
 pub struct Cli {
     /// What to do instead of running a bank.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub(crate) command: Option<ServerCommand>,
     /// What is written to standard error.
     #[command(flatten)]
-    pub log: LogArgs,
+    pub(crate) log: LogArgs,
     /// How to run a bank.
     #[command(flatten)]
-    pub options: Options,
+    pub(crate) options: ServerOptions,
 }
 
 /// What `servidor` does besides running a bank.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum ServerCommand {
     /// Makes a fresh consortium key in a new file that only you can read
     Key {
         /// The file to make; one that is there is never overwritten
@@ -55,7 +55,7 @@ pub enum Command {
 
 /// How a bank is run.
 #[derive(Debug, Clone, Args)]
-pub struct Options {
+pub(crate) struct ServerOptions {
     /// The port to listen on; 0 takes a free one (then give --bank, and --port-file to learn it)
     #[arg(long, default_value_t = 8886, env = "CONSORCIO_PORT")]
     pub port: u16,
@@ -121,41 +121,41 @@ pub struct Options {
     pub bounds: BoundsArgs,
 }
 
-/// The server's bounds as switches; they are for tests, and not shown.
+/// The bounds of the server as hidden switches, for tests.
 #[derive(Debug, Clone, Args)]
-pub struct BoundsArgs {
-    #[arg(long, hide = true, default_value_t = Bounds::default().sessions)]
+pub(crate) struct BoundsArgs {
+    #[arg(long, hide = true, default_value_t = ServerBounds::default().sessions)]
     sessions_max: usize,
-    #[arg(long, hide = true, default_value_t = Bounds::default().for_banks)]
+    #[arg(long, hide = true, default_value_t = ServerBounds::default().for_banks)]
     sessions_for_banks: usize,
-    #[arg(long, hide = true, default_value_t = Bounds::default().idle_ms)]
+    #[arg(long, hide = true, default_value_t = ServerBounds::default().idle_ms)]
     session_idle_ms: u64,
-    #[arg(long, hide = true, default_value_t = Bounds::default().unread_ms)]
+    #[arg(long, hide = true, default_value_t = ServerBounds::default().unread_ms)]
     session_unread_ms: u64,
-    #[arg(long, hide = true, default_value_t = Bounds::default().bytes)]
+    #[arg(long, hide = true, default_value_t = ServerBounds::default().bytes)]
     sessions_bytes_max: usize,
 }
 
-/// A switch that says on or off.
+/// The value of a switch that is on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// What the switch names is done.
+pub(crate) enum Switch {
+    /// The feature is enabled.
     On,
-    /// What the switch names is not done.
+    /// The feature is disabled.
     Off,
 }
 
-/// Switches that contradict each other.
+/// Switches that are invalid together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct BadOptions(String);
+pub(crate) struct BadOptions(String);
 
 impl BoundsArgs {
-    /// The bounds.
+    /// The bounds from the switches.
     ///
     /// # Errors
-    /// When there would be no place for clients.
-    pub fn bounds(&self) -> Result<Bounds, BadOptions> {
+    /// When no permit would be left for clients.
+    pub(crate) fn bounds(&self) -> Result<ServerBounds, BadOptions> {
         if self.sessions_for_banks >= self.sessions_max
             || self.sessions_max > consorcio_core::limits::SESSIONS_MAX
         {
@@ -163,7 +163,7 @@ impl BoundsArgs {
                 "--sessions-max: more than is kept for banks, at most 10000".into(),
             ));
         }
-        Ok(Bounds {
+        Ok(ServerBounds {
             sessions: self.sessions_max,
             for_banks: self.sessions_for_banks,
             idle_ms: self.session_idle_ms,
@@ -173,17 +173,17 @@ impl BoundsArgs {
     }
 }
 
-impl Options {
+impl ServerOptions {
     /// The address to listen on.
-    pub fn own_address(&self) -> String {
+    pub(crate) fn own_address(&self) -> String {
         address(&self.host, self.port)
     }
 
-    /// Which bank this is.
+    /// The position of this bank.
     ///
     /// # Errors
-    /// When its place does not follow from the switches; the text says what to give.
-    pub fn own_bank(&self) -> Result<BankId, BadOptions> {
+    /// When it does not follow from the switches; the text names the switch to give.
+    pub(crate) fn own_bank(&self) -> Result<BankId, BadOptions> {
         let list = &self.consortium;
         let own = self.own_address();
         if let Some(position) = self.bank {
@@ -216,11 +216,11 @@ impl Options {
     }
 
     /// The banks that a bank with a new journal does not wait for. It never waits for itself, so
-    /// one setting may do for all banks of a machine.
+    /// all banks of a machine may share one setting.
     ///
     /// # Errors
-    /// When a position is no bank's.
-    pub fn introduced_without(&self) -> Result<BankSet, BadOptions> {
+    /// When a position has no bank.
+    pub(crate) fn introduced_without(&self) -> Result<BankSet, BadOptions> {
         let places = self.consortium.places().len();
         let bank = |position: &usize| {
             BankId::new(*position).filter(|bank| bank.index() < places).ok_or_else(|| {
@@ -233,11 +233,12 @@ impl Options {
         self.introduce_without.iter().map(bank).collect()
     }
 
-    /// A key that a bank made itself is known on this machine alone, so nothing may leave it.
+    /// Checks that all addresses are on loopback: a key that a bank makes itself is only known on
+    /// this machine.
     ///
     /// # Errors
-    /// When this bank would listen or dial elsewhere.
-    pub fn check_loopback(&self) -> Result<(), BadOptions> {
+    /// When this bank would listen or dial beyond loopback.
+    pub(crate) fn check_loopback(&self) -> Result<(), BadOptions> {
         match self.first_elsewhere() {
             Some(address) => Err(BadOptions(format!(
                 "{address} is not on this machine, and a key that a bank makes itself is: give \
@@ -248,11 +249,12 @@ impl Options {
         }
     }
 
-    /// What a demonstration's panel does to processes nobody may ask for from elsewhere.
+    /// Checks that the panel of a demonstration, which controls processes, is only reachable from
+    /// this machine.
     ///
     /// # Errors
-    /// When this bank takes part in a demonstration and listens or dials beyond this machine.
-    pub fn check_demo(&self) -> Result<(), BadOptions> {
+    /// When a bank of a demonstration would listen or dial beyond this machine.
+    pub(crate) fn check_demo(&self) -> Result<(), BadOptions> {
         if !self.http.is_demo() {
             return Ok(());
         }
@@ -266,7 +268,7 @@ impl Options {
         }
     }
 
-    /// The first address off this machine that this bank would listen on or dial.
+    /// The first address beyond this machine that this bank would listen on or dial.
     fn first_elsewhere(&self) -> Option<String> {
         let places = self.consortium.places().iter().flatten().cloned();
         let own = std::iter::once(self.own_address()).chain(self.http.address().map(str::to_owned));
@@ -279,8 +281,8 @@ impl Options {
     }
 }
 
-/// May who listens on `host` and `port` be meant by `place`? So when it listens on all addresses of
-/// the machine, or both are its loopback.
+/// May `place` be the address of a bank that listens on `host` and `port`? Yes if it listens on all
+/// addresses of the machine, or both are loopback.
 fn is_like(place: &str, host: &str, port: u16) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let everywhere = bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
@@ -292,7 +294,7 @@ fn is_like(place: &str, host: &str, port: u16) -> bool {
 mod tests {
     use super::*;
 
-    fn options(line: &str) -> Options {
+    fn options(line: &str) -> ServerOptions {
         let words = std::iter::once("servidor").chain(line.split_whitespace());
         Cli::try_parse_from(words).unwrap().options
     }
@@ -311,18 +313,18 @@ mod tests {
     }
 
     #[test]
-    fn a_bank_finds_its_place_by_its_address() {
+    fn the_address_determines_the_position() {
         assert_eq!(bank(""), 0);
         assert_eq!(bank("--port 8888"), 2);
         assert_eq!(bank("--port 8887 --host localhost"), 1);
         assert_eq!(bank("--port 8887 --host 0.0.0.0"), 1);
         assert_eq!(bank("--port 9 --host ::1 --consortium a:9,[::1]:9"), 1);
         assert_eq!(bank("--port 0 --bank 1"), 1);
-        assert_eq!(bank("--port 5 --bank 2"), 2, "told, whatever its address");
+        assert_eq!(bank("--port 5 --bank 2"), 2, "--bank precedes the address");
     }
 
     #[test]
-    fn a_place_that_does_not_follow_is_refused() {
+    fn an_ambiguous_position_is_refused() {
         assert!(refusal("--port 9000").contains("not in the consortium"));
         assert!(refusal("--port 9 --host 0.0.0.0 --consortium a:9,b:9").contains("several"));
         assert!(refusal("--port 0").contains("--bank"));
@@ -331,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_file_nothing_leaves_the_machine() {
+    fn without_a_key_file_all_addresses_are_on_loopback() {
         assert!(options("").check_loopback().is_ok());
         assert!(
             options("--host localhost --consortium localhost:8886,-,[::1]:7")
@@ -349,10 +351,10 @@ mod tests {
     }
 
     #[test]
-    fn the_switches_are_well_made() {
+    fn the_command_line_is_well_formed() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
         assert!(options("--sessions-max 5 --sessions-for-banks 5").bounds.bounds().is_err());
-        assert_eq!(options("").bounds.bounds().unwrap(), Bounds::default());
+        assert_eq!(options("").bounds.bounds().unwrap(), ServerBounds::default());
     }
 }

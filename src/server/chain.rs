@@ -1,10 +1,9 @@
-//! An error and its causes as one line for people, without saying twice what one cause says in
-//! another's words.
+//! Formats an error and its causes as one line.
 
 use std::fmt::Write;
 
-/// `error` and its causes, outermost first. A cause that the text before it ends with is left out.
-pub fn chain(error: &anyhow::Error) -> String {
+/// `error` and its causes, outermost first, without a cause that the text already ends with.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let cause_text = cause.to_string();

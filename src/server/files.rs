@@ -1,13 +1,13 @@
-//! How many files this process may have open, and what that means: fewer sessions, or no start.
+//! The limit of open files: if it is low, the server has fewer sessions, or does not start.
 
-use crate::Bounds;
+use crate::ServerBounds;
 use consorcio_core::limits::{
     CLIENTS_MIN, FILES_BESIDE_SESSIONS_MAX, FILES_BESIDE_SESSIONS_MIN, HTTP_CONNECTIONS_MIN,
     SESSIONS_OF_BANK_MIN,
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// How the open files that are allowed are shared.
+/// How the allowed open files are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shares {
     sessions: u64,
@@ -15,12 +15,16 @@ struct Shares {
     http: u64,
 }
 
-/// Asks for as many open files as `bounds` and `http` connections need. Where fewer are allowed
-/// there are fewer of both, which the returned line tells.
+/// Raises the limit of open files to what `bounds` and `http` connections need. If fewer are
+/// allowed, reduces both, and returns a message about it.
 ///
 /// # Errors
-/// When so few are allowed that nobody could be served; the text says how many are needed.
-pub fn fit(bounds: &mut Bounds, http: &mut usize, others: usize) -> Result<Option<String>, String> {
+/// When too few are allowed to serve anyone; the text has the number that is needed.
+pub(crate) fn fit(
+    bounds: &mut ServerBounds,
+    http: &mut usize,
+    others: usize,
+) -> Result<Option<String>, String> {
     let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let wanted = Shares {
         sessions: wide(bounds.sessions),
@@ -48,7 +52,7 @@ pub fn fit(bounds: &mut Bounds, http: &mut usize, others: usize) -> Result<Optio
     Ok(Some(reduced))
 }
 
-/// Raises the limit as far as it may and need be; returns what is allowed.
+/// Raises the limit as far as needed and allowed; returns the new limit.
 fn raise_limit(needed: u64) -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
@@ -61,8 +65,7 @@ fn raise_limit(needed: u64) -> u64 {
     }
 }
 
-/// What each gets of `allowed` files, with `others` other banks; `None` where all are served as
-/// wanted.
+/// Divides `allowed` files, with `others` other banks; `None` if all get what they want.
 fn share(wanted: Shares, others: u64, allowed: u64) -> Result<Option<Shares>, String> {
     if allowed >= wanted.sessions + wanted.http + FILES_BESIDE_SESSIONS_MAX {
         return Ok(None);
@@ -78,8 +81,7 @@ fn share(wanted: Shares, others: u64, allowed: u64) -> Result<Option<Shares>, St
             wanted.sessions + wanted.http + FILES_BESIDE_SESSIONS_MAX
         ));
     }
-    // What is not given to one is another's: first all but sessions take a part each, then sessions
-    // take the rest.
+    // HTTP and the other files get a part each, sessions the rest.
     let spare = allowed - least;
     let others_share = (FILES_BESIDE_SESSIONS_MIN + spare / 4).min(FILES_BESIDE_SESSIONS_MAX);
     let http = (http_min + spare / 4).min(wanted.http);
@@ -99,13 +101,13 @@ mod tests {
     const WANTED: Shares = Shares { sessions: 10_000, for_banks: 64, http: 1_024 };
 
     #[test]
-    fn all_is_given_where_there_is_enough() {
+    fn a_high_limit_changes_nothing() {
         assert_eq!(share(WANTED, 2, 20_000), Ok(None));
         assert_eq!(share(WANTED, 2, 10_000 + 1_024 + 512), Ok(None));
     }
 
     #[test]
-    fn every_limit_serves_somebody_or_is_refused() {
+    fn every_limit_serves_clients_or_is_refused() {
         let mut refused = 0;
         for others in [0, 2, 15] {
             for http in [0, 1_024] {
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_limit_leaves_most_places_to_clients() {
+    fn the_usual_limit_leaves_most_sessions_to_clients() {
         let shares = share(WANTED, 2, 1_024).unwrap().unwrap();
         assert!(shares.sessions - shares.for_banks > 300 && shares.http > 200, "{shares:?}");
         let small = Shares { sessions: 10, for_banks: 2, http: 0 };

@@ -1,8 +1,7 @@
-//! Which folder holds this bank's journal: the one that is named by the bank's position, and no
-//! other.
+//! The folder of this bank's journal, named by the bank's position.
 //!
-//! A start that would make a new journal beside an old one of the same bank is refused: the new one
-//! would know nothing of what the old one promised.
+//! A start that would make a new journal beside an old one of the same bank is refused: the new
+//! journal would lack the votes of the old one.
 
 use anyhow::bail;
 use consorcio_core::ids::BankId;
@@ -10,12 +9,12 @@ use consorcio_journal::{self, FileDisk};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// What others can do with the journal in `folder` of `data_dir`, and what to type against it; none
-/// where it is its owner's alone. Looks at both folders, and at the files of the journal.
-pub fn exposed(data_dir: &Path, folder: &Path) -> Option<String> {
+/// A warning with the remedy if other users can read or change the journal in `folder` of
+/// `data_dir`. Checks the permissions of both folders and of the files.
+pub(crate) fn exposed(data_dir: &Path, folder: &Path) -> Option<String> {
     const OTHERS: u32 = 0o077;
     let mode = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.permissions().mode());
-    // One closed acceptor is enough.
+    // One closed folder on the path is enough.
     if mode(data_dir) & OTHERS == 0 || mode(folder) & OTHERS == 0 {
         return None;
     }
@@ -24,19 +23,19 @@ pub fn exposed(data_dir: &Path, folder: &Path) -> Option<String> {
     if !is_writable && !files.any(|entry| mode(&entry.path()) & OTHERS != 0) {
         return None;
     }
-    let (what, folder) = (if is_writable { "changed" } else { "read" }, folder.display());
+    let (verb, folder) = (if is_writable { "changed" } else { "read" }, folder.display());
     Some(format!(
-        "the journal in {folder} can be {what} by others; make it yours alone: chmod -R go= \
+        "the journal in {folder} can be {verb} by others; make it yours alone: chmod -R go= \
          {folder}"
     ))
 }
 
-/// The folder of `bank` in `data_dir`. Where it holds no journal, all folders beside it are looked
-/// into, once; what can't be read there goes to `warn`, and is no obstacle.
+/// The folder of `bank` in `data_dir`. If it holds no journal, all folders beside it are searched
+/// for one of this bank; `warn` gets the errors of that search.
 ///
 /// # Errors
-/// When a folder with another name holds a journal of this bank; the text shows how to move it.
-pub fn choose(
+/// When another folder holds a journal of this bank; the text has the command to move it.
+pub(crate) fn choose(
     data_dir: &Path,
     bank: BankId,
     mut warn: impl FnMut(String),
@@ -62,7 +61,7 @@ pub fn choose(
     others.sort();
     let Some(old) = others.first() else { return Ok(folder) };
     let (shown, new) = (old.display(), folder.display());
-    // Where the folder is there, a move would put the old one into it.
+    // `mv` would put the old folder into an existing one.
     let how =
         if folder.exists() { format!("mv {shown}/* {new}/") } else { format!("mv {shown} {new}") };
     let more = match others.len() {

@@ -1,10 +1,10 @@
-//! What concerns other banks waits: after a start for links, and at a bank with a new journal until
-//! they have met it, or it has learned its registers.
+//! Delays requests that concern other banks: after a start until the links are open, and at a bank
+//! with a new journal until it is introduced or has learned its registers.
 //!
-//! A bank that was restored from an old copy must hear of a vote that its journal does not hold
-//! before it votes, or refuses, anything anew; a link shows such a vote as it opens. A bank with a
-//! new journal takes part once the others have met it, which takes a moment where all are there.
-//! Nobody waits for long: then the bank itself answers.
+//! A bank that was restored from an old copy must learn of a vote that its journal lacks before it
+//! votes or refuses again; a link shows such votes as it opens. A bank with a new journal takes
+//! part once it is introduced, which is quick if all banks are up. Each delay is bounded;
+//! afterwards the bank itself answers.
 
 use consorcio_core::bank::Identity;
 use consorcio_core::ids::{BankId, BankSet};
@@ -16,29 +16,29 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 use std::time::Duration;
 
-/// Whether what concerns others may be handed to the bank.
+/// Decides whether requests that concern other banks may be enqueued.
 #[derive(Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     me: BankId,
-    /// Banks that have not shown their votes since the start; none once the wait is over.
-    unheard: Cell<BankSet>,
+    /// Banks whose links have not opened since the start; empty once the wait is over.
+    unlinked: Cell<BankSet>,
     introduced: Cell<bool>,
     knows_registers: Cell<bool>,
-    /// Who waits or has waited, and since when, in monotonic microseconds. Nobody is kept past the
-    /// introduction.
+    /// Sessions that wait or have waited, and since when, in monotonic microseconds. Cleared after
+    /// the introduction.
     waiting: RefCell<BTreeMap<u64, (u64, Option<Waker>)>>,
-    /// How many asked without a session.
+    /// The number of tickets issued.
     tickets: Cell<u64>,
 }
 
 impl Gate {
-    /// Closed until all other banks of the list were heard.
-    pub fn new(identity: &Identity) -> Gate {
+    /// A gate that is closed until the links to all other banks have opened.
+    pub(crate) fn new(identity: &Identity) -> Gate {
         let present = identity.places.iter().enumerate().filter(|(_, place)| *place != LEFT);
         let present: BankSet = present.filter_map(|(position, _)| BankId::new(position)).collect();
         Gate {
             me: identity.bank,
-            unheard: Cell::new(present.without(identity.bank)),
+            unlinked: Cell::new(present.without(identity.bank)),
             introduced: Cell::new(true),
             knows_registers: Cell::new(true),
             waiting: RefCell::default(),
@@ -46,9 +46,8 @@ impl Gate {
         }
     }
 
-    /// Is the bank introduced, and does it know its registers? So it is taken to be until something
-    /// else is said.
-    pub fn set(&self, introduced: bool, knows_registers: bool) {
+    /// Sets whether the bank is introduced and knows its registers. Both hold initially.
+    pub(crate) fn set(&self, introduced: bool, knows_registers: bool) {
         let introduced_before = self.introduced.replace(introduced);
         let known_before = self.knows_registers.replace(knows_registers);
         if introduced != introduced_before || knows_registers != known_before {
@@ -56,20 +55,21 @@ impl Gate {
         }
     }
 
-    /// A link to or from `bank` is open, and the node has what it showed.
-    pub fn heard(&self, bank: BankId) {
-        if self.unheard.get().has(bank) {
-            self.unheard.set(self.unheard.get().without(bank));
-            if self.unheard.get().is_empty() {
+    /// A link to or from `bank` is open, and the node has the votes that it showed.
+    pub(crate) fn link_opened(&self, bank: BankId) {
+        if self.unlinked.get().has(bank) {
+            self.unlinked.set(self.unlinked.get().without(bank));
+            if self.unlinked.get().is_empty() {
                 self.wake_all();
             }
         }
     }
 
-    /// Opens in time, whoever was not heard. Ends when nobody will have to wait any more.
-    pub async fn open_in_time(&self) {
+    /// Opens the gate after a bounded time, whatever links are open. Returns once no request has to
+    /// wait any more.
+    pub(crate) async fn open_in_time(&self) {
         tokio::time::sleep(Duration::from_millis(LINKS_WAIT_MS_MAX)).await;
-        self.unheard.set(BankSet::EMPTY);
+        self.unlinked.set(BankSet::EMPTY);
         self.wake_all();
         while !(self.introduced.get() && self.knows_registers.get()) {
             tokio::time::sleep(Duration::from_millis(INTRODUCTION_WAIT_MS_MAX / 4)).await;
@@ -77,36 +77,35 @@ impl Gate {
         }
     }
 
-    /// Must this request of the session `who` wait at this moment, in monotonic microseconds? So it
-    /// must when it may vote or refuse for others.
-    pub fn holds(&self, who: u64, request: &Request, now_us: u64) -> bool {
-        let unheard = !self.unheard.get().is_empty();
+    /// Must this request of `session` wait now? Only requests that may lead to a vote or refusal
+    /// for other banks wait, and reads of registers.
+    pub(crate) fn holds(&self, session: u64, request: &Request, now_us: u64) -> bool {
+        let unlinked = !self.unlinked.get().is_empty();
         let reads = matches!(request, Request::Read(Read::Value(_)));
-        let unheard = unheard && !reads;
+        let unlinked = unlinked && !reads;
         let ready = self.introduced.get() && (!reads || self.knows_registers.get());
-        if (ready && !unheard) || !(reads || self.concerns_others(request)) {
+        if (ready && !unlinked) || !(reads || self.concerns_others(request)) {
             return false;
         }
         let mut waiting = self.waiting.borrow_mut();
-        let (since_us, _) = waiting.entry(who).or_insert((now_us, None));
-        unheard || now_us.saturating_sub(*since_us) < INTRODUCTION_WAIT_MS_MAX * 1_000
+        let (since_us, _) = waiting.entry(session).or_insert((now_us, None));
+        unlinked || now_us.saturating_sub(*since_us) < INTRODUCTION_WAIT_MS_MAX * 1_000
     }
 
-    /// `waker` is woken when it may be worth to ask again. A session is there once, however often
-    /// it asks.
-    pub fn wait(&self, who: u64, waker: &Waker) {
-        if let Some((_, waiting)) = self.waiting.borrow_mut().get_mut(&who) {
+    /// Wakes `waker` when `holds` may have changed. Each session has one waker.
+    pub(crate) fn wait(&self, session: u64, waker: &Waker) {
+        if let Some((_, waiting)) = self.waiting.borrow_mut().get_mut(&session) {
             *waiting = Some(waker.clone());
         }
     }
 
-    /// Nobody asks as `who` any more.
-    pub fn leave(&self, who: u64) {
-        self.waiting.borrow_mut().remove(&who);
+    /// Removes `session`, which has ended.
+    pub(crate) fn leave(&self, session: u64) {
+        self.waiting.borrow_mut().remove(&session);
     }
 
-    /// A number to ask under for who has no session; no session has it.
-    pub fn ticket(&self) -> u64 {
+    /// A number for a request without a session; no session has it as its id.
+    pub(crate) fn ticket(&self) -> u64 {
         self.tickets.set(self.tickets.get() + 1);
         u64::MAX - self.tickets.get()
     }
@@ -130,7 +129,7 @@ impl Gate {
     fn wake_all(&self) {
         let mut waiting = self.waiting.borrow_mut();
         waiting.values_mut().filter_map(|(_, waker)| waker.take()).for_each(Waker::wake);
-        if self.introduced.get() && self.knows_registers.get() && self.unheard.get().is_empty() {
+        if self.introduced.get() && self.knows_registers.get() && self.unlinked.get().is_empty() {
             waiting.clear();
         }
     }
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_others_waits_until_all_that_are_there_were_heard() {
+    fn requests_that_concern_others_wait_for_the_links_of_all_banks() {
         let gate = gate();
         for line in [ALL, "RESOLVE t", "ABORT t"] {
             assert!(holds(&gate, line, 0), "{line}");
@@ -165,17 +164,17 @@ mod tests {
         for line in [OWN, "COMMIT t", "STATUS t", "INFO", "PING", "VALUE k"] {
             assert!(!holds(&gate, line, 0), "{line}");
         }
-        gate.heard(BankId::new(3).unwrap());
+        gate.link_opened(BankId::new(3).unwrap());
         assert!(holds(&gate, ALL, 0));
-        gate.heard(BankId::new(1).unwrap());
+        gate.link_opened(BankId::new(1).unwrap());
         assert!(!holds(&gate, ALL, 0));
     }
 
     #[test]
-    fn a_session_waits_once_for_the_introduction_and_not_for_long() {
+    fn a_session_waits_once_for_the_introduction_and_for_a_bounded_time() {
         let gate = gate();
         gate.set(false, false);
-        [1, 3].into_iter().filter_map(BankId::new).for_each(|bank| gate.heard(bank));
+        [1, 3].into_iter().filter_map(BankId::new).for_each(|bank| gate.link_opened(bank));
         assert!(holds(&gate, ALL, 1_000));
         let over = 1_000 + INTRODUCTION_WAIT_MS_MAX * 1_000;
         assert!(
@@ -183,12 +182,15 @@ mod tests {
                 && !holds(&gate, ALL, over)
                 && !holds(&gate, "RESOLVE t", over)
         );
-        assert!(gate.holds(2, &Request::parse(ALL).unwrap(), over), "another one has not waited");
+        assert!(
+            gate.holds(2, &Request::parse(ALL).unwrap(), over),
+            "another session has not waited"
+        );
         gate.set(true, false);
         assert!(!gate.holds(2, &Request::parse(ALL).unwrap(), over));
         assert!(
             gate.holds(3, &Request::parse("VALUE k").unwrap(), over),
-            "it does not know its registers"
+            "the registers are not known yet"
         );
         gate.set(true, true);
         assert!(!gate.holds(3, &Request::parse("VALUE k").unwrap(), over));

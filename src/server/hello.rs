@@ -1,4 +1,4 @@
-//! The answer to a client whose first line says which bank it means to talk to.
+//! HELLO: a client names the bank that it means to reach in its first line.
 
 use crate::ServerState;
 use consorcio_core::wire::answer::HelloAnswer;
@@ -6,32 +6,31 @@ use consorcio_core::wire::opening::{Hello, PROTOCOL_VERSION};
 use consorcio_core::wire::{Fault, Reason};
 
 impl ServerState {
-    /// Is `hello` meant for this bank?
+    /// Checks that `hello` is meant for this bank.
     ///
     /// # Errors
-    /// `refused`, where the client means another bank. How many places it knows, and what it
-    /// speaks, it judges itself by the answer.
-    pub fn greet(&self, hello: &Hello) -> Result<(), Fault> {
+    /// `refused` if the client means another bank. The client itself compares the length of the
+    /// list and the version of the protocol with the answer.
+    pub(crate) fn greet(&self, hello: &Hello) -> Result<(), Fault> {
         let own = self.identity.bank;
         if hello.bank == u64::from(own.as_u8()) {
             return Ok(());
         }
         let text = format!(
             "this is bank {own}, not bank {}: is the client's list that of this consortium, in \
-             its order? Nothing \
-             was done; the connection closes",
+             its order? Nothing was done; the connection closes",
             hello.bank
         );
         Err(Fault { reason: Reason::Refused, text })
     }
 
-    /// What HELLO is answered with.
-    pub fn hello_json(&self) -> String {
+    /// The JSON of the answer to HELLO.
+    pub(crate) fn hello_json(&self) -> String {
         let hello = HelloAnswer {
             bank: self.identity.bank,
             places: self.identity.places.len(),
             version: PROTOCOL_VERSION,
-            // By its public id two banks are seen to have the same key.
+            // The public id shows whether two banks have the same key.
             key: self.identity.seal.key_id().to_string().into(),
         };
         serde_json::to_string(&hello).expect("it is plain JSON")

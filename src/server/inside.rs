@@ -1,8 +1,8 @@
-//! Sessions inside this process: what other threads ask of the bank, HTTP above all.
+//! Sessions inside this process: requests from other threads, such as HTTP's.
 //!
-//! Each ask is a session of its own with one request. So it takes the very way that a line takes,
-//! through the same queue and into the step log, and none waits for another's reply. It needs no
-//! place: asks have a bound of their own. Not here: who asks, and what about.
+//! Each ask is a session of its own with one request. So it is handled like any line, in the same
+//! queue and step log, and no ask waits for the reply of another one. It needs no permit, since
+//! asks have a bound of their own.
 
 use crate::ServerState;
 use crate::session_table::SessionEntry;
@@ -10,8 +10,7 @@ use consorcio_core::bank::io::{Caller, Input};
 use consorcio_core::limits::{COMMIT_ACKNOWLEDGED_MS_MAX, READ_WAITS_MS_MAX};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Read, Request};
-use consorcio_node::ask::Ask;
-use consorcio_node::queue::Queue;
+use consorcio_node::{Ask, Queue};
 use consorcio_steps::steplog::{OtherEnd, Step};
 use consorcio_system::crash;
 use std::future::poll_fn;
@@ -21,64 +20,64 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
-/// Serves asks until nobody can ask any more. A full queue lets them wait, as it does those who
-/// send lines.
-pub async fn serve(shared: Rc<ServerState>, mut asks: Receiver<Ask>) {
-    // They have no lines to count: here `n` is the number among all that was asked inside.
+/// Serves asks until all askers are dropped. A full queue delays asks, like lines.
+pub(crate) async fn serve(shared: Rc<ServerState>, mut asks: Receiver<Ask>) {
+    // Asks have no lines to count: here `n` counts all asks.
     let mut n = 0;
     while let Some(ask) = asks.recv().await {
         n += 1;
         if !reads(&ask.request) {
-            let who = shared.gate.ticket();
-            if shared.gate.holds(who, &ask.request, shared.now_us()) {
-                // Others do not wait behind it; there are no more of these than asks.
+            let ticket = shared.gate.ticket();
+            if shared.gate.holds(ticket, &ask.request, shared.now_us()) {
+                // The next ask does not wait behind it. The number of these tasks is bounded by
+                // asks.
                 let shared = shared.clone();
                 tokio::task::spawn_local(async move {
-                    gate(&shared, who, &ask.request).await;
-                    room(&shared).await;
+                    wait_for_gate(&shared, ticket, &ask.request).await;
+                    wait_for_room(&shared).await;
                     take(&shared, ask, n, Queue::push);
                 });
                 continue;
             }
-            room(&shared).await;
+            wait_for_room(&shared).await;
             take(&shared, ask, n, Queue::push);
         } else if let Some(questions) = shared.barrier.questions() {
-            // An outcome that this bank is asking for may be one that its reader was told
-            // elsewhere.
+            // The client may have received an outcome at another bank that this bank is still
+            // asking for.
             let shared = shared.clone();
             tokio::task::spawn_local(async move {
                 let answered = timeout(
                     Duration::from_millis(READ_WAITS_MS_MAX),
                     shared.barrier.answered(questions),
                 );
-                // Where a bank is silent, what is known here is shown.
+                // If a bank is silent, the read shows what is known here.
                 let _ = answered.await;
-                room(&shared).await;
+                wait_for_room(&shared).await;
                 take(&shared, ask, n, Queue::push_behind_peers);
             });
         } else {
-            room(&shared).await;
+            wait_for_room(&shared).await;
             take(&shared, ask, n, Queue::push_behind_peers);
         }
     }
 }
 
-/// Waits, as `who`, for the banks that `request` may concern.
-async fn gate(shared: &ServerState, who: u64, request: &Request) {
+/// Waits until the gate lets `request` pass.
+async fn wait_for_gate(shared: &ServerState, ticket: u64, request: &Request) {
     poll_fn(|cx| {
-        if shared.gate.holds(who, request, shared.now_us()) {
-            shared.gate.wait(who, cx.waker());
+        if shared.gate.holds(ticket, request, shared.now_us()) {
+            shared.gate.wait(ticket, cx.waker());
             Poll::Pending
         } else {
             Poll::Ready(())
         }
     })
     .await;
-    shared.gate.leave(who);
+    shared.gate.leave(ticket);
 }
 
-/// Waits until the bank's queue takes another.
-async fn room(shared: &ServerState) {
+/// Waits until the bank's queue has room.
+async fn wait_for_room(shared: &ServerState) {
     poll_fn(|cx| {
         if shared.inbox.fill(|queue| queue.room()) > 0 {
             Poll::Ready(())
@@ -90,7 +89,7 @@ async fn room(shared: &ServerState) {
     .await;
 }
 
-/// Does it show what transactions made of the books? A SNAPSHOT waits by itself for what it shows.
+/// Does it read effects of transactions? A SNAPSHOT does its own waiting in the core.
 fn reads(request: &Request) -> bool {
     match request {
         Request::Read(Read::Snapshot { .. }) => false,
@@ -108,9 +107,9 @@ fn reads(request: &Request) -> bool {
 }
 
 fn take(shared: &Rc<ServerState>, ask: Ask, n: u64, push: fn(&mut Queue, u64, Input)) {
-    let who = OtherEnd::Address(ask.peer);
+    let client = OtherEnd::Address(ask.peer);
     crash::received(&ask.request, ask.origin);
-    shared.step_logger.record(|| Step::of_request(&ask.request, who, n));
+    shared.step_logger.record(|| Step::of_request(&ask.request, client, n));
     if ask.request == Request::Local(Local::Banks) {
         answer(shared, ask, n, Reply::Done(shared.banks_json()));
         return;
@@ -130,18 +129,18 @@ fn take(shared: &Rc<ServerState>, ask: Ask, n: u64, push: fn(&mut Queue, u64, In
         let reply = reply(&entry).await;
         shared.sessions.borrow_mut().close(&entry);
         // Cross-bank read-your-writes for HTTP: COMMITTED is delayed until every peer has
-        // acknowledged it, or for a moment.
+        // acknowledged it, within a bound.
         if let (Some(watch), Reply::Committed(..)) = (watch, &reply) {
-            let heard =
+            let acknowledged =
                 timeout(Duration::from_millis(COMMIT_ACKNOWLEDGED_MS_MAX), watch.answered());
-            // A bank that is silent now learns it later; what is committed stays so.
-            let _ = heard.await;
+            // A silent bank learns the commit later.
+            let _ = acknowledged.await;
         }
         answer(&shared, ask, n, reply);
     });
 }
 
-/// The reply to the one request of `entry`.
+/// Waits for the reply to the one request of `entry`.
 async fn reply(entry: &SessionEntry) -> Reply {
     poll_fn(|cx| {
         let mut state = entry.state.borrow_mut();
@@ -159,6 +158,6 @@ async fn reply(entry: &SessionEntry) -> Reply {
 fn answer(shared: &ServerState, ask: Ask, n: u64, reply: Reply) {
     shared.step_logger.record(|| Step::of_reply(&reply, OtherEnd::Address(ask.peer), n));
     shared.step_logger.flush();
-    // Who asked may have gone; what was asked is done all the same.
+    // The asker may be gone; the request is carried out all the same.
     let _ = ask.reply.send(reply);
 }

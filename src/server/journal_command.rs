@@ -1,11 +1,11 @@
-//! `servidor journal DIR`: prints a journal and says whether it is whole.
+//! `servidor journal DIR`: prints a journal and checks it.
 
 use anyhow::bail;
 use std::io::{ErrorKind, Write, stdout};
 use std::path::Path;
 use tracing::{error, info, warn};
 
-/// Prints a journal and says at the end, on stderr, whether it is whole. False where it is not.
+/// Prints a journal, then reports on stderr whether it is intact. Returns false if it is not.
 pub(super) fn print_journal(dir: &Path) -> anyhow::Result<bool> {
     if let Err(error) = std::fs::read_dir(dir) {
         bail!("{}: this folder can't be read: {error}", dir.display());
@@ -18,7 +18,7 @@ pub(super) fn print_journal(dir: &Path) -> anyhow::Result<bool> {
     let dumped = consorcio_journal::dump(&disk, &mut out);
     let is_gone = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
     let dumped = match (dumped, out.flush()) {
-        // A reader that left early, such as `head`, has what it wanted.
+        // A reader such as `head` may close the pipe early.
         (Err(consorcio_journal::JournalError::Io { doing: "print", cause, .. }), _)
             if is_gone(&cause) =>
         {
@@ -35,11 +35,11 @@ pub(super) fn print_journal(dir: &Path) -> anyhow::Result<bool> {
         );
     }
     for name in &dumped.indexes {
-        let place = dir.join(name);
+        let path = dir.join(name);
         warn!(
             "{}: this index is damaged; no record is lost by that, the bank makes it again from \
              the segments",
-            place.display()
+            path.display()
         );
     }
     let (records, last) = (dumped.records, dumped.last);

@@ -1,7 +1,7 @@
-//! The key that a bank starts with: a file that it is given, or its own beside the journals of its
-//! machine.
+//! The key that a bank starts with: from a configured file, or the machine's own in the data
+//! folder.
 
-use super::args::Options;
+use super::args::ServerOptions;
 use anyhow::{Context, bail};
 use consorcio_core::bank::record::Record;
 use consorcio_core::wire::token::{KeyId, Seal};
@@ -11,31 +11,30 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The name of a key that banks of one machine made themselves, in the data folder.
+/// The file in the data folder with the key that the banks of one machine made.
 const OWN_FILE: &str = "consortium.key";
 
-/// The consortium's key, and where it comes from.
+/// The key of the consortium, and its file.
 #[derive(Debug)]
-pub struct Key {
-    /// It makes and checks the bank's tokens.
+pub(crate) struct ConsortiumKey {
+    /// Makes and checks tokens with the key.
     pub seal: Seal,
-    /// Where the key was read from, or made.
+    /// The file that holds the key.
     pub file: PathBuf,
-    /// May it be another one than the journal knows?
+    /// May it differ from the key that the journal knows?
     pub may_be_new: bool,
 }
 
-impl Key {
-    /// The key that the switches name. Without one it is the machine's own, which the first of its
-    /// banks makes.
+impl ConsortiumKey {
+    /// The key of `--key-file`; without it the machine's own, which the first bank makes.
     ///
     /// # Errors
-    /// When it can't be read or made, when this bank would leave the machine with it, or when it is
-    /// missing though a journal of this machine knows one.
-    pub fn of(options: &Options) -> anyhow::Result<Key> {
+    /// When it can't be read or made; when the machine's own key would be used beyond loopback;
+    /// when the file is missing though a journal of this machine knows a key.
+    pub(crate) fn of(options: &ServerOptions) -> anyhow::Result<ConsortiumKey> {
         let may_be_new = options.new_key;
         if let Some(file) = &options.key_file {
-            return Ok(Key {
+            return Ok(ConsortiumKey {
                 seal: Seal::keyed(read_key_file(file)?),
                 file: file.clone(),
                 may_be_new,
@@ -51,14 +50,14 @@ impl Key {
         if !may_be_new && !file.try_exists()? {
             refuse_to_replace(data, &file)?;
         }
-        Ok(Key { seal: Seal::keyed(read_or_make_key_file(&file)?), file, may_be_new })
+        Ok(ConsortiumKey { seal: Seal::keyed(read_or_make_key_file(&file)?), file, may_be_new })
     }
 
-    /// Is it the key that a journal knows? `true` where it must be recorded.
+    /// Compares it with the key that the journal knows. Returns whether it must be recorded.
     ///
     /// # Errors
-    /// When the journal knows another one, naming the file.
-    pub fn follows(&self, known: Option<KeyId>) -> anyhow::Result<bool> {
+    /// When the journal knows another key.
+    pub(crate) fn follows(&self, known: Option<KeyId>) -> anyhow::Result<bool> {
         let (ours, file) = (self.seal.key_id(), self.file.display());
         match known {
             Some(known) if known == ours => Ok(false),
@@ -72,8 +71,8 @@ impl Key {
     }
 }
 
-/// No key is made where a journal knows one. Reads the journals of all banks in the folder; so only
-/// where the key is missing.
+/// Refuses to make a key if a journal in the folder knows one. Reads all journals there, so it runs
+/// only if the key is missing.
 fn refuse_to_replace(data: &Path, file: &Path) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(data)? {
         let folder = entry?.path();
@@ -90,8 +89,8 @@ fn refuse_to_replace(data: &Path, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The key that the journal in a folder knows, as far as it can be read: its own bank tells what is
-/// wrong with it.
+/// The key that the journal in a folder knows, as far as it can be read. The bank of that journal
+/// reports damage itself.
 fn known_in(folder: &Path) -> Option<KeyId> {
     let disk = FileDisk::read_only(folder);
     let mut known = None;

@@ -1,36 +1,46 @@
-//! The server: accepts connections, gives them places, and ends them in order.
+//! The server: it accepts connections, gives them permits, runs their sessions, and ends them in
+//! order.
 //!
-//! What a session does is in `session`, and what is asked inside this process in `inside`; what it
-//! asks of the bank goes through the node's inbox. All of it lives on the node's thread.
+//! `session` has the sessions of connections, `inside` those of requests from other threads. Both
+//! enqueue their requests in the node's inbox. Everything lives on the node's thread.
+
+#![warn(unreachable_pub)]
 
 mod accept;
-pub mod args;
+mod args;
 mod chain;
-pub mod files;
-pub mod folder;
-pub mod gate;
+mod files;
+mod folder;
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "HTTP alone asks without a session"))]
+mod gate;
 mod hello;
 #[cfg(feature = "http")]
-pub mod inside;
+mod inside;
 mod journal_command;
-pub mod key;
+mod key;
 mod listen;
-pub mod memory;
+mod memory;
 mod opening;
 #[cfg_attr(not(feature = "otel"), path = "no_otel.rs")]
 mod otel;
-pub mod permits;
-pub mod read_barrier;
-pub mod recover;
+mod permits;
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "HTTP alone waits for it"))]
+mod read_barrier;
+mod recover;
 mod run;
-pub mod session;
-pub mod session_table;
-pub mod slots;
-pub mod start;
-pub mod step_logger;
-pub mod watchdog;
+mod session;
+mod session_table;
+mod slots;
+mod start;
+mod step_logger;
+mod watchdog;
 #[cfg_attr(not(feature = "http"), path = "no_web.rs")]
 mod web;
+
+pub use args::Cli;
+pub use memory::SharedBytes;
+pub use session_table::SessionEnd;
+pub use start::start;
 
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Seq;
@@ -40,14 +50,11 @@ use consorcio_core::limits::{
     SESSIONS_MAX, SLOW_SYNC_MS,
 };
 use consorcio_core::wire::answer::BankAnswer;
-use consorcio_node::disk::SyncAge;
-use consorcio_node::inbox::Inbox;
-use consorcio_node::writer::{Leaving, Writer};
+use consorcio_node::{Inbox, Released, SyncAge, Writer};
 use consorcio_peers::Peers;
 use consorcio_steps::steplog::StepLog;
 use consorcio_system::config::LEFT;
 use gate::Gate;
-use memory::SharedBytes;
 use permits::Permits;
 use read_barrier::ReadBarrier;
 use session_table::{SessionEntry, SessionTable};
@@ -59,24 +66,24 @@ use step_logger::StepLogger;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The server's bounds; tests use smaller ones.
+/// The bounds of the server, which tests may lower.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bounds {
-    /// Sessions at a time, those of banks among them.
+pub struct ServerBounds {
+    /// The maximum number of sessions, including those of banks.
     pub sessions: usize,
-    /// ... of which so many are kept for banks.
+    /// ... of which this many are reserved for banks.
     pub for_banks: usize,
-    /// A session that sent nothing for so long is closed while all places are taken.
+    /// A session that has sent nothing for this long may be evicted.
     pub idle_ms: u64,
-    /// A session that has not taken its replies for so long is closed.
+    /// A session that has not read its replies for this long is closed.
     pub unread_ms: u64,
-    /// What all sessions hold together.
+    /// The memory of all sessions together.
     pub bytes: usize,
 }
 
-impl Default for Bounds {
-    fn default() -> Bounds {
-        Bounds {
+impl Default for ServerBounds {
+    fn default() -> ServerBounds {
+        ServerBounds {
             sessions: SESSIONS_MAX,
             for_banks: SESSIONS_FOR_BANKS,
             idle_ms: SESSION_IDLE_MS_MAX,
@@ -86,52 +93,52 @@ impl Default for Bounds {
     }
 }
 
-/// What all sessions share.
+/// The state that all sessions share.
 pub struct ServerState {
-    /// The way to the bank.
+    /// The bank's queue.
     pub inbox: Rc<Inbox>,
-    /// The sessions that are open.
-    pub sessions: RefCell<SessionTable>,
-    /// Memory that they share.
+    /// All open sessions.
+    pub(crate) sessions: RefCell<SessionTable>,
+    /// The memory that sessions share.
     pub bytes: Rc<SharedBytes>,
-    /// What they tell the step log.
-    pub step_logger: StepLogger,
+    /// Collects steps for the step log.
+    pub(crate) step_logger: StepLogger,
     /// The links to the other banks.
-    pub peers: Peers,
-    /// What waits for them after a start.
-    pub gate: Rc<Gate>,
-    /// What is under way to them, for those who wait for that.
-    pub barrier: Rc<ReadBarrier>,
+    pub(crate) peers: Peers,
+    /// Delays requests that concern other banks after a start.
+    pub(crate) gate: Rc<Gate>,
+    /// Tracks messages under way to them, for read-your-writes over HTTP.
+    pub(crate) barrier: Rc<ReadBarrier>,
     identity: Identity,
-    /// Says whether this bank takes part, as far as its operator knows.
-    pub introduced: Cell<bool>,
-    /// The journal's disk has no room for what is new.
+    /// Whether the operator was informed that this bank is introduced.
+    pub(crate) introduced: Cell<bool>,
+    /// The journal's disk has no room for new transactions.
     disk_full: Cell<bool>,
-    /// Where this bank serves HTTP, once it does.
-    pub http: RefCell<Option<String>>,
-    /// Cancelled when the server ends: nothing more is accepted or read.
-    pub stop: CancellationToken,
-    /// The sessions, and what else the end waits for.
-    pub tasks: TaskTracker,
-    bounds: Bounds,
+    /// The address of HTTP, once it is served.
+    pub(crate) http: RefCell<Option<String>>,
+    /// Cancelled when the server ends: it accepts and reads nothing more.
+    pub(crate) stop: CancellationToken,
+    /// The tasks that the end waits for: sessions and lingering connections.
+    pub(crate) tasks: TaskTracker,
+    bounds: ServerBounds,
     lingering: Cell<usize>,
-    /// Sessions that have replies, and get more of them after a sync that comes now: one write is
-    /// cheaper than two. They are woken once this record is durable.
+    /// Sessions with replies that get more of them after the next sync: one write is cheaper than
+    /// two. Each is woken once this record is durable.
     held: RefCell<Vec<(Seq, Rc<SessionEntry>)>>,
-    /// How long the disk has been syncing, once there is one.
+    /// The age of the sync under way, once the disk is started.
     sync_age: OnceCell<Arc<SyncAge>>,
-    /// No session can have been idle for too long before this moment, in monotonic microseconds.
+    /// Before this moment no session can be idle for long enough; in monotonic microseconds.
     none_idle_before_us: Cell<u64>,
 }
 
 impl ServerState {
-    /// A server without sessions yet.
+    /// A server without sessions.
     pub fn new(
         inbox: Rc<Inbox>,
         steplog: StepLog,
         peers: Peers,
         identity: Identity,
-        bounds: Bounds,
+        bounds: ServerBounds,
     ) -> Rc<ServerState> {
         Rc::new(ServerState {
             inbox,
@@ -158,19 +165,19 @@ impl ServerState {
         })
     }
 
-    /// From now on BANKS tells of a sync that takes long.
-    pub fn looks_at(&self, sync_age: Arc<SyncAge>) {
-        // There is one disk; it does not change.
+    /// Makes BANKS report a slow sync.
+    pub(crate) fn set_sync_age(&self, sync_age: Arc<SyncAge>) {
+        // It is set once.
         let _ = self.sync_age.set(sync_age);
     }
 
-    /// The bank's monotonic clock, in microseconds.
-    pub fn now_us(&self) -> u64 {
+    /// The monotonic time in microseconds.
+    pub(crate) fn now_us(&self) -> u64 {
         self.inbox.clock().mono_us()
     }
 
-    /// The JSON that BANKS answers.
-    pub fn banks_json(&self) -> String {
+    /// The JSON of the answer to BANKS.
+    pub(crate) fn banks_json(&self) -> String {
         let status = self.peers.status();
         let own_http = self.http.borrow();
         let own = self.identity.bank;
@@ -194,31 +201,31 @@ impl ServerState {
         serde_json::to_string(&banks.collect::<Vec<_>>()).expect("it is plain JSON")
     }
 
-    /// Carries away what may leave the node.
-    pub fn deliver(&self, out: &mut Vec<Leaving>, writer: &Writer) {
+    /// Sends the replies and messages that the node released.
+    pub fn deliver(&self, out: &mut Vec<Released>, writer: &Writer) {
         let core = writer.core();
-        self.peers.know(&core.known_votes(), |bank| core.votes_to_send(bank));
-        // While somebody waits for a sync, it is under way or comes next, and its end brings us
-        // here again.
+        self.peers.update_votes(&core.known_votes(), |bank| core.votes_to_send(bank));
+        // While a reply waits for a sync, that sync is under way or next; afterwards this runs
+        // again.
         let soon = writer.is_waited_for();
         let newest = writer.core().seq();
         let mut held = self.held.borrow_mut();
         let sessions = self.sessions.borrow();
-        // Messages to banks leave before replies to callers: a caller that goes on to another bank
-        // arrives behind its commit.
-        for leaving in out.extract_if(.., |leaving| !matches!(leaving, Leaving::Reply(_))) {
-            match leaving {
-                Leaving::Send(sending) => {
+        // Messages to banks are sent before replies: a client that turns to another bank arrives
+        // after its commit.
+        for released in out.extract_if(.., |released| !matches!(released, Released::Reply(_))) {
+            match released {
+                Released::Send(sending) => {
                     self.barrier.sent(sending.peer, &sending.message);
                     self.peers.send(sending.peer, sending.message);
                 }
-                Leaving::Close(bank) => self.peers.close(bank),
-                Leaving::Met(bank, founding) => self.peers.met(bank, founding),
-                Leaving::Reply(_) => {}
+                Released::Close(bank) => self.peers.close(bank),
+                Released::Meeting(bank, founding) => self.peers.met(bank, founding),
+                Released::Reply(_) => {}
             }
         }
-        for leaving in out.drain(..) {
-            let Leaving::Reply(outgoing) = leaving else { continue };
+        for released in out.drain(..) {
+            let Released::Reply(outgoing) = released else { continue };
             held.extend(sessions.deliver(outgoing, soon).map(|entry| (newest, entry.clone())));
         }
         drop(sessions);

@@ -1,11 +1,11 @@
-//! Sockets that listen, and their addresses as text.
+//! Listening sockets, and addresses as text.
 
 use consorcio_core::limits::LISTEN_BACKLOG;
 use std::io::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
-/// `host:port`, an IPv6 host in brackets.
-pub fn address(host: &str, port: u16) -> String {
+/// `host:port`, with brackets around an IPv6 host.
+pub(crate) fn address(host: &str, port: u16) -> String {
     if host.contains(':') && !host.starts_with('[') {
         format!("[{host}]:{port}")
     } else {
@@ -13,12 +13,12 @@ pub fn address(host: &str, port: u16) -> String {
     }
 }
 
-/// Listens at the first of the addresses that `address` names where that is possible, with room for
-/// a burst of connections: what does not fit waits a second and more for its next try.
+/// Listens at the first possible address of `address`, with a backlog for bursts: a connection that
+/// does not fit is retried by its client after a second or more.
 ///
 /// # Errors
-/// When the name has no address, or the last of them can't be had.
-pub async fn bind(address: &str) -> Result<TcpListener> {
+/// When the name has no address, or none of them is possible.
+pub(crate) async fn bind(address: &str) -> Result<TcpListener> {
     let mut last = None;
     for at in lookup_host(address).await? {
         let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };

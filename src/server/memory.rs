@@ -1,9 +1,9 @@
-//! The memory of all sessions: a part of its own for each, and one that they share, with a queue
-//! for who waits. Pure.
+//! The memory of all sessions: each has a part of its own, and all share the rest, with a FIFO
+//! queue of waiters. Pure.
 //!
-//! Whoever gives memory back hands it to those who wait, first come, first served, and only as far
-//! as it goes: nobody is woken for nothing. While anyone waits, nobody else is given any, so that
-//! who wants much is not overtaken for ever by those who want little.
+//! Memory that a session returns is granted to the waiters in their order, as far as it suffices; a
+//! waiter is woken only with a full grant. Grants are FIFO, so a large request cannot starve: while
+//! a session waits, no later one gets shared memory.
 
 use consorcio_core::limits::{LINE_BYTES_WHOLE, SESSION_BYTES_OWN};
 use std::cell::{Cell, RefCell};
@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::task::Waker;
 
-/// The memory that sessions share: what they hold beyond their own part.
+/// The shared memory: what sessions hold beyond their own parts.
 #[derive(Debug)]
 pub struct SharedBytes {
     left: Cell<usize>,
-    /// Who waits, by numbers that grow.
+    /// The waiters in FIFO order, by increasing numbers.
     waiting: RefCell<BTreeMap<u64, MemoryWaiter>>,
     next: Cell<u64>,
 }
@@ -23,16 +23,16 @@ pub struct SharedBytes {
 /// A session that waits for memory.
 #[derive(Debug)]
 struct MemoryWaiter {
-    /// So much more than it holds.
+    /// The bytes that it needs beyond those that it holds.
     bytes: usize,
-    /// Where it is put.
+    /// Receives the grant.
     granted: Rc<Cell<usize>>,
     waker: Waker,
 }
 
 impl SharedBytes {
-    /// What is left of `bytes_max` once each of `sessions_max` sessions has its own part.
-    pub fn new(bytes_max: usize, sessions_max: usize) -> SharedBytes {
+    /// The rest of `bytes_max` after each of `sessions_max` sessions has its own part.
+    pub(crate) fn new(bytes_max: usize, sessions_max: usize) -> SharedBytes {
         SharedBytes::of(bytes_max.saturating_sub(sessions_max * SESSION_BYTES_OWN))
     }
 
@@ -40,12 +40,12 @@ impl SharedBytes {
         SharedBytes { left: Cell::new(bytes), waiting: RefCell::default(), next: Cell::new(0) }
     }
 
-    /// Does anyone wait, or is there nothing left for a long line?
+    /// Does a session wait, or is too little left for a long line?
     pub fn is_short(&self) -> bool {
         !self.waiting.borrow().is_empty() || self.left.get() + SESSION_BYTES_OWN < LINE_BYTES_WHOLE
     }
 
-    /// Hands what is left to those who wait, in their order and as far as it goes.
+    /// Grants free memory to the waiters, in their order and as far as it suffices.
     fn serve(&self) {
         while let Some(waker) = self.serve_first() {
             waker.wake();
@@ -62,35 +62,34 @@ impl SharedBytes {
     }
 }
 
-/// One session's part in it; given back when dropped.
+/// The shared memory that one session holds; returned when dropped.
 #[derive(Debug)]
-pub struct MemoryShare {
+pub(crate) struct MemoryShare {
     of: Rc<SharedBytes>,
     taken: usize,
-    /// What it waited for and got since it last looked.
+    /// Bytes granted since the last `update`.
     granted: Rc<Cell<usize>>,
-    /// Its number among those who wait, or waited when it last looked.
+    /// Its number among the waiters, if it waited at the last `update`.
     number: Option<u64>,
 }
 
 impl MemoryShare {
     /// A share that holds nothing yet.
-    pub fn of(shared: &Rc<SharedBytes>) -> MemoryShare {
+    pub(crate) fn of(shared: &Rc<SharedBytes>) -> MemoryShare {
         MemoryShare { of: Rc::clone(shared), taken: 0, granted: Rc::default(), number: None }
     }
 
-    /// May the session hold `bytes`? It may hold again what it holds; more, only when nobody waits
-    /// before it.
-    pub fn may_hold(&self, bytes: usize) -> bool {
+    /// May the session hold `bytes`? It may keep what it holds; it gets more only if no other
+    /// session waits before it.
+    pub(crate) fn may_hold(&self, bytes: usize) -> bool {
         let more =
             bytes.saturating_sub(SESSION_BYTES_OWN).saturating_sub(self.taken + self.granted.get());
         more == 0 || (more <= self.of.left.get() && self.is_next())
     }
 
-    /// The session holds `bytes` now; what it holds already is not refused, but counted. Where it
-    /// `wants` to hold so many bytes and may not yet, it is woken once it may; else it waits no
-    /// more.
-    pub fn settle(&mut self, bytes: usize, wants: Option<(usize, &Waker)>) {
+    /// Records that the session holds `bytes` now. If it `wants` more bytes than it may hold yet,
+    /// it waits, and is woken once it may hold them; otherwise it stops waiting.
+    pub(crate) fn update(&mut self, bytes: usize, wants: Option<(usize, &Waker)>) {
         let had = self.taken + self.granted.take();
         let left = self.of.left.get() + had;
         let needed = bytes.saturating_sub(SESSION_BYTES_OWN);
@@ -98,19 +97,19 @@ impl MemoryShare {
         self.of.left.set(left - self.taken);
         match wants {
             Some((wanted, waker)) => self.wait(wanted, waker),
-            None => self.wait_no_more(),
+            None => self.stop_waiting(),
         }
         self.of.serve();
     }
 
-    /// Does it hold more than its own part?
-    pub fn is_borrowing(&self) -> bool {
+    /// Does the session hold more than its own part?
+    pub(crate) fn is_borrowing(&self) -> bool {
         self.taken > 0
     }
 
     fn wait(&mut self, wanted: usize, waker: &Waker) {
         let mut waiting = self.of.waiting.borrow_mut();
-        // It keeps its place for as long as it waits.
+        // It keeps its number for as long as it waits.
         let number =
             self.number.filter(|number| waiting.contains_key(number)).unwrap_or_else(|| {
                 let number = self.of.next.get();
@@ -125,13 +124,13 @@ impl MemoryShare {
         );
     }
 
-    fn wait_no_more(&mut self) {
+    fn stop_waiting(&mut self) {
         if let Some(number) = self.number.take() {
             self.of.waiting.borrow_mut().remove(&number);
         }
     }
 
-    /// Does nobody wait, or nobody before it?
+    /// Does no other session wait before it?
     fn is_next(&self) -> bool {
         self.of
             .waiting
@@ -143,7 +142,7 @@ impl MemoryShare {
 
 impl Drop for MemoryShare {
     fn drop(&mut self) {
-        self.settle(0, None);
+        self.update(0, None);
     }
 }
 
@@ -156,7 +155,7 @@ mod tests {
 
     const OWN: usize = SESSION_BYTES_OWN;
 
-    /// How often a session was woken.
+    /// Counts the wakes of a session.
     #[derive(Debug, Default)]
     struct Woken(AtomicUsize);
 
@@ -166,7 +165,7 @@ mod tests {
         }
     }
 
-    /// A session as memory sees it.
+    /// A session, reduced to its memory.
     struct TestSession {
         share: MemoryShare,
         woken: Arc<Woken>,
@@ -177,15 +176,15 @@ mod tests {
             TestSession { share: MemoryShare::of(shared), woken: Arc::default() }
         }
 
-        /// It holds `bytes` beyond its own part, and waits for nothing.
+        /// Makes it hold `bytes` beyond its own part, without waiting.
         fn holds(&mut self, bytes: usize) {
-            self.share.settle(OWN + bytes, None);
+            self.share.update(OWN + bytes, None);
         }
 
-        /// It holds nothing beyond its own part, and waits until it may hold `bytes` there.
+        /// Makes it hold only its own part, and wait until it may hold `bytes` more.
         fn waits_for(&mut self, bytes: usize) {
             assert!(!self.share.may_hold(OWN + bytes));
-            self.share.settle(OWN, Some((OWN + bytes, &Waker::from(Arc::clone(&self.woken)))));
+            self.share.update(OWN, Some((OWN + bytes, &Waker::from(Arc::clone(&self.woken)))));
         }
 
         fn woken(&self) -> usize {
@@ -200,9 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_shared_beyond_each_ones_own() {
+    fn sessions_share_the_memory_beyond_their_own_parts() {
         let (shared, [mut a, mut b]) = sessions(100_000);
-        a.share.settle(OWN, None);
+        a.share.update(OWN, None);
         assert_eq!(shared.left.get(), 100_000);
         assert!(!a.share.is_borrowing());
         assert!(a.share.may_hold(OWN + 100_000) && !a.share.may_hold(OWN + 100_001));
@@ -213,7 +212,7 @@ mod tests {
         b.holds(20_000);
         assert_eq!(shared.left.get(), 0);
         assert!(b.share.may_hold(OWN) && !b.share.may_hold(OWN + 10_001));
-        a.share.settle(10, None);
+        a.share.update(10, None);
         assert_eq!(shared.left.get(), 90_000);
         drop(a);
         drop(b);
@@ -221,26 +220,22 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_woken_when_memory_comes_back_and_not_before() {
+    fn a_waiter_is_woken_when_enough_memory_is_free_and_not_before() {
         let (shared, [mut holder, mut waits]) = sessions(100);
         holder.holds(80);
         waits.waits_for(50);
-        assert!(shared.is_short(), "somebody waits");
+        assert!(shared.is_short(), "a session waits");
         holder.holds(60);
-        assert_eq!(waits.woken(), 0, "40 are left");
+        assert_eq!(waits.woken(), 0, "40 bytes are free");
         holder.holds(30);
-        assert_eq!(
-            (waits.woken(), shared.left.get()),
-            (1, 20),
-            "what it waited for is its own already"
-        );
+        assert_eq!((waits.woken(), shared.left.get()), (1, 20), "the grant is reserved for it");
         assert!(waits.share.may_hold(OWN + 50) && !holder.share.may_hold(OWN + 51));
         waits.holds(50);
         assert_eq!((waits.woken(), shared.left.get()), (1, 20));
     }
 
     #[test]
-    fn only_those_are_woken_for_whom_it_is_enough_and_none_is_overtaken() {
+    fn a_grant_must_suffice_and_no_waiter_is_overtaken() {
         let (shared, [mut holder, mut first, mut second, mut third, mut late]) = sessions(100);
         holder.holds(100);
         first.waits_for(40);
@@ -248,25 +243,25 @@ mod tests {
         third.waits_for(10);
         holder.holds(40);
         let woken = [&first, &second, &third].map(TestSession::woken);
-        assert_eq!(woken, [1, 0, 0], "20 more are left, which would be enough for the third");
+        assert_eq!(woken, [1, 0, 0], "20 bytes are free, which would suffice for the third");
         assert_eq!(shared.left.get(), 20);
-        assert!(!late.share.may_hold(OWN + 1), "who comes late waits behind them");
+        assert!(!late.share.may_hold(OWN + 1), "a later session waits behind them");
         late.waits_for(1);
-        // What was granted and not used goes to the next ones.
+        // A grant that is not used goes to the next waiters.
         first.holds(0);
         assert_eq!([&first, &second, &third, &late].map(TestSession::woken), [1, 1, 1, 0]);
         assert_eq!(shared.left.get(), 0);
         drop(second);
-        assert_eq!((late.woken(), shared.left.get()), (1, 49), "it ended before it looked");
+        assert_eq!((late.woken(), shared.left.get()), (1, 49), "it ended before it used the grant");
     }
 
     #[test]
-    fn who_waits_keeps_its_place_and_may_leave_it() {
+    fn a_waiter_keeps_its_position_and_may_leave_the_queue() {
         let (shared, [mut holder, mut first, mut second]) = sessions(100);
         holder.holds(100);
         first.waits_for(60);
         second.waits_for(60);
-        // It looked in between, for it was woken by something else, and wants less now.
+        // Woken by another event, it now needs less.
         first.waits_for(50);
         holder.holds(50);
         assert_eq!([&first, &second].map(TestSession::woken), [1, 0]);
@@ -275,14 +270,14 @@ mod tests {
         assert_eq!(second.woken(), 0);
         second.holds(0);
         first.holds(0);
-        assert_eq!((second.woken(), shared.left.get()), (0, 50), "it waits no more");
+        assert_eq!((second.woken(), shared.left.get()), (0, 50), "it has left the queue");
         assert!(shared.waiting.borrow().is_empty() && second.share.may_hold(OWN + 50));
     }
 
-    /// Whatever sessions do, no more is held than there is, none waits while there is enough for
-    /// the first, and each wake is for memory that is there.
+    /// For random operations: the bound holds, no session waits while the memory suffices for the
+    /// first waiter, and each wake has its grant.
     #[test]
-    fn any_order_keeps_the_bound_and_strands_nobody() {
+    fn random_operations_keep_the_bound_and_strand_no_waiter() {
         const BYTES: usize = 1_000;
         let mut seed = 11u64;
         let mut draw = |below: usize| {

@@ -1,10 +1,10 @@
-//! A `servidor` that is built without the feature `otel`: no span is exported.
+//! Stands in for `otel` in a build without that feature: no span is exported.
 
 use consorcio_core::bank::Identity;
 use consorcio_steps::steplog::StepLog;
 use std::convert::Infallible;
 
-/// An exporting thread, which nobody can have.
+/// The exporting thread; this type has no value.
 pub(super) struct NoTraceExport(Infallible);
 
 pub(super) use NoTraceExport as TraceExport;
@@ -18,7 +18,7 @@ impl NoTraceExport {
         Ok(None)
     }
 
-    /// Never called, as there is no value.
+    /// Never called, since there is no value.
     pub(super) fn end(self) {
         match self.0 {}
     }

@@ -1,79 +1,86 @@
-//! A `servidor` that is built without the feature `http`: no switch asks for HTTP, and none is
-//! served.
+//! Stands in for `web.rs` in a build without the feature `http`: there are no switches, and HTTP is
+//! never served.
 
 use crate::ServerState;
 use clap::Args;
 use consorcio_core::bank::Identity;
-use consorcio_node::disk::SyncAge;
+use consorcio_node::SyncAge;
 use consorcio_steps::steplog::StepLog;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub use {NoHttpArgs as HttpArgs, NoRunning as Running, NoServed as Served, NoWeb as Web};
+pub(crate) use {
+    NoHttpArgs as HttpArgs, NoHttpSocket as HttpSocket, NoHttpThread as HttpThread,
+    NoServedBank as ServedBank,
+};
 
-/// Without HTTP there are no switches.
+/// The switches of HTTP: none in this build.
 #[derive(Debug, Clone, Args)]
-pub struct NoHttpArgs {}
+pub(crate) struct NoHttpArgs {}
 
 impl NoHttpArgs {
     /// HTTP is not served.
-    pub fn address(&self) -> Option<&str> {
+    pub(crate) fn address(&self) -> Option<&str> {
         None
     }
 
     /// There is no panel.
-    pub fn is_demo(&self) -> bool {
+    pub(crate) fn is_demo(&self) -> bool {
         false
     }
 
     /// HTTP takes no connection.
-    pub fn connections_max(&self) -> usize {
+    pub(crate) fn connections_max(&self) -> usize {
         0
     }
 }
 
-/// HTTP's socket, which nobody can have.
-pub struct NoWeb(Infallible);
+/// The socket of HTTP; this type has no value.
+pub(crate) struct NoHttpSocket(Infallible);
 
-/// What HTTP would be given.
-#[expect(dead_code, reason = "there is no HTTP that reads it")]
-pub struct NoServed<'a> {
-    /// The bank that would be served.
+/// The parameters that HTTP would get.
+#[expect(dead_code, reason = "this build has no HTTP that reads it")]
+pub(crate) struct NoServedBank<'a> {
+    /// The bank that HTTP would serve.
     pub identity: &'a Identity,
-    /// Where it tells its steps.
+    /// The step log of the bank.
     pub steplog: &'a StepLog,
-    /// Where the step logs of all nodes stand.
+    /// The folder with the step logs of all nodes.
     pub log_dir: PathBuf,
-    /// How long its disk has been syncing.
+    /// The age of the sync under way.
     pub sync_age: Arc<SyncAge>,
 }
 
-/// HTTP that is served, which nobody can have.
-pub struct NoRunning(Infallible);
+/// The running HTTP; this type has no value.
+pub(crate) struct NoHttpThread(Infallible);
 
-impl NoRunning {
-    /// Never called, as there is no value.
-    pub async fn end(self) {
+impl NoHttpThread {
+    /// Never called, since there is no value.
+    pub(crate) async fn end(self) {
         match self.0 {}
     }
 }
 
-impl NoWeb {
-    /// Nothing listens.
+impl NoHttpSocket {
+    /// Listens on no socket.
     ///
     /// # Errors
     /// None.
-    pub async fn listen(_: &NoHttpArgs, _: usize) -> anyhow::Result<Option<NoWeb>> {
+    pub(crate) async fn listen(_: &NoHttpArgs, _: usize) -> anyhow::Result<Option<NoHttpSocket>> {
         Ok(None)
     }
 
-    /// Never called.
+    /// Never called, since there is no value.
     ///
     /// # Errors
     /// None.
-    pub fn start(self, _: NoServed<'_>, _: &Rc<ServerState>) -> anyhow::Result<NoRunning> {
+    pub(crate) fn start(
+        self,
+        _: NoServedBank<'_>,
+        _: &Rc<ServerState>,
+    ) -> anyhow::Result<NoHttpThread> {
         match self.0 {}
     }
 }

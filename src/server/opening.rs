@@ -1,8 +1,8 @@
-//! What a bank needs before it runs: its socket, its step log, and what it says of its journal.
+//! Opens the socket and the step log of a bank, and reports the recovery of its journal.
 
-use crate::args::{Options, Switch};
+use crate::args::{ServerOptions, Switch};
 use crate::listen::bind;
-use crate::recover::Opened;
+use crate::recover::OpenedBank;
 use anyhow::Context;
 use consorcio_core::bank::Identity;
 use consorcio_core::limits::LISTEN_BACKLOG;
@@ -14,25 +14,25 @@ use std::time::Instant;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-pub(super) async fn listen(options: &Options) -> anyhow::Result<TcpListener> {
+pub(super) async fn listen(options: &ServerOptions) -> anyhow::Result<TcpListener> {
     let address = options.own_address();
     bind(&address).await.map_err(|error| {
-        let (port, what) = (options.port, anyhow::Error::new(error));
-        match what.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
-            Some(ErrorKind::AddrInUse) => what.context(format!(
+        let (port, error) = (options.port, anyhow::Error::new(error));
+        match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+            Some(ErrorKind::AddrInUse) => error.context(format!(
                 "port {port} is taken; another one is given by --port (and --consortium)"
             )),
             Some(ErrorKind::PermissionDenied) => {
-                what.context(format!("port {port} is not allowed; another one is given by --port"))
+                error.context(format!("port {port} is not allowed; another one is given by --port"))
             }
             Some(_) | None => {
-                what.context(format!("can't listen on {address}; see --host and --port"))
+                error.context(format!("can't listen on {address}; see --host and --port"))
             }
         }
     })
 }
 
-/// The kernel's own bound may be lower; systems that do not show it are not asked further.
+/// Warns if the kernel's limit of the backlog is lower than ours. Not every system shows it.
 pub(super) fn warn_of_backlog(steplog: &StepLog) {
     let Ok(text) = std::fs::read_to_string("/proc/sys/net/core/somaxconn") else { return };
     if let Some(text) = text.trim().parse().ok().and_then(backlog_warning) {
@@ -50,11 +50,14 @@ fn backlog_warning(somaxconn: u32) -> Option<String> {
     })
 }
 
-pub(super) fn steplog_path(options: &Options) -> std::path::PathBuf {
+pub(super) fn steplog_path(options: &ServerOptions) -> std::path::PathBuf {
     options.log_dir.join(format!("servidor-{}.log", options.port))
 }
 
-pub(super) fn open_steplog(options: &Options, identity: &Identity) -> anyhow::Result<StepLog> {
+pub(super) fn open_steplog(
+    options: &ServerOptions,
+    identity: &Identity,
+) -> anyhow::Result<StepLog> {
     let path = steplog_path(options);
     if options.log_steps == Switch::On {
         steplog::make_folder(&options.log_dir)
@@ -69,7 +72,7 @@ pub(super) fn open_steplog(options: &Options, identity: &Identity) -> anyhow::Re
     Ok(StepLog::open(&path, log_options)?)
 }
 
-/// What the journal's threads and the clock have to say.
+/// Passes messages of the journal's threads and the clock to the operator and the step log.
 pub(super) fn notice(steplog: &StepLog) -> consorcio_journal::NoticeSink {
     let steplog = steplog.clone();
     Arc::new(move |text| {
@@ -78,8 +81,8 @@ pub(super) fn notice(steplog: &StepLog) -> consorcio_journal::NoticeSink {
     })
 }
 
-/// What was found in the journal, for the operator and the step log.
-pub(super) fn report_recovery(opened: &Opened, began: Instant, steplog: &StepLog) {
+/// Reports the recovery to the operator and the step log.
+pub(super) fn report_recovery(opened: &OpenedBank, began: Instant, steplog: &StepLog) {
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let undecided = opened.core.undecided();
     let recovered = &opened.recovered;
@@ -100,8 +103,7 @@ pub(super) fn report_recovery(opened: &Opened, began: Instant, steplog: &StepLog
     });
 }
 
-/// A reader of the file sees all of it, or no file. What is there and is no file of ours, a device
-/// or a link, is left alone.
+/// Writes a file so that readers see all of it or none. Refuses to replace a device or a link.
 pub(super) fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
     if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(std::io::Error::other("it is there, and no regular file; name another one"));
@@ -113,7 +115,7 @@ pub(super) fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::rename(&aside, path)
 }
 
-/// Random bytes, others at each start.
+/// Random bytes that identify this run of the bank.
 pub(super) fn fresh_run() -> anyhow::Result<[u8; 16]> {
     let mut run = [0; 16];
     getrandom::fill(&mut run)
@@ -126,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kernel_that_queues_fewer_connections_is_warned_of() {
+    fn a_lower_kernel_backlog_causes_a_warning() {
         assert_eq!(backlog_warning(LISTEN_BACKLOG), None);
         let text = backlog_warning(128).unwrap();
         assert!(text.contains("128") && text.contains("somaxconn=4096"), "{text}");

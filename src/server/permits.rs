@@ -1,26 +1,27 @@
-//! Who may have a session: so many places, some of them kept for banks. Pure.
+//! The permits of sessions, some of them reserved for banks. Pure.
 
 use consorcio_core::limits::{SESSIONS_FOR_BANKS, SESSIONS_MAX};
 
-/// What a session's place is.
+/// The kind of permit that a session has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Permit {
-    /// One that any client may take.
+pub(crate) enum Permit {
+    /// A permit that any client may get.
     Client,
-    /// All places for clients are taken: it must show soon that it is a bank.
+    /// A permit for a bank, given while none for clients is free: the session must soon prove to be
+    /// a bank.
     Probation,
-    /// One that is kept for banks.
+    /// A permit that is reserved for banks.
     Bank,
 }
 
-/// The places of one server.
+/// The permits of one server.
 #[derive(Debug)]
-pub struct Permits {
+pub(crate) struct Permits {
     max: usize,
-    /// ... of which these are kept for banks.
+    /// ... of which this many are reserved for banks.
     for_banks: usize,
     clients: usize,
-    /// Banks, and those who must show that they are one.
+    /// Sessions with a permit for a bank, those on probation included.
     banks: usize,
 }
 
@@ -31,14 +32,14 @@ impl Default for Permits {
 }
 
 impl Permits {
-    /// `max` places, of which `for_banks` are kept for banks.
-    pub fn new(max: usize, for_banks: usize) -> Permits {
-        assert!(for_banks < max, "there are places for clients");
+    /// `max` permits, of which `for_banks` are reserved for banks.
+    pub(crate) fn new(max: usize, for_banks: usize) -> Permits {
+        assert!(for_banks < max, "some permits are for clients");
         Permits { max, for_banks, clients: 0, banks: 0 }
     }
 
-    /// A place for a new connection, if there is one.
-    pub fn enter(&mut self) -> Option<Permit> {
+    /// A permit for a new connection, if one is free.
+    pub(crate) fn enter(&mut self) -> Option<Permit> {
         if self.clients < self.max - self.for_banks {
             self.clients += 1;
             Some(Permit::Client)
@@ -50,10 +51,10 @@ impl Permits {
         }
     }
 
-    /// A session showed that it is a bank; returns its place from now on, a bank's unless all of
+    /// A session has proved to be a bank; returns its new permit, which is a bank's unless all of
     /// those are taken.
-    pub fn is_bank(&mut self, place: Permit) -> Permit {
-        match place {
+    pub(crate) fn promote(&mut self, permit: Permit) -> Permit {
+        match permit {
             Permit::Client if self.banks < self.for_banks => {
                 self.clients -= 1;
                 self.banks += 1;
@@ -64,21 +65,16 @@ impl Permits {
         }
     }
 
-    /// Gives back the permit of a session that ended.
-    pub fn leave(&mut self, place: Permit) {
-        match place {
+    /// Returns the permit of a session that ended.
+    pub(crate) fn leave(&mut self, permit: Permit) {
+        match permit {
             Permit::Client => self.clients -= 1,
             Permit::Probation | Permit::Bank => self.banks -= 1,
         }
     }
 
-    /// How many may come.
-    pub fn max(&self) -> usize {
-        self.max
-    }
-
-    /// Are all places that clients may have taken?
-    pub fn is_full(&self) -> bool {
+    /// Are all permits for clients taken?
+    pub(crate) fn is_full(&self) -> bool {
         self.clients >= self.max - self.for_banks
     }
 }
@@ -88,30 +84,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn some_places_are_kept_for_banks() {
-        let mut places = Permits::new(4, 2);
-        assert_eq!(places.enter(), Some(Permit::Client));
-        assert!(!places.is_full());
-        assert_eq!(places.enter(), Some(Permit::Client));
-        assert!(places.is_full());
-        assert_eq!(places.enter(), Some(Permit::Probation));
-        assert_eq!(places.enter(), Some(Permit::Probation));
-        assert_eq!(places.enter(), None);
-        assert_eq!(places.is_bank(Permit::Probation), Permit::Bank);
-        places.leave(Permit::Probation);
+    fn some_permits_are_reserved_for_banks() {
+        let mut permits = Permits::new(4, 2);
+        assert_eq!(permits.enter(), Some(Permit::Client));
+        assert!(!permits.is_full());
+        assert_eq!(permits.enter(), Some(Permit::Client));
+        assert!(permits.is_full());
+        assert_eq!(permits.enter(), Some(Permit::Probation));
+        assert_eq!(permits.enter(), Some(Permit::Probation));
+        assert_eq!(permits.enter(), None);
+        assert_eq!(permits.promote(Permit::Probation), Permit::Bank);
+        permits.leave(Permit::Probation);
         assert_eq!(
-            places.is_bank(Permit::Client),
+            permits.promote(Permit::Client),
             Permit::Bank,
-            "a bank gives its client's place back"
+            "a bank returns its client's permit"
         );
-        assert_eq!(places.enter(), Some(Permit::Client));
-        assert_eq!(places.enter(), None);
+        assert_eq!(permits.enter(), Some(Permit::Client));
+        assert_eq!(permits.enter(), None);
         assert_eq!(
-            places.is_bank(Permit::Client),
+            permits.promote(Permit::Client),
             Permit::Client,
-            "all places for banks are taken"
+            "all permits for banks are taken"
         );
-        places.leave(Permit::Bank);
-        assert_eq!(places.enter(), Some(Permit::Probation));
+        permits.leave(Permit::Bank);
+        assert_eq!(permits.enter(), Some(Permit::Probation));
     }
 }

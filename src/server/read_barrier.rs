@@ -1,10 +1,10 @@
 //! Cross-bank read-your-writes for HTTP: COMMITTED is delayed until every peer has acknowledged the
-//! commit, and a read waits for outcomes that its bank is just asking for.
+//! commit, and a read waits for outcomes that its bank is asking for.
 //!
-//! Each message to a bank comes back as one answer, or as none where its link is lost. So it is
-//! enough to count. A COMMIT is answered once that bank knows the outcome, or, where it believes no
-//! token, once it asks for it; and what it asks is answered before it reads again. What an answer
-//! says does not matter.
+//! Each message to a bank gets exactly one answer, which is empty if the link is lost. So counting
+//! is enough; the content of an answer does not matter. A bank answers a COMMIT once it knows the
+//! outcome, or, if it rejects the tokens, once it is asking for the outcome; a later read there
+//! waits for that.
 
 use consorcio_core::bank::io::Input;
 use consorcio_core::commit::message::{Message, PeerVerb};
@@ -16,14 +16,14 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-/// Messages that are under way, as far as somebody may wait for them.
+/// Counts messages under way that a client may wait for.
 #[derive(Debug, Default)]
-pub struct ReadBarrier {
-    /// The transactions whose COMMITs somebody waits for.
+pub(crate) struct ReadBarrier {
+    /// The transactions whose COMMITs are watched.
     watched: RefCell<BTreeMap<TxId, Watched>>,
-    /// How many RESOLVEs were ever sent to each bank.
+    /// The number of RESOLVEs ever sent to each bank.
     asked: [Cell<u64>; BANKS_MAX],
-    /// ... and how many of them have their answer.
+    /// ... and the number of those that are answered.
     answered: [Cell<u64>; BANKS_MAX],
     readers: RefCell<Vec<Waker>>,
 }
@@ -31,24 +31,24 @@ pub struct ReadBarrier {
 #[derive(Debug, Default)]
 struct Watched {
     watches: usize,
-    /// COMMITs that have no answer yet.
+    /// COMMITs without an answer.
     under_way: usize,
     wakers: Vec<Waker>,
 }
 
-/// The questions that were under way at some moment.
+/// The RESOLVEs that were under way at some moment.
 #[derive(Debug, Clone, Copy)]
-pub struct Questions([u64; BANKS_MAX]);
+pub(crate) struct Questions([u64; BANKS_MAX]);
 
 impl ReadBarrier {
-    /// Counts the COMMITs of `tx` from now on, until the watch is dropped.
-    pub fn watch(self: &Rc<ReadBarrier>, tx: &TxId) -> CommitWatch {
+    /// Counts the COMMITs of `tx` until the watch is dropped.
+    pub(crate) fn watch(self: &Rc<ReadBarrier>, tx: &TxId) -> CommitWatch {
         self.watched.borrow_mut().entry(tx.clone()).or_default().watches += 1;
         CommitWatch { barrier: self.clone(), tx: tx.clone() }
     }
 
-    /// `message` leaves for the bank `to`.
-    pub fn sent(&self, to: BankId, message: &Message) {
+    /// Counts `message`, which is sent to the bank `to`.
+    pub(crate) fn sent(&self, to: BankId, message: &Message) {
         match message {
             Message::Commit(tx, _) => {
                 if let Some(watched) = self.watched.borrow_mut().get_mut(tx) {
@@ -60,12 +60,12 @@ impl ReadBarrier {
         }
     }
 
-    /// This is what the links have to tell.
-    pub fn heard(&self, inputs: &[Input]) {
+    /// Counts the answers among `inputs`, which arrived over the links.
+    pub(crate) fn answers_arrived(&self, inputs: &[Input]) {
         for input in inputs {
             let Input::Answer { peer, asked, .. } = input else { continue };
             match asked.verb {
-                PeerVerb::Commit => self.commit_heard(&asked.tx),
+                PeerVerb::Commit => self.commit_answered(&asked.tx),
                 PeerVerb::Resolve => {
                     step(&self.answered, *peer);
                     self.readers.borrow_mut().drain(..).for_each(Waker::wake);
@@ -75,9 +75,9 @@ impl ReadBarrier {
         }
     }
 
-    fn commit_heard(&self, tx: &TxId) {
+    fn commit_answered(&self, tx: &TxId) {
         if let Some(watched) = self.watched.borrow_mut().get_mut(tx) {
-            // One that left before the watch began is not among those that are counted.
+            // A COMMIT sent before the watch began was not counted.
             watched.under_way = watched.under_way.saturating_sub(1);
             if watched.under_way == 0 {
                 watched.wakers.drain(..).for_each(Waker::wake);
@@ -85,14 +85,14 @@ impl ReadBarrier {
         }
     }
 
-    /// What this bank is asking the others at this moment; `None` where it is nothing.
-    pub fn questions(&self) -> Option<Questions> {
+    /// The RESOLVEs under way now; `None` if there is none.
+    pub(crate) fn questions(&self) -> Option<Questions> {
         let asked = self.asked.each_ref().map(Cell::get);
         (asked != self.answered.each_ref().map(Cell::get)).then_some(Questions(asked))
     }
 
-    /// Waits until these have their answers, or can have none any more.
-    pub async fn answered(&self, Questions(asked): Questions) {
+    /// Waits until all of them are answered.
+    pub(crate) async fn answered(&self, Questions(asked): Questions) {
         poll_fn(|cx| {
             if asked.iter().zip(&self.answered).all(|(asked, answered)| answered.get() >= *asked) {
                 return Poll::Ready(());
@@ -110,16 +110,16 @@ fn step(counts: &[Cell<u64>; BANKS_MAX], bank: BankId) {
     }
 }
 
-/// Somebody who will wait for a transaction's COMMITs.
+/// Watches the COMMITs of one transaction.
 #[derive(Debug)]
-pub struct CommitWatch {
+pub(crate) struct CommitWatch {
     barrier: Rc<ReadBarrier>,
     tx: TxId,
 }
 
 impl CommitWatch {
-    /// Waits until each COMMIT that has left since has its answer, or can have none any more.
-    pub async fn answered(&self) {
+    /// Waits until each COMMIT sent since is answered.
+    pub(crate) async fn answered(&self) {
         poll_fn(|cx| match self.barrier.watched.borrow_mut().get_mut(&self.tx) {
             Some(watched) if watched.under_way > 0 => {
                 watched.wakers.push(cx.waker().clone());
@@ -173,41 +173,41 @@ mod tests {
     }
 
     #[test]
-    fn it_waits_for_as_many_answers_as_commits_left() {
+    fn a_watch_waits_for_one_answer_for_each_commit() {
         let barrier = Rc::new(ReadBarrier::default());
         let (one, same) = (barrier.watch(&tx("a")), barrier.watch(&tx("a")));
-        assert!(is_answered(&one), "nothing has left");
+        assert!(is_answered(&one), "no COMMIT was sent");
         barrier.sent(bank(1), &Message::Commit(tx("a"), Vec::new()));
         barrier.sent(bank(1), &Message::Commit(tx("a"), Vec::new()));
         barrier.sent(bank(1), &Message::Commit(tx("b"), Vec::new()));
         barrier.sent(bank(1), &Message::Resolve(tx("a")));
-        barrier.heard(&[answer("a", PeerVerb::Commit), answer("b", PeerVerb::Commit)]);
-        barrier.heard(&[answer("a", PeerVerb::Resolve)]);
+        barrier.answers_arrived(&[answer("a", PeerVerb::Commit), answer("b", PeerVerb::Commit)]);
+        barrier.answers_arrived(&[answer("a", PeerVerb::Resolve)]);
         assert!(!is_answered(&one) && !is_answered(&same));
         drop(same);
-        barrier.heard(&[answer("a", PeerVerb::Commit)]);
+        barrier.answers_arrived(&[answer("a", PeerVerb::Commit)]);
         assert!(is_answered(&one));
         drop(one);
         assert!(barrier.watched.borrow().is_empty());
     }
 
     #[test]
-    fn a_reader_waits_for_the_questions_of_its_moment_and_no_later_ones() {
+    fn a_read_waits_for_the_questions_under_way_and_no_later_ones() {
         let barrier = ReadBarrier::default();
         assert!(barrier.questions().is_none());
         barrier.sent(bank(1), &Message::Resolve(tx("a")));
         barrier.sent(bank(2), &Message::Resolve(tx("a")));
-        let questions = barrier.questions().expect("two of them");
+        let questions = barrier.questions().expect("two RESOLVEs are under way");
         let is_answered = || {
             pin!(barrier.answered(questions))
                 .poll(&mut Context::from_waker(Waker::noop()))
                 .is_ready()
         };
         barrier.sent(bank(2), &Message::Resolve(tx("b")));
-        barrier.heard(&[answer("a", PeerVerb::Resolve), answer("a", PeerVerb::Commit)]);
+        barrier.answers_arrived(&[answer("a", PeerVerb::Resolve), answer("a", PeerVerb::Commit)]);
         assert!(!is_answered(), "bank 2 has not answered");
         let asked = RequestKey { tx: tx("a"), verb: PeerVerb::Resolve };
-        barrier.heard(&[Input::Answer { peer: bank(2), asked, reply: None, past: None }]);
+        barrier.answers_arrived(&[Input::Answer { peer: bank(2), asked, reply: None, past: None }]);
         assert!(is_answered() && barrier.questions().is_some());
     }
 }

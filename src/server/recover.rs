@@ -1,7 +1,6 @@
-//! From a data folder to a bank that may work: the journal is read, and its consortium compared
-//! with ours.
+//! Opens a journal and recovers its bank; checks that consortium and key are those of the journal.
 
-use crate::key::Key;
+use crate::key::ConsortiumKey;
 use anyhow::{Context, anyhow, bail};
 use consorcio_core::bank::record::Record;
 use consorcio_core::bank::{Core, Identity};
@@ -13,19 +12,19 @@ use consorcio_system::crash::{self, Step};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A bank as its journal holds it.
-pub struct Opened {
-    /// The bank; all its records are durable.
+/// A recovered bank and its journal.
+pub(crate) struct OpenedBank {
+    /// The bank, whose records are all durable.
     pub core: Core,
     /// Appends to the journal's last segment.
     pub appender: Appender,
-    /// Reads what the journal holds.
+    /// Looks up transactions in the journal.
     pub reader: JournalReader,
-    /// What was found, for the operator.
+    /// The report of the recovery.
     pub recovered: Recovered,
 }
 
-/// A bank that leaves takes its votes with it: what is undecided and names it is decided before.
+/// Checks that no undecided transaction names a bank that leaves: its votes leave with it.
 fn may_leave(core: &Core, old: &[String], new: &[String]) -> anyhow::Result<()> {
     let leave =
         old.iter().zip(new).enumerate().filter(|(_, (was, is))| *was != LEFT && *is == LEFT);
@@ -48,20 +47,20 @@ fn new_founding() -> anyhow::Result<FoundingId> {
     Ok(FoundingId::new(bytes))
 }
 
-/// Opens the journal in `folder` for the bank `identity`, or makes it. `moved`: all banks of the
-/// list may have other addresses than before.
+/// Opens or creates the journal of the bank `identity` in `folder`. `moved` allows that all banks
+/// have other addresses than in the journal.
 ///
 /// # Errors
 /// When another process uses it, it is damaged, or it belongs to another bank or consortium; or
-/// when this bank must not work any more.
-pub fn open(
+/// when the core has stopped this bank for good.
+pub(crate) fn open(
     folder: &Path,
     identity: &Identity,
     consortium: &Consortium,
-    key: &Key,
+    key: &ConsortiumKey,
     moved: bool,
     notice: consorcio_journal::NoticeSink,
-) -> anyhow::Result<Opened> {
+) -> anyhow::Result<OpenedBank> {
     let disk = Arc::new(FileDisk::open(folder)?);
     let options = consorcio_journal::JournalOptions {
         bank: Some(identity.bank),
@@ -96,7 +95,7 @@ pub fn open(
         records.push(Record::KeyKnown { key: identity.seal.key_id() });
     }
     if core.founding().is_none() {
-        // A journal without any promise is a new one, whatever made it.
+        // A journal without votes is new, whatever created it.
         records.push(Record::Founded { founding: new_founding()?, introduced: !core.is_blank() });
     }
     if !records.is_empty() {
@@ -107,5 +106,5 @@ pub fn open(
         }
         appender.append(&mut batch)?;
     }
-    Ok(Opened { core, appender, reader, recovered })
+    Ok(OpenedBank { core, appender, reader, recovered })
 }

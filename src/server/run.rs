@@ -1,19 +1,19 @@
-//! A bank from its switches to its end: what is needed is opened, run, and ended in order.
+//! Runs a bank: it opens what the bank needs, runs it, and ends it in order.
 //!
-//! The end has three stages. The sessions and HTTP read nothing more and answer what was asked;
-//! then the links send what waits; then the node makes all of it durable and ends. Each stage waits
-//! for its tasks, all of them within one deadline.
+//! The end has three stages. Sessions and HTTP read nothing more, and answer pending requests; then
+//! the links send pending messages; then the node makes everything durable and ends. Each stage
+//! waits for its tasks, all of them within one deadline.
 
-use crate::args::Options;
-use crate::key::Key;
+use crate::args::ServerOptions;
+use crate::key::ConsortiumKey;
 use crate::opening::{
     fresh_run, listen, notice, open_steplog, report_recovery, warn_of_backlog, write_atomically,
 };
 use crate::otel::TraceExport;
-use crate::recover::{self, Opened};
+use crate::recover::{self, OpenedBank};
 use crate::watchdog::{self, SignalAction};
-use crate::web::{Running, Served, Web};
-use crate::{Bounds, ServerState, files, folder};
+use crate::web::{HttpSocket, HttpThread, ServedBank};
+use crate::{ServerBounds, ServerState, files, folder};
 use anyhow::{Context, bail};
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Input, Start};
@@ -21,11 +21,9 @@ use consorcio_core::clock::{ClockFilter, RELEASED_US};
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::limits::{SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
 use consorcio_core::wire::detail::Banks;
-use consorcio_node::clock::{WallClock, machine};
-use consorcio_node::disk::{Disk, SyncAge};
-use consorcio_node::inbox::{Clock, Inbox};
-use consorcio_node::run::{Fatal, run};
-use consorcio_node::writer::Writer;
+use consorcio_node::{
+    Fatal, Inbox, JournalThread, MonotonicClock, SyncAge, WallClock, Writer, machine, run,
+};
 use consorcio_peers::Peers;
 use consorcio_steps::steplog::{Step, StepLog};
 use consorcio_system::logging::LIFECYCLE_TARGET;
@@ -43,19 +41,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-/// What the kernel sends a process that writes past the size a file may have (SIGXFSZ of Linux).
+/// SIGXFSZ of Linux: the process wrote past the file size limit.
 const FILE_SIZE_SIGNAL: i32 = 25;
 
-/// Where a bank's steps go.
+/// The consumers of a bank's steps.
 pub(super) struct StepOutputs {
     pub(super) steplog: StepLog,
-    /// Spans are made of the steps.
+    /// The export of spans made from steps.
     pub(super) traces: Option<TraceExport>,
 }
 
-/// Runs a bank. The step log is put into `outputs` as soon as it is open.
+/// Runs a bank. Sets `outputs` as soon as the step log is open.
 pub(super) fn open_and_run(
-    options: &Options,
+    options: &ServerOptions,
     outputs: &mut Option<StepOutputs>,
 ) -> anyhow::Result<u8> {
     let began = Instant::now();
@@ -63,7 +61,7 @@ pub(super) fn open_and_run(
     options.check_demo()?;
     let mut bounds = options.bounds.bounds()?;
     let introduce_without = options.introduced_without()?;
-    let key = Key::of(options)?;
+    let key = ConsortiumKey::of(options)?;
     let mut http_connections = options.http.connections_max();
     let others = options.consortium.banks().len().saturating_sub(1);
     if let Some(reduced) =
@@ -72,14 +70,14 @@ pub(super) fn open_and_run(
         warn!("{reduced}");
     }
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    // With a handler a write past the allowed size of a file is an error, and no sudden
-    // death.
+    // With a handler, a write past the file size limit is an error instead of the end of the
+    // process.
     let _file_size = runtime.block_on(async { signal(SignalKind::from_raw(FILE_SIZE_SIGNAL)) })?;
     let listener = runtime.block_on(listen(options))?;
-    let web = runtime.block_on(Web::listen(&options.http, http_connections))?;
+    let web = runtime.block_on(HttpSocket::listen(&options.http, http_connections))?;
     let port = listener.local_addr()?.port();
     let chosen = options.port == 0;
-    let options = Options { port, ..options.clone() };
+    let options = ServerOptions { port, ..options.clone() };
     let mut consortium = options.consortium.clone();
     if chosen {
         consortium = consortium.moved(bank, &options.own_address());
@@ -107,51 +105,51 @@ pub(super) fn open_and_run(
     let wall = ClockFilter::start(machine(), clock, RELEASED_US, options.accept_clock)?;
     let wall = WallClock::new(wall, notice(&steplog));
     let start = Start { introduce_without, run: fresh_run()? };
-    let server = Server { options, start, bank, identity, folder, bounds, web, steplog };
+    let server = BankServer { options, start, bank, identity, folder, bounds, web, steplog };
     let ended = runtime.block_on(server.run(opened, wall, listener));
-    // A look-up of a name that hangs is not waited for.
+    // Does not wait for a name look-up that hangs.
     runtime.shutdown_background();
     ended
 }
 
-/// Everything a bank is run with.
-struct Server {
-    options: Options,
+/// Everything that a running bank needs.
+struct BankServer {
+    options: ServerOptions,
     start: Start,
     bank: BankId,
     identity: Identity,
     folder: std::path::PathBuf,
-    bounds: Bounds,
-    web: Option<Web>,
+    bounds: ServerBounds,
+    web: Option<HttpSocket>,
     steplog: StepLog,
 }
 
-impl Server {
+impl BankServer {
     async fn run(
         mut self,
-        opened: Opened,
+        opened: OpenedBank,
         wall: WallClock,
         listener: TcpListener,
     ) -> anyhow::Result<u8> {
-        let Opened { core, appender, reader, recovered } = opened;
+        let OpenedBank { core, appender, reader, recovered } = opened;
         let wake = Arc::new(Notify::new());
-        let inbox = Rc::new(Inbox::new(Clock::start(), wake.clone()));
+        let inbox = Rc::new(Inbox::new(MonotonicClock::start(), wake.clone()));
         let batches = [reader.batch(), reader.batch()];
         let founding = core.founding().context("a journal that was opened has a founding id")?;
         let (met, unmet) = (core.met(), core.unmet().minus(self.start.introduce_without));
         let (introduced, knows_registers) = (core.is_introduced(), core.knows_registers());
         let writer = Writer::new(core, reader, batches, self.steplog.is_on());
-        let disk = Disk::start(appender, wake)?;
+        let disk = JournalThread::start(appender, wake)?;
         let sync_age = disk.sync_age();
         let mut signals = watchdog::start(self.steplog.clone(), sync_age.clone())?;
         let peers = Peers::new(self.identity.clone(), founding, self.steplog.clone());
         let met = met.into_iter().enumerate();
         met.filter_map(|(at, founding)| BankId::new(at).zip(founding))
-            .for_each(|(bank, it)| peers.met(bank, it));
+            .for_each(|(bank, founding)| peers.met(bank, founding));
         let (steplog, bounds) = (self.steplog.clone(), self.bounds.clone());
         let shared =
             ServerState::new(inbox.clone(), steplog, peers.clone(), self.identity.clone(), bounds);
-        shared.looks_at(sync_age.clone());
+        shared.set_sync_age(sync_age.clone());
         shared.gate.set(introduced, knows_registers);
         inbox.offer(Input::Started(self.start));
         let stages = Stages::start(&peers, &shared, &inbox, listener);
@@ -190,7 +188,7 @@ impl Server {
         in_time(ended, &sync_age).await
     }
 
-    /// Tells the operator which banks a bank with a new journal waits for.
+    /// Informs the operator which banks a bank with a new journal waits for.
     fn report_unmet(&self, shared: &ServerState, unmet: BankSet) {
         if !unmet.is_empty() {
             shared.introduced.set(false);
@@ -204,19 +202,20 @@ impl Server {
         }
     }
 
-    /// Starts HTTP where it is asked for.
+    /// Starts HTTP if it is enabled.
     fn start_http(
         &mut self,
         shared: &Rc<ServerState>,
         sync_age: Arc<SyncAge>,
-    ) -> anyhow::Result<Option<Running>> {
+    ) -> anyhow::Result<Option<HttpThread>> {
         let Some(web) = self.web.take() else { return Ok(None) };
         let log_dir = self.options.log_dir.clone();
-        let served = Served { identity: &self.identity, steplog: &self.steplog, log_dir, sync_age };
+        let served =
+            ServedBank { identity: &self.identity, steplog: &self.steplog, log_dir, sync_age };
         web.start(served, shared).map(Some)
     }
 
-    /// `fresh`: the folder held no journal, which an operator who expected one should see.
+    /// `fresh`: the folder held no journal, which the operator may not expect.
     fn report_ready(&self, fresh: bool) -> anyhow::Result<()> {
         let address = self.options.own_address();
         if let Some(file) = &self.options.port_file {
@@ -233,17 +232,17 @@ impl Server {
         let number = bank.as_u8();
         info!(target: LIFECYCLE_TARGET, bank = number, address, %data, fresh, "{line}");
         self.steplog.record(Step::Ready(line.as_str().into()));
-        // A closed stdout is no reason for a bank not to work.
+        // A bank also works with a closed stdout.
         let _ = writeln!(stdout(), "servidor: {line}").and_then(|()| stdout().flush());
         Ok(())
     }
 }
 
-/// The tasks beside the node, by the stage of the end that waits for them.
+/// The tasks beside the node, by the stage of the end that awaits them.
 struct Stages {
     links: TaskTracker,
     services: TaskTracker,
-    /// Cancelled when no session and no link needs the services any more.
+    /// Cancelled once all sessions and links have ended.
     end_services: CancellationToken,
 }
 
@@ -270,13 +269,13 @@ impl Stages {
         Stages { links, services, end_services }
     }
 
-    async fn end(self, peers: &Peers, shared: &ServerState, http: Option<Running>) {
+    async fn end(self, peers: &Peers, shared: &ServerState, http: Option<HttpThread>) {
         let http = async {
             if let Some(http) = http {
                 http.end().await;
             }
         };
-        // What HTTP still asks is answered like any line's request; then no more comes from there.
+        // Requests of HTTP are sessions, too; once HTTP has ended there are no new ones.
         tokio::join!(shared.end_sessions(), http);
         shared.end_sessions().await;
         peers.shutdown();
@@ -288,23 +287,23 @@ impl Stages {
     }
 }
 
-/// Links to the other banks, whose answers go to the node.
+/// Starts the links to the other banks; their inputs go to the node.
 fn start_links(links: &TaskTracker, peers: &Peers, shared: &Rc<ServerState>, inbox: &Rc<Inbox>) {
     let inbox = inbox.clone();
     let (barrier, gate) = (shared.barrier.clone(), shared.gate.clone());
     let to_node = move |inputs: &mut Vec<Input>| {
-        barrier.heard(inputs);
+        barrier.answers_arrived(inputs);
         let up = |input: &Input| if let Input::PeerUp(bank) = input { Some(*bank) } else { None };
         let up: Vec<BankId> = inputs.iter().filter_map(up).collect();
         inbox.offer_all(inputs);
-        up.into_iter().for_each(|bank| gate.heard(bank));
+        up.into_iter().for_each(|bank| gate.link_opened(bank));
     };
     for link in peers.links(to_node) {
         links.spawn_local(link);
     }
 }
 
-/// The end, or what keeps it from coming.
+/// Waits for the end within the deadline.
 async fn in_time(
     ended: impl Future<Output = Result<u8, Fatal>>,
     sync_age: &SyncAge,

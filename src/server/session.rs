@@ -1,9 +1,9 @@
-//! One session: reads lines, hands requests to the bank a read at a time, and writes replies in
-//! their order.
+//! One session: it reads lines, enqueues the requests of each read together, and writes replies in
+//! order.
 //!
-//! One task, driven by whatever is ready: bytes to read, room to write, replies that were put into
-//! its slots. It is not read while it is at a bound, or while the bank's queue is full. A line that
-//! the end of the stream cut off is never executed.
+//! One task, woken by bytes to read, room to write, or replies in its slots. It does not read while
+//! the session is at a bound or the bank's queue is full. A line that the end of the stream cuts
+//! off is never executed.
 
 mod requests;
 
@@ -30,20 +30,19 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// Runs the session of `entry` on `stream` to its end. Its place is free afterwards.
-pub async fn run(shared: Rc<ServerState>, entry: Rc<SessionEntry>, stream: TcpStream) {
+/// Runs the session of `entry` on `stream` to its end, and returns its permit.
+pub(crate) async fn run(shared: Rc<ServerState>, entry: Rc<SessionEntry>, stream: TcpStream) {
     let mut session = Session::new(shared.clone(), entry.clone(), stream);
     let why = poll_fn(|cx| session.poll(cx)).await;
-    let Session { stream, who, polite, .. } = session;
-    shared.step_logger.record(|| Step::Disconnect(who, why.into()));
+    let Session { stream, peer, lingers, .. } = session;
+    shared.step_logger.record(|| Step::Disconnect(peer, why.into()));
     shared.sessions.borrow_mut().close(&entry);
     shared.gate.leave(entry.id.0);
-    // Banks ask each other about what its driver leaves behind; one that ends itself lets them
-    // notice that.
+    // The bank must learn that the driver of a transaction is gone, unless it ends itself.
     if !shared.stop.is_cancelled() {
         shared.inbox.offer(Input::Closed(entry.id));
     }
-    if polite {
+    if lingers {
         shared.linger(stream).await;
     }
 }
@@ -52,55 +51,54 @@ struct Session {
     shared: Rc<ServerState>,
     entry: Rc<SessionEntry>,
     stream: TcpStream,
-    who: OtherEnd,
+    peer: OtherEnd,
     acceptor: Acceptor,
     lines: Lines,
-    /// A first line came, and it was one of ours.
+    /// The first line was a valid verb.
     begun: bool,
     read_bytes: usize,
-    /// A line that was read, but for which there is no room yet, and its length.
+    /// A parsed line that there is no room for yet, and its length.
     stash: Option<(Result<Request, Fault>, usize)>,
     out: Vec<u8>,
     written: usize,
     leaving: crash::Leaving,
     share: MemoryShare,
-    /// Nothing more is read: the stream ended, or the session was asked to end.
-    deaf: Option<&'static str>,
-    /// It sent what was not read to its end: the connection is closed slowly, so that the last line
-    /// arrives.
-    polite: bool,
+    /// Why nothing more is read: the stream has ended, or the session must end.
+    closed_reads: Option<&'static str>,
+    /// Unread input remains: the connection lingers, so that the last line reaches the client.
+    lingers: bool,
 }
 
-/// Why nothing more is handed over for now.
+/// Why `hand_over` returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Handed {
-    /// All lines that were read.
+enum HandOver {
+    /// All lines that were read are enqueued.
     All,
-    /// The session is at a bound; it goes on when replies have left.
+    /// The session is at a bound; it continues when replies have left.
     Bound,
     /// The bank's queue is full.
     QueueFull,
-    /// It would concern other banks, which this one waits for after its start.
+    /// The gate holds a request that concerns other banks.
     Gated,
-    /// Memory is short: it goes on when it may hold so many bytes.
+    /// Memory is short: it continues when it may hold this many bytes.
     MemoryShort(usize),
 }
 
-/// What came of a read.
+/// The result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReadOutcome {
-    /// Bytes, or the end of the stream.
-    Something,
-    /// Nothing more is read, ever.
-    Deaf,
-    /// Memory is short for the line that was begun: it goes on when it may hold so many bytes.
+    /// Bytes were read, or the end of the stream.
+    Progress,
+    /// The session reads nothing more.
+    Closed,
+    /// Memory is short for the unfinished line: it continues when it may hold this many bytes.
     MemoryShort(usize),
 }
 
 impl Session {
     fn new(shared: Rc<ServerState>, entry: Rc<SessionEntry>, stream: TcpStream) -> Session {
         Session {
-            who: OtherEnd::Address(entry.peer),
+            peer: OtherEnd::Address(entry.peer),
             share: MemoryShare::of(&shared.bytes),
             shared,
             entry,
@@ -113,12 +111,12 @@ impl Session {
             out: Vec::new(),
             written: 0,
             leaving: crash::Leaving::default(),
-            deaf: None,
-            polite: false,
+            closed_reads: None,
+            lingers: false,
         }
     }
 
-    /// Does all that can be done now. Ready when the session is over, with the reason.
+    /// Makes all possible progress. Ready with the reason when the session is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
         let entry = self.entry.clone();
         let mut state = entry.state.borrow_mut();
@@ -142,46 +140,48 @@ impl Session {
             let handed = self.hand_over(&mut state);
             let mut wants = None;
             let more = match handed {
-                // What was answered at once goes out before more is read.
-                Handed::All if writable && state.slots.has_reply() => true,
-                Handed::All => match self.read(cx, &mut state) {
-                    Poll::Ready(ReadOutcome::Something) => true,
+                // Immediate replies are written before more is read.
+                HandOver::All if writable && state.slots.has_reply() => true,
+                HandOver::All => match self.read(cx, &mut state) {
+                    Poll::Ready(ReadOutcome::Progress) => true,
                     Poll::Ready(ReadOutcome::MemoryShort(bytes)) => {
                         wants = Some(bytes);
                         false
                     }
-                    Poll::Ready(ReadOutcome::Deaf) | Poll::Pending => false,
+                    Poll::Ready(ReadOutcome::Closed) | Poll::Pending => false,
                 },
-                Handed::Bound => writable && state.slots.has_reply(),
-                Handed::Gated => {
+                HandOver::Bound => writable && state.slots.has_reply(),
+                HandOver::Gated => {
                     self.shared.gate.wait(self.entry.id.0, cx.waker());
                     false
                 }
-                Handed::QueueFull => {
+                HandOver::QueueFull => {
                     self.shared.inbox.wait_for_room(cx.waker());
                     false
                 }
-                Handed::MemoryShort(bytes) => {
+                HandOver::MemoryShort(bytes) => {
                     wants = Some(bytes);
                     false
                 }
             };
-            // Whoever waits holds no more than it must: buffers that wait for each other would wait
-            // for ever.
+            // A waiting session frees its buffer: sessions whose buffers wait for each other would
+            // deadlock.
             if wants.is_some() && self.lines.waiting_bytes() <= LINE_BYTES_BEGUN {
                 let freed = self.lines.shrink();
                 self.read_bytes = SESSION_READ_BYTES_MIN;
                 wants = wants.map(|bytes| bytes - freed);
             }
-            self.share.settle(self.set_aside(&state), wants.map(|bytes| (bytes, cx.waker())));
+            self.share.update(self.needed_bytes(&state), wants.map(|bytes| (bytes, cx.waker())));
             state.borrows = self.share.is_borrowing();
             if !more {
                 break handed;
             }
         };
-        match self.deaf {
-            // All that was read is answered, and all answers are written.
-            Some(why) if handed == Handed::All && state.slots.is_empty() && self.out.is_empty() => {
+        match self.closed_reads {
+            // Every line that was read is answered, and every reply written.
+            Some(why)
+                if handed == HandOver::All && state.slots.is_empty() && self.out.is_empty() =>
+            {
                 Poll::Ready(why)
             }
             Some(_) | None => {
@@ -191,16 +191,16 @@ impl Session {
         }
     }
 
-    /// What an order to end means. `true`: at once, whatever waits.
+    /// Handles a request to end. Returns whether the session ends at once.
     fn end(&mut self, state: &mut SessionState, end: SessionEnd) -> bool {
         match end {
             SessionEnd::Unread | SessionEnd::Idle | SessionEnd::Hoarding => true,
             SessionEnd::Shutdown => {
-                self.deaf.get_or_insert(end.as_str());
+                self.closed_reads.get_or_insert(end.as_str());
                 false
             }
             SessionEnd::NoPlace => {
-                if self.deaf.is_none() {
+                if self.closed_reads.is_none() {
                     self.refuse(state, Reason::Limit, end.as_str().to_owned(), end.as_str());
                 }
                 false
@@ -208,7 +208,7 @@ impl Session {
         }
     }
 
-    /// The session's last line is an ERR; nothing that follows it is read.
+    /// Makes an ERR the last line of the session, and ignores all further input.
     fn refuse(
         &mut self,
         state: &mut SessionState,
@@ -217,17 +217,17 @@ impl Session {
         why: &'static str,
     ) {
         state.slots.take_answered(0, Reply::Err(reason, text));
-        self.polite = true;
-        self.forget_the_rest(why);
+        self.lingers = true;
+        self.stop_reading(why);
     }
 
-    /// Whatever was sent after this does not count.
-    fn forget_the_rest(&mut self, why: &'static str) {
-        self.deaf.get_or_insert(why);
+    /// Ignores all further input.
+    fn stop_reading(&mut self, why: &'static str) {
+        self.closed_reads.get_or_insert(why);
         self.lines = Lines::new();
     }
 
-    /// Formats the replies whose turn it is, as many as one write takes.
+    /// Formats the replies that may leave, as many as one write takes.
     fn take_replies(&mut self, state: &mut SessionState) {
         while self.out.len() < SESSION_OUT_BYTES_MAX
             && let Some(reply) = state.slots.pop_ready()
@@ -235,7 +235,7 @@ impl Session {
             if reply != Reply::Pong {
                 self.shared
                     .step_logger
-                    .record(|| Step::of_reply(&reply, self.who, state.slots.replied()));
+                    .record(|| Step::of_reply(&reply, self.peer, state.slots.replied()));
             }
             crash::replying(&reply);
             reply.write_to(&mut self.out);
@@ -243,7 +243,7 @@ impl Session {
         }
     }
 
-    /// Writes what the socket takes. `Ok(true)`: all of it.
+    /// Writes as much as the socket accepts. Returns whether that was all.
     fn write(
         &mut self,
         cx: &mut Context<'_>,
@@ -260,7 +260,7 @@ impl Session {
                     if state.unread_since_us.is_none() {
                         state.unread_since_us = Some(self.shared.now_us());
                     }
-                    // What is written is not kept while the rest waits.
+                    // Frees the bytes that are written.
                     self.out.drain(..self.written);
                     self.written = 0;
                     return Ok(false);
@@ -275,11 +275,11 @@ impl Session {
     }
 
     fn read(&mut self, cx: &mut Context<'_>, state: &mut SessionState) -> Poll<ReadOutcome> {
-        if self.deaf.is_some() {
-            return Poll::Ready(ReadOutcome::Deaf);
+        if self.closed_reads.is_some() {
+            return Poll::Ready(ReadOutcome::Closed);
         }
         let waiting = self.lines.waiting_bytes();
-        debug_assert!(waiting < LINE_BYTES_MAX, "at most one line is not whole");
+        debug_assert!(waiting < LINE_BYTES_MAX, "at most one line is unfinished");
         let whole = self.bytes(state) - self.lines.memory_bytes() + LINE_BYTES_WHOLE;
         let most = if self.share.may_hold(whole) { LINE_BYTES_MAX } else { LINE_BYTES_BEGUN };
         let room = self.read_bytes.min(most.saturating_sub(waiting));
@@ -290,20 +290,20 @@ impl Session {
         let read = pin!(self.stream.read_buf(&mut buffer)).poll(cx);
         match read {
             Poll::Ready(Ok(0)) => {
-                self.deaf = Some("the other end closed it");
-                Poll::Ready(ReadOutcome::Something)
+                self.closed_reads = Some("the other end closed it");
+                Poll::Ready(ReadOutcome::Progress)
             }
             Poll::Ready(Ok(bytes)) => {
                 state.last_input_us = self.shared.now_us();
                 if bytes >= room {
                     self.read_bytes = (2 * self.read_bytes).min(LINE_BYTES_MAX);
                 }
-                Poll::Ready(ReadOutcome::Something)
+                Poll::Ready(ReadOutcome::Progress)
             }
             Poll::Ready(Err(_)) => {
-                // What was asked is done all the same; only nobody hears of it.
-                self.deaf = Some("the connection broke");
-                Poll::Ready(ReadOutcome::Something)
+                // Requests that were read are carried out all the same.
+                self.closed_reads = Some("the connection broke");
+                Poll::Ready(ReadOutcome::Progress)
             }
             Poll::Pending => {
                 if waiting == 0 {
@@ -316,13 +316,13 @@ impl Session {
         }
     }
 
-    /// The memory that it holds, or has set aside for replies.
+    /// The memory that it holds or has reserved for replies.
     fn bytes(&self, state: &SessionState) -> usize {
         self.lines.memory_bytes() + self.out.capacity() + state.slots.bytes()
     }
 
-    /// What it holds, and what it may need for the line that it has begun to read.
-    fn set_aside(&self, state: &SessionState) -> usize {
+    /// The memory that it holds, and the rest that it may need for an unfinished line.
+    fn needed_bytes(&self, state: &SessionState) -> usize {
         match self.lines.waiting_bytes() {
             begun if begun > LINE_BYTES_BEGUN => {
                 let read = self.lines.memory_bytes();

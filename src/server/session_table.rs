@@ -1,12 +1,12 @@
-//! A session as others see it: where replies are put, and which sessions must end.
+//! The session table: where replies are delivered, and which sessions must end.
 //!
-//! The session's task owns the socket; what stands here is shared with the node's loop and the
-//! server's sweep, all on one thread.
+//! The task of a session owns its socket. The entry here is shared with the node's loop and the
+//! sweep of the server, all on one thread.
 
 use crate::permits::{Permit, Permits};
 use crate::slots::Slots;
 use consorcio_core::bank::io::{Outgoing, SessionId};
-use consorcio_node::queue::SESSION_INDEX_BITS;
+use consorcio_node::SESSION_INDEX_BITS;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -15,20 +15,20 @@ use std::task::Waker;
 /// Why a session must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionEnd {
-    /// It does not take its replies.
+    /// It does not read its replies.
     Unread,
-    /// It sent nothing for long, and its place is needed.
+    /// It was evicted: it has sent nothing for long, and its permit is needed.
     Idle,
-    /// It holds memory that others need, and sends nothing.
+    /// It holds memory that other sessions need, and sends nothing.
     Hoarding,
-    /// There was no place but those for banks, and it is none.
+    /// Only permits for banks were free, and it did not prove to be a bank.
     NoPlace,
-    /// The server ends: what was asked is answered first.
+    /// The server ends, after pending requests are answered.
     Shutdown,
 }
 
 impl SessionEnd {
-    /// The words for the step log, and for the peer where it hears them.
+    /// The reason for the step log, and for the peer if it gets one.
     pub fn as_str(self) -> &'static str {
         match self {
             SessionEnd::Unread => "its replies were not taken",
@@ -40,73 +40,73 @@ impl SessionEnd {
     }
 }
 
-/// A session as all tasks of the server see it.
+/// The entry of a session, shared by all tasks of the server.
 #[derive(Debug)]
-pub struct SessionEntry {
-    /// It is never used again for another session.
+pub(crate) struct SessionEntry {
+    /// The id, which no other session ever gets.
     pub id: SessionId,
     /// The address that the connection came from.
     pub peer: SocketAddr,
-    /// What its task and others change.
+    /// The state that its task and other tasks change.
     pub state: RefCell<SessionState>,
 }
 
-/// What changes of a session and is seen by others.
+/// The shared state of a session.
 #[derive(Debug)]
-pub struct SessionState {
-    /// Its requests that are not answered yet.
+pub(crate) struct SessionState {
+    /// Its unanswered requests and their replies.
     pub slots: Slots,
     /// Wakes the session's task, once it has been polled.
     pub waker: Option<Waker>,
-    /// Why it must end, once it must.
+    /// Why it must end, if it must.
     pub end: Option<SessionEnd>,
-    /// What its place is; `None` once it was given to another.
-    pub place: Option<Permit>,
-    /// When it last sent something; monotonic microseconds.
+    /// Its permit; `None` for a session inside this process, or after an eviction.
+    pub permit: Option<Permit>,
+    /// When its last input arrived; monotonic microseconds.
     pub last_input_us: u64,
-    /// Since when it has not taken a byte of the replies that wait for it.
+    /// Since when its client has read nothing though replies wait; monotonic microseconds.
     pub unread_since_us: Option<u64>,
-    /// It holds more memory than its own part.
+    /// Whether it holds more memory than its own part.
     pub borrows: bool,
 }
 
 impl SessionEntry {
-    /// Asks the session to end, unless it was asked already.
-    pub fn end(&self, end: SessionEnd) {
+    /// Makes the session end, unless it is ending already.
+    pub(crate) fn end(&self, end: SessionEnd) {
         self.state.borrow_mut().end.get_or_insert(end);
         self.wake();
     }
 
-    /// Lets the session's task look at its state.
-    pub fn wake(&self) {
+    /// Wakes the task of the session.
+    pub(crate) fn wake(&self) {
         if let Some(waker) = &self.state.borrow().waker {
             waker.wake_by_ref();
         }
     }
 }
 
-/// The sessions that are open, by their numbers.
+/// All open sessions, by index.
 #[derive(Debug, Default)]
-pub struct SessionTable {
+pub(crate) struct SessionTable {
     sessions: Vec<Option<Rc<SessionEntry>>>,
     free: Vec<usize>,
-    /// Makes numbers that are never used twice.
+    /// The number of sessions ever opened, which makes ids unique.
     opened: u64,
-    /// Who may have a session.
-    pub places: Permits,
+    /// The free and taken permits.
+    pub permits: Permits,
 }
 
 impl SessionTable {
-    /// No session; as many `places`.
-    pub fn new(places: Permits) -> SessionTable {
-        SessionTable { places, ..SessionTable::default() }
+    /// An empty table with these permits.
+    pub(crate) fn new(permits: Permits) -> SessionTable {
+        SessionTable { permits, ..SessionTable::default() }
     }
 
-    /// Opens a session for `peer` in `place`; one inside this process needs none.
-    pub fn open(
+    /// Opens a session for `peer` with `permit`; a session inside this process needs none.
+    pub(crate) fn open(
         &mut self,
         peer: SocketAddr,
-        place: Option<Permit>,
+        permit: Option<Permit>,
         now_us: u64,
     ) -> Rc<SessionEntry> {
         let index = self.free.pop().unwrap_or_else(|| {
@@ -120,7 +120,7 @@ impl SessionTable {
             slots: Slots::default(),
             waker: None,
             end: None,
-            place,
+            permit,
             last_input_us: now_us,
             unread_since_us: None,
             borrows: false,
@@ -131,8 +131,8 @@ impl SessionTable {
         entry
     }
 
-    /// Frees the place of `entry`, whose session has ended.
-    pub fn close(&mut self, entry: &SessionEntry) {
+    /// Removes `entry`, whose session has ended, and returns its permit.
+    pub(crate) fn close(&mut self, entry: &SessionEntry) {
         let index = index(entry.id);
         if self
             .sessions
@@ -145,17 +145,17 @@ impl SessionTable {
         self.vacate(entry);
     }
 
-    /// The session gives its place to others, though it may not have ended yet.
-    pub fn vacate(&mut self, entry: &SessionEntry) {
-        if let Some(place) = entry.state.borrow_mut().place.take() {
-            self.places.leave(place);
+    /// Returns the permit of `entry`, whose session may still be ending.
+    pub(crate) fn vacate(&mut self, entry: &SessionEntry) {
+        if let Some(permit) = entry.state.borrow_mut().permit.take() {
+            self.permits.leave(permit);
         }
     }
 
-    /// Puts a reply where it goes, if its session still is there. With `soon`, more replies come in
-    /// a moment: a session that waits for more is then not woken, but returned, for its replies to
-    /// go out in one write.
-    pub fn deliver(&self, outgoing: Outgoing, soon: bool) -> Option<&Rc<SessionEntry>> {
+    /// Delivers a reply if its session is still open. With `soon`, more replies follow shortly: a
+    /// session that waits for more is returned instead of woken, so that one write sends all of
+    /// them.
+    pub(crate) fn deliver(&self, outgoing: Outgoing, soon: bool) -> Option<&Rc<SessionEntry>> {
         let entry = self.sessions.get(index(outgoing.to.session))?.as_ref()?;
         if entry.id != outgoing.to.session {
             return None;
@@ -172,19 +172,9 @@ impl SessionTable {
         None
     }
 
-    /// Each session once, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Rc<SessionEntry>> {
+    /// All sessions, in no defined order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Rc<SessionEntry>> {
         self.sessions.iter().flatten()
-    }
-
-    /// Is there no session?
-    pub fn is_empty(&self) -> bool {
-        self.sessions.len() == self.free.len()
-    }
-
-    /// How many sessions there are.
-    pub fn len(&self) -> usize {
-        self.sessions.len() - self.free.len()
     }
 }
 
@@ -199,18 +189,18 @@ mod tests {
     use consorcio_core::wire::reply::Reply;
 
     #[test]
-    fn a_reply_for_a_session_that_is_gone_goes_nowhere() {
+    fn a_reply_for_a_closed_session_is_dropped() {
         let mut sessions = SessionTable::default();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        assert_eq!(sessions.places.enter(), Some(Permit::Client));
+        assert_eq!(sessions.permits.enter(), Some(Permit::Client));
         let first = sessions.open(peer, Some(Permit::Client), 0);
         let slot = first.state.borrow_mut().slots.take(1, 1);
         sessions.close(&first);
-        assert!(sessions.is_empty());
-        assert_eq!(sessions.places.enter(), Some(Permit::Client));
+        assert_eq!(sessions.iter().count(), 0);
+        assert_eq!(sessions.permits.enter(), Some(Permit::Client));
         let second = sessions.open(peer, Some(Permit::Client), 0);
         second.state.borrow_mut().slots.take(1, 1);
-        assert_eq!(index(first.id), index(second.id), "the index is used again");
+        assert_eq!(index(first.id), index(second.id), "the index is reused");
         assert_ne!(first.id, second.id);
         let to = |session| Caller { session, slot };
         sessions
@@ -219,6 +209,6 @@ mod tests {
         sessions
             .deliver(Outgoing { to: to(second.id), reply: Reply::Bye, after: After::Now }, false);
         assert_eq!(second.state.borrow_mut().slots.pop_ready(), Some(Reply::Bye));
-        assert_eq!(sessions.len(), 1);
+        assert_eq!(sessions.iter().count(), 1);
     }
 }

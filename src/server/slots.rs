@@ -1,9 +1,9 @@
-//! A session's requests that are not answered yet, in their order. Pure.
+//! The unanswered requests of a session, in their order. Pure.
 //!
-//! Replies come in any order and leave in that of the requests. What a session may have under way
-//! is bounded here: so many requests, so many bytes of input that is not answered, and so many
-//! bytes of replies. A reply's bytes are set aside when its request is taken, so that no number of
-//! long replies can pass the bound; once it is there, what it holds is counted, and nothing else.
+//! Replies arrive in any order and leave in the order of the requests. This bounds the requests,
+//! the bytes of unanswered input, and the bytes of replies of one session. The bytes of a reply are
+//! reserved when its request is taken, so that long replies can't exceed the bound; once the reply
+//! exists, only its actual memory counts.
 
 use consorcio_core::limits::{
     ALLOCATION_BYTES, LINE_BYTES_MAX, SESSION_INPUT_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX,
@@ -13,13 +13,13 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
 use std::collections::VecDeque;
 
-/// Set aside for a reply of one thing: as many as there may be requests fit the bound.
+/// Reserved for a short reply: as many as there may be requests fit the bound.
 const SHORT_REPLY_BYTES: usize = SESSION_OUTPUT_BYTES_MAX / SESSION_REQUESTS_MAX;
 
-/// The requests of one session that wait for replies, or for their turn to be answered.
+/// The requests of one session whose replies have not left yet.
 #[derive(Debug, Default)]
-pub struct Slots {
-    /// The number of the first one in `ring`.
+pub(crate) struct Slots {
+    /// The number of the first request in `ring`.
     first: u64,
     ring: VecDeque<Slot>,
     unanswered: usize,
@@ -31,12 +31,12 @@ pub struct Slots {
 struct Slot {
     reply: Option<Reply>,
     line_bytes: usize,
-    /// What is counted for its reply: set aside while it is not there, held from then on.
+    /// The bytes that count for its reply: reserved until it exists, then held.
     reply_bytes: usize,
 }
 
-/// How many bytes are set aside for the reply to `request`.
-pub fn reply_bytes(request: &Request) -> usize {
+/// The bytes that are reserved for the reply to `request`.
+pub(crate) fn reply_bytes(request: &Request) -> usize {
     match request {
         Request::Read(read) if read.is_page() => LINE_BYTES_MAX,
         Request::Registers { .. } => LINE_BYTES_MAX,
@@ -56,7 +56,7 @@ pub fn reply_bytes(request: &Request) -> usize {
     }
 }
 
-/// `reply` without the slack that its making left, and the memory that it holds besides its slot.
+/// `reply` without unused capacity, and its heap memory.
 fn held(mut reply: Reply) -> (Reply, usize) {
     reply.shrink();
     let held = reply.heap_bytes();
@@ -64,29 +64,34 @@ fn held(mut reply: Reply) -> (Reply, usize) {
 }
 
 impl Slots {
-    /// Has it room for one more request of `line_bytes` whose reply has at most `reply_bytes`,
-    /// while `unread_bytes` of earlier replies were not taken yet?
-    pub fn has_room(&self, line_bytes: usize, reply_bytes: usize, unread_bytes: usize) -> bool {
+    /// Is there room for one more request of `line_bytes` whose reply has at most `reply_bytes`,
+    /// while `unread_bytes` of earlier replies are not written yet?
+    pub(crate) fn has_room(
+        &self,
+        line_bytes: usize,
+        reply_bytes: usize,
+        unread_bytes: usize,
+    ) -> bool {
         self.ring.len() < SESSION_REQUESTS_MAX
             && self.input_bytes + line_bytes <= SESSION_INPUT_BYTES_MAX
             && self.output_bytes + reply_bytes + unread_bytes <= SESSION_OUTPUT_BYTES_MAX
     }
 
-    /// Takes a request; returns its number in the session.
-    pub fn take(&mut self, line_bytes: usize, reply_bytes: usize) -> u64 {
+    /// Adds a request; returns its number in the session.
+    pub(crate) fn take(&mut self, line_bytes: usize, reply_bytes: usize) -> u64 {
         self.add(None, line_bytes, reply_bytes)
     }
 
-    /// Takes a request that is answered at once.
-    pub fn take_answered(&mut self, line_bytes: usize, reply: Reply) {
+    /// Adds a request that is answered already.
+    pub(crate) fn take_answered(&mut self, line_bytes: usize, reply: Reply) {
         let (reply, held) = held(reply);
         self.add(Some(reply), line_bytes, held);
     }
 
-    /// The reply to request number `slot` is there. `false` when nothing waits for it.
-    pub fn fill(&mut self, slot: u64, reply: Reply) -> bool {
-        let place = slot.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
-        match place.and_then(|place| self.ring.get_mut(place)) {
+    /// Stores the reply to request number `slot`. Returns `false` if no request waits for it.
+    pub(crate) fn fill(&mut self, slot: u64, reply: Reply) -> bool {
+        let index = slot.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        match index.and_then(|index| self.ring.get_mut(index)) {
             Some(slot) if slot.reply.is_none() => {
                 let (reply, held) = held(reply);
                 slot.reply = Some(reply);
@@ -99,19 +104,19 @@ impl Slots {
         }
     }
 
-    /// How many requests were taken so far: the number of the last one, as both ends count them.
-    pub fn taken(&self) -> u64 {
+    /// The number of requests so far, which is the number of the last one as both ends count.
+    pub(crate) fn taken(&self) -> u64 {
         self.first + u64::try_from(self.ring.len()).unwrap_or(u64::MAX)
     }
 
-    /// How many replies were given away so far: the number of the request that the last of them
-    /// answers.
-    pub fn replied(&self) -> u64 {
+    /// The number of replies that have left so far, which is the number of the last answered
+    /// request.
+    pub(crate) fn replied(&self) -> u64 {
         self.first
     }
 
-    /// The next reply that may leave.
-    pub fn pop_ready(&mut self) -> Option<Reply> {
+    /// Removes the next reply that may leave.
+    pub(crate) fn pop_ready(&mut self) -> Option<Reply> {
         let reply = self.ring.front_mut()?.reply.take()?;
         let slot = self.ring.pop_front()?;
         self.first += 1;
@@ -121,28 +126,28 @@ impl Slots {
     }
 
     /// Is there a reply that may leave?
-    pub fn has_reply(&self) -> bool {
+    pub(crate) fn has_reply(&self) -> bool {
         self.ring.front().is_some_and(|slot| slot.reply.is_some())
     }
 
     /// Is there a request without its reply?
-    pub fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.unanswered > 0
     }
 
-    /// Is every request answered, and every reply on its way?
-    pub fn is_empty(&self) -> bool {
+    /// Has every reply left?
+    pub(crate) fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
 
-    /// Bytes that it answers for: requests not answered, their replies or what is set aside for
-    /// them, and the slots.
-    pub fn bytes(&self) -> usize {
+    /// The memory that counts for it: unanswered requests, replies or the bytes reserved for them,
+    /// and the ring.
+    pub(crate) fn bytes(&self) -> usize {
         self.input_bytes + self.output_bytes + self.ring.capacity() * size_of::<Slot>()
     }
 
-    /// Gives the memory of a burst back.
-    pub fn shrink(&mut self) {
+    /// Frees the memory of a burst.
+    pub(crate) fn shrink(&mut self) {
         if self.ring.is_empty() {
             self.ring = VecDeque::new();
         }
@@ -164,7 +169,7 @@ mod tests {
     use consorcio_core::wire::Reason;
     use consorcio_core::wire::request::Read;
 
-    /// Bytes of requests and replies, without the slots.
+    /// The bytes of requests and replies, without the ring.
     fn counted(slots: &Slots) -> usize {
         slots.input_bytes + slots.output_bytes
     }
@@ -180,13 +185,9 @@ mod tests {
         slots.take_answered(5, reply("c"));
         let d = slots.take(1, 100);
         assert_eq!((a, b, d), (0, 1, 3));
-        assert_eq!(
-            (slots.taken(), slots.replied()),
-            (4, 0),
-            "also those that are answered at once"
-        );
+        assert_eq!((slots.taken(), slots.replied()), (4, 0), "including those answered at once");
         assert!(slots.fill(b, reply("b")));
-        assert_eq!(slots.pop_ready(), None, "a is not answered");
+        assert_eq!(slots.pop_ready(), None, "a has no reply yet");
         assert!(slots.fill(a, reply("a")) && slots.is_waiting());
         for text in ["a", "b", "c"] {
             assert_eq!(slots.pop_ready(), Some(reply(text)));
@@ -220,7 +221,7 @@ mod tests {
         let mut slots = Slots::default();
         assert!(
             !slots.has_room(10, LINE_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX - 1),
-            "replies not taken"
+            "replies not written yet"
         );
         let lists = reply_bytes(&Request::Read(Read::Clients { after: None }));
         let mut taken = 0;
@@ -228,15 +229,11 @@ mod tests {
             slots.take(10, lists);
             taken += 1;
         }
-        assert_eq!(
-            taken,
-            SESSION_OUTPUT_BYTES_MAX / LINE_BYTES_MAX,
-            "long replies are counted in full"
-        );
+        assert_eq!(taken, SESSION_OUTPUT_BYTES_MAX / LINE_BYTES_MAX, "long replies count in full");
     }
 
     #[test]
-    fn what_is_counted_is_what_is_held() {
+    fn the_counted_bytes_are_the_held_bytes() {
         let long = |bytes: usize| {
             let mut text = String::with_capacity(4 * bytes);
             text.extend(std::iter::repeat_n('x', bytes));
@@ -244,18 +241,18 @@ mod tests {
         };
         let mut slots = Slots::default();
         let slot = slots.take(10, LINE_BYTES_MAX);
-        assert_eq!(counted(&slots), 10 + LINE_BYTES_MAX, "what is set aside");
+        assert_eq!(counted(&slots), 10 + LINE_BYTES_MAX, "reserved");
         assert!(slots.fill(slot, long(1_000)));
         assert_eq!(
             counted(&slots),
             10 + 1_000 + ALLOCATION_BYTES,
-            "a short one gives the rest back"
+            "a shorter reply returns the rest"
         );
         slots.take_answered(5, long(8_000));
         assert_eq!(
             counted(&slots),
             15 + 9_000 + 2 * ALLOCATION_BYTES,
-            "one for which nothing was set aside"
+            "a reply without a reservation"
         );
         slots.take_answered(5, Reply::Pong);
         assert_eq!(slots.bytes() - counted(&slots), slots.ring.capacity() * size_of::<Slot>());

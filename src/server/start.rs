@@ -1,6 +1,6 @@
-//! `servidor` from its switches to its exit code.
+//! `servidor`, from its command line to its exit code.
 
-use crate::args::{BadOptions, Cli, Command, Options, Switch};
+use crate::args::{BadOptions, Cli, ServerCommand, ServerOptions, Switch};
 use crate::chain::chain;
 use crate::journal_command::print_journal;
 use crate::opening::steplog_path;
@@ -12,18 +12,18 @@ use consorcio_system::logging;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Own error; usage is 2.
+/// The exit code of an error; `USAGE` is that of a wrong command line.
 const OWN_ERROR: u8 = 1;
 const USAGE: u8 = 2;
 
-/// Does what the switches say. Returns the program's exit code.
+/// Runs the command; returns the exit code of the program.
 pub fn start(cli: Cli) -> ExitCode {
     logging::init("servidor", &cli.log);
     let result = match cli.command {
-        Some(Command::Key { file }) => {
+        Some(ServerCommand::Key { file }) => {
             make_key_file(&file).map_err(anyhow::Error::from).map(|()| 0)
         }
-        Some(Command::Journal { dir }) => {
+        Some(ServerCommand::Journal { dir }) => {
             print_journal(&dir).map(|is_whole| if is_whole { 0 } else { OWN_ERROR })
         }
         None => {
@@ -42,7 +42,7 @@ pub fn start(cli: Cli) -> ExitCode {
     code
 }
 
-/// A broken invariant stops the process, whatever thread or task it happened on.
+/// Makes a panic of any thread or task end the process: an invariant is broken.
 fn exit_on_panic() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -51,9 +51,8 @@ fn exit_on_panic() {
     }));
 }
 
-/// Runs a bank from its switches to its end. A start that is refused leaves its reason in the step
-/// log, too.
-fn serve(options: &Options) -> anyhow::Result<u8> {
+/// Runs a bank to its end. A refused start is recorded in the step log, too.
+fn serve(options: &ServerOptions) -> anyhow::Result<u8> {
     let mut outputs = None;
     let ended = open_and_run(options, &mut outputs);
     if let Err(error) = &ended
@@ -72,18 +71,18 @@ fn serve(options: &Options) -> anyhow::Result<u8> {
             traces.end();
         }
     }
-    // What tasks are left does not matter any more: all that was promised is durable.
+    // Remaining tasks don't matter: every vote that was sent is durable.
     ended
 }
 
-/// The step log may be that of a bank that runs: one line is added, and nothing is rotated.
-fn record_refusal(options: &Options, why: &str) {
+/// Adds one line to the step log without rotation, since a running bank may be using it.
+fn record_refusal(options: &ServerOptions, why: &str) {
     if options.log_steps == Switch::Off {
         return;
     }
     let places = options.consortium.to_texts();
     let log_options = steplog::StepLogOptions { on: true, bytes_max: 0, keep: 0, places };
-    // Where there is no log the reason stands on standard error alone.
+    // Without a log, standard error alone has the reason.
     if let Ok(steplog) = StepLog::open(&steplog_path(options), log_options) {
         steplog.record(Step::Stop(format!("the start is refused: {why}").into()));
         steplog.close();

@@ -1,8 +1,7 @@
-//! Steps of the sessions, gathered on the server's thread and handed to the step log many at a
-//! time.
+//! Collects the steps of sessions on the server's thread, and passes them to the step log in
+//! batches.
 //!
-//! The node's loop does that at each of its turns; for steps while the bank has nothing to do there
-//! is a timer of its own.
+//! The node's loop flushes them at each iteration; a timer flushes them while the bank is idle.
 
 use consorcio_core::limits::STEP_HANDOVER_MS_MAX;
 use consorcio_steps::steplog::{Entry, Step, StepLog, wall_us};
@@ -11,23 +10,23 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-/// What happened on this thread and is not in the step log yet.
+/// The steps of this thread that the step log does not have yet.
 #[derive(Debug)]
-pub struct StepLogger {
+pub(crate) struct StepLogger {
     log: StepLog,
     entries: RefCell<Vec<Entry>>,
-    /// Told when there is something to hand over.
+    /// Notified when the first step of a batch is recorded.
     begun: Notify,
 }
 
 impl StepLogger {
-    /// A logger that hands steps to `log`.
-    pub fn new(log: StepLog) -> StepLogger {
+    /// A logger that passes its steps to `log`.
+    pub(crate) fn new(log: StepLog) -> StepLogger {
         StepLogger { log, entries: RefCell::default(), begun: Notify::new() }
     }
 
-    /// Records a step that happens now; it is made only where the log is on.
-    pub fn record(&self, step: impl FnOnce() -> Step) {
+    /// Records a step that happens now; `step` is only called if the log is on.
+    pub(crate) fn record(&self, step: impl FnOnce() -> Step) {
         if self.log.is_on() {
             let entry = Entry { at_us: wall_us(), step: step() };
             let mut entries = self.entries.borrow_mut();
@@ -39,8 +38,8 @@ impl StepLogger {
         }
     }
 
-    /// Hands all steps to the step log.
-    pub fn flush(&self) {
+    /// Passes all steps to the step log.
+    pub(crate) fn flush(&self) {
         let mut entries = self.entries.borrow_mut();
         if !entries.is_empty() {
             self.log.append(&mut entries);
@@ -48,8 +47,9 @@ impl StepLogger {
         }
     }
 
-    /// Hands over steps that no turn of the node does, soon after they happened, for ever.
-    pub async fn flush_in_time(&self) {
+    /// Flushes steps soon after they were recorded, if the node's loop does not; runs until
+    /// cancelled.
+    pub(crate) async fn flush_in_time(&self) {
         loop {
             self.begun.notified().await;
             sleep(Duration::from_millis(STEP_HANDOVER_MS_MAX)).await;

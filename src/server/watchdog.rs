@@ -1,15 +1,14 @@
-//! A thread that stays awake whatever else hangs: it takes the signals, and sees how long the disk
-//! has been syncing.
+//! The watchdog: a thread that handles signals and watches the age of syncs, whatever else hangs.
 //!
-//! The first SIGTERM or SIGINT is handed to the bank, which ends in order; the second one ends the
-//! process here, at once, and so does the deadline of an orderly end. It writes nothing by itself,
-//! so nothing can hold it up.
+//! The first SIGTERM or SIGINT goes to the bank, which ends in order. The second one ends the
+//! process at once, and so does the deadline of an orderly end. The thread does no I/O of its own,
+//! so nothing blocks it.
 
 use consorcio_core::limits::{
     LAST_LINES_AT_ONCE_MS_MAX, SHUTDOWN_MS_MAX, SHUTDOWN_OVERTIME_MS, SIGNALS_MAX, SLOW_SYNC_MS,
     SYNC_AGE_CHECK_MS,
 };
-use consorcio_node::disk::SyncAge;
+use consorcio_node::SyncAge;
 use consorcio_steps::steplog::{Step, StepLog};
 use consorcio_system::logging;
 use std::io::IsTerminal;
@@ -21,24 +20,24 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::warn;
 
-/// How long the last lines are waited for where the process ends at once.
+/// How long an immediate end waits for the last lines of the logs.
 const LAST_LINES: Duration = Duration::from_millis(LAST_LINES_AT_ONCE_MS_MAX);
 
-/// What a signal asks for.
+/// What a signal requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignalAction {
-    /// Open the step log anew.
+pub(crate) enum SignalAction {
+    /// Reopen the step log.
     Reopen,
-    /// End; the signal's name.
+    /// End the bank; with the name of the signal.
     End(&'static str),
 }
 
-/// The signals, as they come, but for the second one that asks for the end.
-pub struct Signals(Receiver<SignalAction>);
+/// The signals for the bank. The watchdog itself handles the second request to end.
+pub(crate) struct Signals(Receiver<SignalAction>);
 
 impl Signals {
-    /// The next one. Never, once the thread is gone.
-    pub async fn next(&mut self) -> SignalAction {
+    /// The next signal; never returns once the thread has ended.
+    pub(crate) async fn next(&mut self) -> SignalAction {
         match self.0.recv().await {
             Some(action) => action,
             None => std::future::pending().await,
@@ -46,11 +45,11 @@ impl Signals {
     }
 }
 
-/// Starts the thread. From now on no signal ends this process by itself.
+/// Starts the thread. From now on no signal ends this process by default.
 ///
 /// # Errors
 /// When the system gives no thread or no signal.
-pub fn start(steplog: StepLog, sync_age: Arc<SyncAge>) -> std::io::Result<Signals> {
+pub(crate) fn start(steplog: StepLog, sync_age: Arc<SyncAge>) -> std::io::Result<Signals> {
     let (actions, signals) = channel(SIGNALS_MAX);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let watch = {
@@ -59,8 +58,7 @@ pub fn start(steplog: StepLog, sync_age: Arc<SyncAge>) -> std::io::Result<Signal
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             hup: signal(SignalKind::hangup())?,
-            // Whoever closes the terminal of a bank that runs in it has no other bank to stop by
-            // that.
+            // A bank that runs in a terminal ends with it; else SIGHUP means: reopen the log.
             hang_up_ends: std::io::stdin().is_terminal(),
             actions,
             steplog,
@@ -95,20 +93,20 @@ impl Watchdog {
                 _ = self.int.recv() => ("SIGINT", 130),
                 _ = self.hup.recv() => {
                     if !self.hang_up_ends {
-                        // One that waits stands for all. The last place is kept for the end.
+                        // A pending request covers this one. The last slot is reserved for `End`.
                         if self.actions.capacity() > 1 {
                             let _ = self.actions.try_send(SignalAction::Reopen);
                         }
                         continue;
                     }
-                    // A terminal that closes tells more than once; that is not a second thought.
+                    // A closing terminal may send several SIGHUPs, which is no second request.
                     if ending {
                         continue;
                     }
                     ("SIGHUP", 129)
                 }
                 _ = check.tick() => {
-                    // The log itself says how many once it is written again.
+                    // The log has their number once it is written again.
                     if drops.begin(self.steplog.dropped()) {
                         warn!("{DROPS_TEXT}");
                     }
@@ -123,14 +121,14 @@ impl Watchdog {
             if std::mem::replace(&mut ending, true) {
                 self.end_now(&format!("{name} again: this bank ends at once"), code);
             }
-            // It is sent once, and has its place; a bank that has ended by itself needs none.
+            // It is sent once, into the reserved slot; a bank that has ended does not need it.
             let _ = self.actions.try_send(SignalAction::End(name));
             let late = self.late();
             tokio::task::spawn(late);
         }
     }
 
-    /// Ends the process where an orderly end does not come.
+    /// Ends the process if the orderly end takes too long.
     fn late(&self) -> impl Future<Output = ()> + use<> {
         let steplog = self.steplog.clone();
         async move {
@@ -152,11 +150,10 @@ fn end(steplog: &StepLog, why: &str, code: i32) -> ! {
     std::process::exit(code)
 }
 
-/// What is logged of a sync that takes long: when it is slow, again each time that its age has
-/// doubled, and its end.
+/// Decides when a slow sync is logged: once it is slow, each time its age has doubled, and its end.
 #[derive(Debug, Default)]
 struct Slow {
-    /// The age that was logged last; 0 while none is slow.
+    /// The age that was logged last; 0 while no sync is slow.
     reported_ms: u64,
 }
 
@@ -193,7 +190,7 @@ struct Drops {
 }
 
 impl Drops {
-    /// Did it just begin? `dropped`: so many were, since the log was last written.
+    /// Has dropping just begun? `dropped` counts the steps since the log was last written.
     fn begin(&mut self, dropped: u64) -> bool {
         let before = std::mem::replace(&mut self.dropping, dropped > 0);
         self.dropping && !before
@@ -227,7 +224,7 @@ mod tests {
         assert!(logged(Some(4_100)));
         assert!(logged(None), "its end");
         assert!(!logged(None) && !logged(Some(10)));
-        // The next one may begin before anybody looked.
+        // The next sync may begin between two checks.
         assert!(logged(Some(1_200)) && logged(Some(5)) && !logged(Some(300)));
     }
 
@@ -239,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn its_words_tell_the_age() {
+    fn the_text_has_the_age() {
         let text = Slow::default().observe(Some(12_345)).unwrap();
         assert!(text.contains("for 12.3 s"), "{text}");
     }

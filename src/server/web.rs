@@ -1,7 +1,6 @@
-//! HTTP beside the lines: its switches, its socket, and what it is given. The routes are
-//! `consorcio_http`'s.
+//! Starts HTTP: its switches, its socket and its options. `consorcio_http` has the routes.
 //!
-//! Without the feature `http` another file of the same form stands here (`no_web.rs`).
+//! Without the feature `http`, `no_web.rs` stands in for this file.
 
 use crate::listen::{address, bind};
 use crate::{ServerState, inside};
@@ -9,8 +8,9 @@ use anyhow::Context;
 use axum::http::HeaderValue;
 use clap::Args;
 use consorcio_core::bank::Identity;
-use consorcio_http::{Bounds, Demo};
-use consorcio_node::disk::SyncAge;
+pub(crate) use consorcio_http::HttpThread;
+use consorcio_http::{Demo, HttpBounds};
+use consorcio_node::SyncAge;
 use consorcio_steps::steplog::{Step, StepLog};
 use consorcio_system::logging::LIFECYCLE_TARGET;
 use std::io::{Write, stdout};
@@ -19,9 +19,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// HTTP, which is off unless asked for.
+/// The switches of HTTP, which is off by default.
 #[derive(Debug, Clone, Args)]
-pub struct HttpArgs {
+pub(crate) struct HttpArgs {
     /// Serves the JSON routes here: host:port, or a port of this machine's loopback
     #[arg(long, value_name = "ADDRESS", env = "CONSORCIO_HTTP", value_parser = http_address)]
     http: Option<String>,
@@ -43,96 +43,93 @@ pub struct HttpArgs {
     /// demonstrations, on loopback only; the folder must be yours alone
     #[arg(long, value_name = "DIR", requires = "http", env = "CONSORCIO_DEMO")]
     demo: Option<PathBuf>,
-    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().connections)]
+    #[arg(long, hide = true, default_value_t = HttpBounds::default().connections)]
     http_connections_max: usize,
-    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().head_ms)]
+    #[arg(long, hide = true, default_value_t = HttpBounds::default().head_ms)]
     http_head_ms: u64,
-    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().body_ms)]
+    #[arg(long, hide = true, default_value_t = HttpBounds::default().body_ms)]
     http_body_ms: u64,
-    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().unread_ms)]
+    #[arg(long, hide = true, default_value_t = HttpBounds::default().unread_ms)]
     http_unread_ms: u64,
 }
 
 impl HttpArgs {
-    /// Where HTTP is served, if it is.
-    pub fn address(&self) -> Option<&str> {
+    /// The address of HTTP, if it is enabled.
+    pub(crate) fn address(&self) -> Option<&str> {
         self.http.as_deref()
     }
 
-    /// May the panel stop and start processes?
-    pub fn is_demo(&self) -> bool {
+    /// May the panel control processes?
+    pub(crate) fn is_demo(&self) -> bool {
         self.demo.is_some()
     }
 
-    /// Most connections at a time; none where HTTP is not served.
-    pub fn connections_max(&self) -> usize {
+    /// The maximum number of connections; 0 if HTTP is off.
+    pub(crate) fn connections_max(&self) -> usize {
         self.http.as_ref().map_or(0, |_| self.http_connections_max)
     }
 
-    /// The bounds, with so many connections.
-    fn bounds(&self, connections: usize) -> Bounds {
-        Bounds {
+    /// The bounds with this number of connections.
+    fn bounds(&self, connections: usize) -> HttpBounds {
+        HttpBounds {
             connections,
             head_ms: self.http_head_ms,
             body_ms: self.http_body_ms,
             unread_ms: self.http_unread_ms,
-            ..Bounds::default()
+            ..HttpBounds::default()
         }
     }
 }
 
-/// HTTP's socket, which listens and is not served yet.
-pub struct Web {
+/// The listening socket of HTTP, before it is served.
+pub(crate) struct HttpSocket {
     args: HttpArgs,
     listener: TcpListener,
-    bounds: Bounds,
+    bounds: HttpBounds,
 }
 
-/// What HTTP is given of the bank that it serves.
-pub struct Served<'a> {
-    /// The bank that is served.
+/// The parameters that HTTP gets from its bank.
+pub(crate) struct ServedBank<'a> {
+    /// The identity of the bank.
     pub identity: &'a Identity,
-    /// Where it tells its steps.
+    /// The step log of the bank.
     pub steplog: &'a StepLog,
-    /// Where the step logs of all nodes stand, for timelines.
+    /// The folder with the step logs of all nodes, for timelines.
     pub log_dir: PathBuf,
-    /// How long its disk has been syncing.
+    /// The age of the sync under way.
     pub sync_age: Arc<SyncAge>,
 }
 
-/// HTTP that is served, until its end.
-pub struct Running(consorcio_http::Running);
-
-impl Running {
-    /// Answers what was begun, and ends.
-    pub async fn end(self) {
-        self.0.end().await;
-    }
-}
-
-impl Web {
-    /// Listens where HTTP is asked for, for at most so many connections at a time.
+impl HttpSocket {
+    /// Listens if HTTP is enabled, for at most so many connections.
     ///
     /// # Errors
-    /// When the address can't be had; the text names it.
-    pub async fn listen(args: &HttpArgs, connections: usize) -> anyhow::Result<Option<Web>> {
+    /// When the address can't be used; the text names it.
+    pub(crate) async fn listen(
+        args: &HttpArgs,
+        connections: usize,
+    ) -> anyhow::Result<Option<HttpSocket>> {
         let Some(address) = args.address() else { return Ok(None) };
         let listener = bind(address).await.and_then(tokio::net::TcpListener::into_std);
         let listener =
             listener.with_context(|| format!("HTTP can't listen on {address}; see --http"))?;
-        Ok(Some(Web { args: args.clone(), listener, bounds: args.bounds(connections) }))
+        Ok(Some(HttpSocket { args: args.clone(), listener, bounds: args.bounds(connections) }))
     }
 
-    /// Serves it.
+    /// Starts the HTTP thread and the service of its requests.
     ///
     /// # Errors
-    /// When the demonstration's folder or the thread can't be had.
-    pub fn start(self, served: Served<'_>, shared: &Rc<ServerState>) -> anyhow::Result<Running> {
+    /// When the demonstration can't be joined, or the thread can't be started.
+    pub(crate) fn start(
+        self,
+        served: ServedBank<'_>,
+        shared: &Rc<ServerState>,
+    ) -> anyhow::Result<HttpThread> {
         let Identity { bank, places, .. } = served.identity;
         let address = self.listener.local_addr()?;
         let demo = self.args.demo.as_deref().map(|folder| Demo::join(folder, *bank, places));
         let demo = demo.transpose().context("the demonstration can't be joined; see --demo")?;
-        let options = consorcio_http::Options {
+        let options = consorcio_http::HttpOptions {
             bank: *bank,
             places: places.clone(),
             on_loopback: address.ip().to_canonical().is_loopback() || address.ip().is_unspecified(),
@@ -145,19 +142,19 @@ impl Web {
             bounds: self.bounds,
         };
         *shared.http.borrow_mut() = Some(reached_at(served.identity, address));
-        let (running, asks) =
+        let (thread, asks) =
             consorcio_http::start(self.listener, options).context("HTTP can't be started")?;
         tokio::task::spawn_local(inside::serve(shared.clone(), asks));
         let line = format!("bank {bank} serves http://{address}/");
         tracing::info!(target: LIFECYCLE_TARGET, bank = bank.as_u8(), %address, "{line}");
         served.steplog.record(Step::Ready(line.as_str().into()));
         let _ = writeln!(stdout(), "servidor: {line}");
-        Ok(Running(running))
+        Ok(thread)
     }
 }
 
-/// Where others find this bank's HTTP: on all addresses of the machine it is found where the bank's
-/// lines are.
+/// The address at which others reach this bank's HTTP. If it listens on all addresses, it is the
+/// host of the bank's line protocol.
 fn reached_at(identity: &Identity, address: SocketAddr) -> String {
     let own = identity.places.get(identity.bank.index()).map_or("", String::as_str);
     match own.rsplit_once(':') {
@@ -166,7 +163,7 @@ fn reached_at(identity: &Identity, address: SocketAddr) -> String {
     }
 }
 
-/// A bare port is one of this machine's loopback.
+/// Parses `--http`; a bare port is on loopback.
 fn http_address(text: &str) -> Result<String, String> {
     if text.parse::<u16>().is_ok() {
         return Ok(address("127.0.0.1", text.parse().unwrap_or(0)));
@@ -179,7 +176,7 @@ fn http_address(text: &str) -> Result<String, String> {
     }
 }
 
-/// A name as a `Host` header tells it, without its port.
+/// Parses `--http-host`: the name in a `Host` header, without a port.
 fn host_name(text: &str) -> Result<String, String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if !text.is_empty() && text.chars().all(legal) {
@@ -189,7 +186,7 @@ fn host_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// An origin as browsers tell it: a scheme, a host, perhaps a port, and nothing else.
+/// Parses `--http-origin`: scheme, host and optional port, as browsers send it.
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     let legal =
@@ -204,23 +201,23 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::args::{Cli, Options};
+    use crate::args::{Cli, ServerOptions};
     use clap::Parser;
 
-    fn options(line: &str) -> Options {
+    fn options(line: &str) -> ServerOptions {
         Cli::try_parse_from(std::iter::once("servidor").chain(line.split_whitespace()))
             .unwrap()
             .options
     }
 
     #[test]
-    fn without_a_key_file_http_stays_on_the_machine() {
+    fn without_a_key_file_http_must_be_on_loopback() {
         let error = options("--http 0.0.0.0:5030").check_loopback().unwrap_err().to_string();
         assert!(error.contains("0.0.0.0:5030") && error.contains("--key-file"), "{error}");
     }
 
     #[test]
-    fn a_demonstration_stays_on_this_machine() {
+    fn a_demonstration_must_be_on_loopback() {
         let with = |line: &str| options(&format!("{line} --demo d")).check_demo();
         assert!(with("--http 5030").is_ok());
         assert!(with("--http [::ffff:127.0.0.1]:5030 --host localhost").is_ok());
@@ -236,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn http_is_called_by_names() {
+    fn host_names_are_normalized() {
         let names =
             options("--http 5030 --http-host Painel.Example. --http-host a,b").http.http_host;
         assert_eq!(names, ["painel.example", "a", "b"]);
@@ -249,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn http_has_an_address_and_origins() {
+    fn addresses_and_origins_are_parsed() {
         assert_eq!(options("").http.http, None);
         assert_eq!(options("--http 5030").http.http.as_deref(), Some("127.0.0.1:5030"));
         assert_eq!(options("--http [::1]:0").http.http.as_deref(), Some("[::1]:0"));

@@ -2,7 +2,7 @@
 
 use crate::http::client::HttpConnection;
 use crate::http::{ANA, BIA, HttpCluster};
-use consorcio::http::routes;
+use consorcio::http::all_routes;
 
 /// The fields of a valid body for each route that changes something.
 const GOOD: [(&str, &[(&str, &str)]); 7] = [
@@ -249,7 +249,7 @@ fn paths_methods_types_and_sizes() {
     let long = format!("/{}", "x".repeat(3_000));
     let error = http.get(&long).is_error(404, "desconhecido");
     assert!(error["error"].as_str().unwrap().len() < 200, "the path is not repeated in full");
-    for route in routes::all() {
+    for route in all_routes() {
         let path = route.path.replace("{cpf}", ANA).replace("{id}", "t1");
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
             if method == route.method.as_str() {

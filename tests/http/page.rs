@@ -8,7 +8,7 @@ mod examples;
 
 use crate::http::HttpCluster;
 use crate::http::client::HttpResponse;
-use consorcio::http::routes;
+use consorcio::http::all_routes;
 use examples::{ExampleAction, ExampleLine, Placeholders, examples_of};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -72,7 +72,7 @@ fn every_example_of_the_page_matches() {
             }
         }
     }
-    for route in routes::all() {
+    for route in all_routes() {
         let (method, fixed) = (route.method.as_str(), route.path.split('{').next().unwrap_or(""));
         let has_example = |outcome: usize| {
             seen.iter().any(|(sent, outcomes)| {

@@ -10,7 +10,7 @@ use consorcio::ledger::Ledger;
 use consorcio::money::Money;
 use consorcio::panel::details::in_words;
 use consorcio::panel::texts::Lang;
-use consorcio::server::session_table::SessionEnd;
+use consorcio::server::SessionEnd;
 use consorcio::wire::Fault;
 use consorcio::wire::detail::Detail;
 use consorcio::wire::request::{NewAccount, NewClient};

@@ -10,13 +10,9 @@ use consorcio::ids::{BankId, Time};
 use consorcio::journal::{self, BankReplica, MemDisk};
 use consorcio::limits::SESSION_BYTES_OWN;
 use consorcio::limits::{QUEUE_MAX, SESSIONS_BYTES_MAX};
-use consorcio::node::clock::{WallClock, machine};
-use consorcio::node::disk::Disk;
-use consorcio::node::inbox::{Clock, Inbox};
-use consorcio::node::run::run;
-use consorcio::node::writer::Writer;
+use consorcio::node::{Inbox, JournalThread, MonotonicClock, WallClock, Writer, machine, run};
 use consorcio::peers::Peers;
-use consorcio::server::{Bounds, ServerState};
+use consorcio::server::{ServerBounds, ServerState};
 use consorcio::steplog::StepLog;
 use consorcio::wire::token::Seal;
 use std::rc::Rc;
@@ -35,7 +31,7 @@ type ClientThread = JoinHandle<Vec<String>>;
 /// Lets the clients that `begin` starts fill a bank that does not run, until `is_full`; then calls
 /// `check`, runs the bank, and returns the replies of each client.
 fn fill(
-    bounds: Bounds,
+    bounds: ServerBounds,
     begin: impl FnOnce(String) -> Vec<ClientThread>,
     is_full: impl Fn(&ServerState) -> bool,
     check: impl Fn(&ServerState),
@@ -54,7 +50,7 @@ fn fill(
     let batches = [reader.batch(), reader.batch()];
     let writer = Writer::new(replica.core, reader, batches, false);
     let wake = Arc::new(Notify::new());
-    let inbox = Rc::new(Inbox::new(Clock::start(), wake.clone()));
+    let inbox = Rc::new(Inbox::new(MonotonicClock::start(), wake.clone()));
     inbox.offer(Input::Started(Start::default()));
     let peers = Peers::new(identity.clone(), FoundingId::new([1; 16]), StepLog::off());
     let shared = ServerState::new(inbox.clone(), StepLog::off(), peers, identity, bounds);
@@ -70,7 +66,7 @@ fn fill(
             sleep(Duration::from_millis(2)).await;
         }
         check(&shared);
-        let disk = Disk::start(appender, wake).unwrap();
+        let disk = JournalThread::start(appender, wake).unwrap();
         let delivering = shared.clone();
         let steplog = StepLog::off();
         let filter = ClockFilter::start(machine(), Time(0), RELEASED_US, true).unwrap();
@@ -115,7 +111,7 @@ fn the_queue_fills_to_its_bound_and_refuses_no_request() {
         |session| (0..each).map(|number| format!("STATUS {}", id(session, number))).collect();
     let room = |shared: &ServerState| shared.inbox.fill(|queue| queue.room());
     let replies = fill(
-        Bounds::default(),
+        ServerBounds::default(),
         |address| (0..sessions).map(|session| start_client(&address, status(session))).collect(),
         |shared| room(shared) == 0,
         // The queue holds `Started` too.
@@ -129,9 +125,12 @@ fn the_queue_fills_to_its_bound_and_refuses_no_request() {
 }
 
 /// Bounds with so many sessions that little shared memory remains, and how much.
-fn little_memory() -> (Bounds, usize) {
+fn little_memory() -> (ServerBounds, usize) {
     let sessions = SESSIONS_BYTES_MAX / SESSION_BYTES_OWN - 68;
-    (Bounds { sessions, ..Bounds::default() }, SESSIONS_BYTES_MAX - sessions * SESSION_BYTES_OWN)
+    (
+        ServerBounds { sessions, ..ServerBounds::default() },
+        SESSIONS_BYTES_MAX - sessions * SESSION_BYTES_OWN,
+    )
 }
 
 /// A line that is long because of blanks; the bank refuses it, as it has no such account.

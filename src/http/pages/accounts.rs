@@ -1,5 +1,5 @@
-//! Contas: all accounts of this bank with a search, and an account's statement with its running
-//! balance.
+//! The pages «Contas»: all accounts of this bank with a search, and the statement of one account
+//! with its running balance.
 
 use crate::answers;
 use crate::app::{App, unforeseen};
@@ -14,7 +14,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use consorcio_core::ids::{AccountNumber, BankId, ClientName, TaxId};
-use consorcio_core::limits::HISTORY_MAX;
+use consorcio_core::limits::{HISTORY_MAX, PANEL_ACCOUNTS_MAX, PANEL_STATEMENT_TRIES_MAX};
 use consorcio_core::money::{Money, Total};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::answer::{AccountAnswer, ClientAnswer, HistoryAnswer};
@@ -24,17 +24,14 @@ use consorcio_panel::pages::{Accounts, Statement};
 use consorcio_panel::views::{AccountRow, EntryView};
 use std::collections::BTreeMap;
 
-/// Accounts on one page.
-const PER_PAGE: usize = 100;
-
-/// `GET /painel/contas`
-pub async fn accounts(State(app): State<App>, visit: Visit) -> Response {
+/// `GET /painel/contas`: all accounts, or those that match.
+pub(crate) async fn accounts(State(app): State<App>, visit: Visit) -> Response {
     page(list(&app, &visit).await, &app, &visit)
 }
 
 async fn list(app: &App, visit: &Visit) -> Result<Accounts, Problem> {
     let (f, _) = visit.frame(app, Page::Accounts).await?;
-    let _turn = app.list_turn().await?;
+    let _permit = app.list_permit().await?;
     let names = names(app, visit).await?;
     let search = visit.query("busca").trim().to_owned();
     let after = visit.query("depois");
@@ -44,17 +41,17 @@ async fn list(app: &App, visit: &Visit) -> Result<Accounts, Problem> {
         .filter(|account| after.is_empty() || account.number.as_str() > after)
         .map(|account| row(&account, &names))
         .filter(|row| matches(row, &search))
-        .take(PER_PAGE + 1)
+        .take(PANEL_ACCOUNTS_MAX + 1)
         .collect();
-    let next = (found.len() > PER_PAGE).then(|| {
-        found.truncate(PER_PAGE);
+    let next = (found.len() > PANEL_ACCOUNTS_MAX).then(|| {
+        found.truncate(PANEL_ACCOUNTS_MAX);
         let last = found.last().map_or("", |row| row.number.as_str());
         format!("/painel/contas?busca={}&depois={}", encoded(&search), encoded(last))
     });
     Ok(Accounts { f, search, rows: found, next })
 }
 
-/// Names of this bank's clients, by CPF.
+/// The names of this bank's clients, by CPF.
 async fn names(app: &App, visit: &Visit) -> Result<BTreeMap<TaxId, ClientName>, Problem> {
     let request =
         |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
@@ -75,23 +72,22 @@ fn row(account: &AccountAnswer<'static>, names: &BTreeMap<TaxId, ClientName>) ->
     }
 }
 
-/// Does the account's number, a holder's name or CPF contain what was typed? Letters of either case
-/// are the same.
+/// Does the account's number, or a holder's name or CPF contain `search`, in any case?
 fn matches(row: &AccountRow, search: &str) -> bool {
-    let wanted = search.to_lowercase();
-    let digits: String = wanted.chars().filter(|c| !matches!(c, '.' | '-' | '/' | ' ')).collect();
+    let search = search.to_lowercase();
+    let digits: String = search.chars().filter(|c| !matches!(c, '.' | '-' | '/' | ' ')).collect();
     let plain = |cpf: &str| {
         cpf.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
     };
-    row.number.to_lowercase().contains(&wanted)
+    row.number.to_lowercase().contains(&search)
         || row.holders.iter().any(|(name, cpf)| {
-            name.to_lowercase().contains(&wanted)
+            name.to_lowercase().contains(&search)
                 || (!digits.is_empty() && plain(cpf).contains(&digits))
         })
 }
 
-/// `GET /painel/contas/<numero>`
-pub async fn statement(
+/// `GET /painel/contas/<numero>`: the statement of an account.
+pub(crate) async fn statement(
     State(app): State<App>,
     visit: Visit,
     path: Result<Path<String>, PathRejection>,
@@ -110,7 +106,7 @@ async fn statement_of(app: &App, visit: &Visit, given: &str) -> Result<Statement
     let complete = events.len() < HISTORY_MAX;
     let (mut entries, rest) = entries(visit, app.bank(), &number, balance, &events);
     if complete && rest.0 != 0 {
-        // What no transaction explains came in when the account was opened.
+        // The rest is the deposit with which the account was opened.
         let t = visit.t();
         let when = account.created.map_or_else(String::new, |opened| when(visit.lang, opened));
         entries.push(EntryView { when, tx: None, what: t.opening, amount: rest, after: rest });
@@ -119,7 +115,8 @@ async fn statement_of(app: &App, visit: &Visit, given: &str) -> Result<Statement
     Ok(Statement { f, account: row(&account, &names), available, incoming, entries, before })
 }
 
-/// The account and the newest outcomes as of one moment: nothing was decided between the two.
+/// The account and its newest outcomes as of one moment: no transaction was decided between the two
+/// reads.
 async fn account_and_events(
     app: &App,
     visit: &Visit,
@@ -138,15 +135,15 @@ async fn account_and_events(
         let newest = newest_events(app, visit, 1).await?;
         tries += 1;
         let same = newest.first().map(|event| &event.tx) == events.first().map(|event| &event.tx);
-        // Under a steady load the two never meet; then the balance is right, and the entries are a
-        // moment older.
-        if same || tries == 5 {
+        // Under steady load the two reads never agree. Then the balance is right, and the entries
+        // are slightly older.
+        if same || tries == PANEL_STATEMENT_TRIES_MAX {
             return Ok((answers::read(&json)?, events));
         }
     }
 }
 
-/// All outcomes that the bank lists, newest first.
+/// All outcomes in memory, newest first.
 async fn newest_history(app: &App, visit: &Visit) -> Result<Vec<HistoryAnswer<'static>>, Problem> {
     let request = |after: Option<String>| {
         Ok(Request::Read(Read::History {
@@ -157,7 +154,7 @@ async fn newest_history(app: &App, visit: &Visit) -> Result<Vec<HistoryAnswer<'s
     app.list(visit.peer, request, unforeseen).await
 }
 
-/// The account's entries, newest first, and what the balance was before the oldest of them.
+/// The entries of the account, newest first, and the balance before the oldest of them.
 fn entries(
     visit: &Visit,
     bank: BankId,

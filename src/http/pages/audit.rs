@@ -1,5 +1,5 @@
-//! Auditoria: all banks at one commit time, added up to the centavo; what is missing is said, never
-//! guessed.
+//! The page «Auditoria»: all banks at one commit time, added up to the centavo. It shows which
+//! banks are missing, and estimates nothing.
 
 use crate::answers::read;
 use crate::app::App;
@@ -18,13 +18,13 @@ use consorcio_core::wire::answer::{CutAnswer, InfoAnswer};
 use consorcio_core::wire::reading::Reading;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Read, Request};
-use consorcio_panel::details::told;
+use consorcio_panel::details::refusal;
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::Audit;
 use consorcio_panel::views::{AuditFigures, AuditRow, AuditVerdict};
 
-/// `GET /painel/auditoria`
-pub async fn audit(State(app): State<App>, visit: Visit) -> Response {
+/// `GET /painel/auditoria`: the cut and its verdict.
+pub(crate) async fn audit(State(app): State<App>, visit: Visit) -> Response {
     page(view(&app, &visit).await, &app, &visit)
 }
 
@@ -34,21 +34,23 @@ async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
     let (time, reading) = latest(&info, &clocks);
     let request =
         Request::Read(Read::Snapshot { time: Some(time), reading, accounts: false, after: None });
-    // A bank that was silent a moment ago is not waited for again.
-    let talks =
+    // A bank that did not answer INFO is not asked again.
+    let answered =
         |bank: BankId| clocks.iter().any(|(other, reply)| *other == bank && reply.is_some());
-    let (own, others) =
-        tokio::join!(app.ask(visit.peer, request.clone()), lines::ask_those(app, &request, talks));
+    let (own, others) = tokio::join!(
+        app.ask(visit.peer, request.clone()),
+        lines::ask_those(app, &request, answered)
+    );
     let silent = clocks.iter().filter(|(_, reply)| reply.is_none()).map(|(bank, _)| (*bank, None));
     let mut replies: Vec<(BankId, Option<Reply>)> = others.into_iter().chain(silent).collect();
     replies.push((app.bank(), Some(own?)));
     replies.sort_by_key(|(bank, _)| *bank);
-    let told: Vec<(BankId, Result<BankCut, String>)> =
+    let answers: Vec<(BankId, Result<BankCut, String>)> =
         replies.into_iter().map(|(bank, reply)| (bank, cut(visit, reply))).collect();
     let cuts: Vec<BankCut> =
-        told.iter().filter_map(|(_, told)| told.as_ref().ok()).cloned().collect();
+        answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()).cloned().collect();
     let has_left = app.places().iter().any(|place| place == consorcio_system::config::LEFT);
-    let judged = judge(told.iter().map(|(bank, _)| *bank).collect(), has_left, false, &cuts);
+    let judged = judge(answers.iter().map(|(bank, _)| *bank).collect(), has_left, false, &cuts);
     let verdict = if !judged.faults.is_empty() {
         AuditVerdict::Wrong
     } else if !judged.missing.is_empty() {
@@ -58,32 +60,33 @@ async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
     } else {
         AuditVerdict::AddsUp
     };
-    let row = |(bank, told): (BankId, Result<BankCut, String>)| AuditRow {
+    let row = |(bank, answer): (BankId, Result<BankCut, String>)| AuditRow {
         bank: bank.as_u8(),
         address: app.places().get(bank.index()).cloned().unwrap_or_default(),
-        figures: told.map(|cut| figures(&cut.sums)),
+        figures: answer.map(|cut| figures(&cut.sums)),
     };
     let sum = judged.missing.is_empty().then(|| figures(&judged.total));
     Ok(Audit {
         f,
         time: exactly(visit.lang, time),
         verdict,
-        rows: told.into_iter().map(row).collect(),
+        rows: answers.into_iter().map(row).collect(),
         sum,
     })
 }
 
-/// The greatest time that any bank's clock has reached, with that bank's statement of it.
+/// The latest clock time of any bank, with that bank's proof of it.
 fn latest(
     own: &InfoAnswer<'static>,
     others: &[(BankId, Option<Reply>)],
 ) -> (Time, Option<Reading>) {
-    let told = others.iter().filter_map(|(_, reply)| match reply {
+    let infos = others.iter().filter_map(|(_, reply)| match reply {
         Some(Reply::Done(json)) => read::<InfoAnswer<'static>>(json).ok(),
         Some(_) | None => None,
     });
     let of = |info: &InfoAnswer<'static>| (info.time, info.reading);
-    told.map(|info| of(&info))
+    infos
+        .map(|info| of(&info))
         .fold(of(own), |latest, other| if other.0 > latest.0 { other } else { latest })
 }
 
@@ -97,7 +100,7 @@ fn figures(sums: &Sums) -> AuditFigures {
     }
 }
 
-/// What a bank tells of the cut, or in words why it tells nothing.
+/// A bank's part of the cut, or a text why there is none.
 fn cut(visit: &Visit, reply: Option<Reply>) -> Result<BankCut, String> {
     let t = visit.t();
     match reply {
@@ -105,10 +108,10 @@ fn cut(visit: &Visit, reply: Option<Reply>) -> Result<BankCut, String> {
             let page = read::<CutAnswer>(&json).map_err(|problem| problem.words(visit.lang))?;
             Ok(BankCut::of(page))
         }
-        // The transaction that the cut waits for stands in the text.
+        // The text is the id of the transaction that the cut waits for.
         Some(Reply::Refused(Reason::Locked, tx)) => Err(format!("{} {tx}", t.cut_waits)),
         Some(Reply::Refused(reason, text) | Reply::Err(reason, text)) => {
-            Err(told(visit.lang, reason, &text))
+            Err(refusal(visit.lang, reason, &text))
         }
         Some(_) | None => Err(t.vote_silent.to_owned()),
     }

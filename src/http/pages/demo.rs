@@ -1,9 +1,9 @@
-//! Demonstração: the banks' processes, and buttons that really act on them. Only where `--demo` was
-//! given.
+//! The page «Demonstração»: the processes of the banks, and buttons that control them. It exists
+//! only with `--demo`.
 
 use crate::app::App;
-use crate::pages::forms::{Form, Refused};
-use crate::pages::process::{Act, DemoError, Life};
+use crate::pages::forms::{BadForm, SentForm};
+use crate::pages::process::{DemoError, ProcessAction, ProcessStatus};
 use crate::pages::show::{failed, page};
 use crate::pages::visit::{Visit, see_other};
 use crate::problem::Problem;
@@ -15,37 +15,37 @@ use consorcio_panel::pages::Demo;
 use consorcio_panel::texts::Texts;
 use consorcio_panel::views::{ProcessRow, ProcessState};
 
-/// `GET /painel/demo`
-pub async fn demo(State(app): State<App>, visit: Visit) -> Response {
+/// `GET /painel/demo`: the state of each process.
+pub(crate) async fn demo(State(app): State<App>, visit: Visit) -> Response {
     page(view(&app, &visit).await, &app, &visit)
 }
 
-fn none(t: &Texts) -> Problem {
+fn no_demo(t: &Texts) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, t.no_demo)
 }
 
 async fn view(app: &App, visit: &Visit) -> Result<Demo, Problem> {
-    let demo = app.options().demo.as_ref().ok_or_else(|| none(visit.t()))?;
+    let demo = app.options().demo.as_ref().ok_or_else(|| no_demo(visit.t()))?;
     let (f, _) = visit.frame(app, Page::Demo).await?;
     let banks = app
         .places()
         .iter()
         .enumerate()
         .filter(|(_, address)| *address != consorcio_system::config::LEFT);
-    let row = |(place, address): (usize, &String)| {
-        let bank = u8::try_from(place).ok()?;
-        let state = match demo.life(bank)? {
-            Life::Running => ProcessState::Running,
-            Life::Frozen => ProcessState::Paused,
-            Life::Down => ProcessState::Down,
+    let row = |(position, address): (usize, &String)| {
+        let bank = u8::try_from(position).ok()?;
+        let state = match demo.status(bank)? {
+            ProcessStatus::Running => ProcessState::Running,
+            ProcessStatus::Frozen => ProcessState::Paused,
+            ProcessStatus::Down => ProcessState::Down,
         };
         Some(ProcessRow { bank, address: address.clone(), state, this: bank == app.bank().as_u8() })
     };
     Ok(Demo { f, rows: banks.filter_map(row).collect() })
 }
 
-/// `POST /painel/demo`
-pub async fn act(State(app): State<App>, form: Result<Form, Refused>) -> Response {
+/// `POST /painel/demo`: what a button does to a process.
+pub(crate) async fn act(State(app): State<App>, form: Result<SentForm, BadForm>) -> Response {
     let form = match form {
         Ok(form) => form,
         Err(refused) => return refused.page(&app),
@@ -56,14 +56,15 @@ pub async fn act(State(app): State<App>, form: Result<Form, Refused>) -> Respons
     }
 }
 
-fn acted(app: &App, form: &Form) -> Result<(), Problem> {
+fn acted(app: &App, form: &SentForm) -> Result<(), Problem> {
     let t = form.visit.t();
-    let demo = app.options().demo.as_ref().ok_or_else(|| none(t))?;
+    let demo = app.options().demo.as_ref().ok_or_else(|| no_demo(t))?;
     let bank: u8 =
         form.text("banco").parse().map_err(|_| Problem::bad("`banco` não é um banco"))?;
-    let act = Act::of(form.text("acao")).ok_or_else(|| Problem::bad("`acao` não é uma ação"))?;
-    if bank == app.bank().as_u8() && act == Act::Freeze {
-        // A frozen process answers nobody, and its own page could never thaw it.
+    let act = ProcessAction::of(form.text("acao"))
+        .ok_or_else(|| Problem::bad("`acao` não é uma ação"))?;
+    if bank == app.bank().as_u8() && act == ProcessAction::Freeze {
+        // The page of a frozen process could not thaw it.
         return Err(Problem::new(StatusCode::CONFLICT, t.no_own_freeze));
     }
     demo.act(bank, act).map_err(|error| {

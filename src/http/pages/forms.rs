@@ -1,4 +1,4 @@
-//! A form that was sent: its fields as typed, and what can be wrong with each, in words.
+//! Submitted forms: their fields as typed, and the error of each.
 
 use crate::app::App;
 use crate::call::{body_within, peer};
@@ -12,55 +12,55 @@ use axum::response::{IntoResponse, Response};
 use consorcio_core::ids::{AccountNumber, TaxId};
 use consorcio_core::money::Money;
 use consorcio_panel::texts::Texts;
-use consorcio_panel::views::Field;
+use consorcio_panel::views::FormField;
 use std::net::SocketAddr;
 
-/// A form that was sent.
+/// The fields of a submitted form.
 #[derive(Debug)]
-pub struct Form {
-    /// The other end.
+pub(crate) struct SentForm {
+    /// The address of the client.
     pub peer: SocketAddr,
-    /// Who sends it.
+    /// The request that submitted it.
     pub visit: Visit,
     fields: Vec<(String, String)>,
 }
 
-impl FromRequest<App> for Form {
-    type Rejection = Refused;
+impl FromRequest<App> for SentForm {
+    type Rejection = BadForm;
 
-    async fn from_request(request: Request, app: &App) -> Result<Form, Refused> {
+    async fn from_request(request: Request, app: &App) -> Result<SentForm, BadForm> {
         let (mut parts, body) = request.into_parts();
         let Ok(visit) = Visit::from_request_parts(&mut parts, app).await;
         if !is_form(&parts.headers) {
             let error =
                 "O corpo deve ser um formulário: Content-Type: application/x-www-form-urlencoded";
-            return Err(Refused {
+            return Err(BadForm {
                 visit,
                 problem: Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error),
             });
         }
         match body_within(body, app).await {
-            Ok(bytes) => Ok(Form { peer: peer(&parts), visit, fields: pairs(&bytes) }),
-            Err(problem) => Err(Refused { visit, problem }),
+            Ok(bytes) => Ok(SentForm { peer: peer(&parts), visit, fields: pairs(&bytes) }),
+            Err(problem) => Err(BadForm { visit, problem }),
         }
     }
 }
 
-/// A form that could not be read, and who sent it.
+/// A form that could not be read, and its request.
 #[derive(Debug)]
-pub struct Refused {
+pub(crate) struct BadForm {
     visit: Visit,
     problem: Problem,
 }
 
-impl Refused {
-    /// The page that says so.
-    pub fn page(self, app: &App) -> Response {
+impl BadForm {
+    /// The page with the error.
+    pub(crate) fn page(self, app: &App) -> Response {
         failed(&self.problem, app, &self.visit)
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for BadForm {
     fn into_response(self) -> Response {
         self.problem.into_response()
     }
@@ -73,14 +73,14 @@ fn is_form(headers: &HeaderMap) -> bool {
     kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-impl Form {
-    /// What was typed into `name`, without the space around it; empty where nothing was.
-    pub fn text(&self, name: &str) -> &str {
+impl SentForm {
+    /// The trimmed text of the field `name`; empty if there is none.
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim())
     }
 
-    /// All that was typed into fields of that name, in their order.
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    /// The trimmed texts of all fields `name`, in their order.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         self.fields
             .iter()
             .filter(|(known, _)| known == name)
@@ -88,52 +88,52 @@ impl Form {
             .collect()
     }
 
-    /// The field `name` as it was typed.
-    pub fn field(&self, name: &str) -> Field {
-        Field::of(self.text(name))
+    /// The field `name` for showing it again.
+    pub(crate) fn field(&self, name: &str) -> FormField {
+        FormField::of(self.text(name))
     }
 }
 
-/// Reads a CPF or CNPJ as people type it, and tells the field where it is none.
-pub fn cpf(field: &mut Field, t: &Texts) -> Option<TaxId> {
+/// Parses a CPF or CNPJ as people type it; sets the field's error if it is not legal.
+pub(crate) fn cpf(field: &mut FormField, t: &Texts) -> Option<TaxId> {
     let digits: String =
         field.value.chars().filter(|c| !matches!(c, '.' | '-' | '/' | ' ')).collect();
     let digits = digits.to_ascii_uppercase();
-    told(
+    or_error(
         field,
         fields::cpf(&digits),
         if digits.is_empty() { t.field_required } else { t.field_cpf },
     )
 }
 
-/// Reads an account's number, and tells the field where it is none.
-pub fn number(field: &mut Field, t: &Texts) -> Option<AccountNumber> {
+/// Parses an account number; sets the field's error if it is not legal.
+pub(crate) fn number(field: &mut FormField, t: &Texts) -> Option<AccountNumber> {
     let number = fields::number(&field.value);
     let error = if field.value.is_empty() { t.field_required } else { t.field_number };
-    told(field, number, error)
+    or_error(field, number, error)
 }
 
-/// Reads an amount above zero as people type it, and tells the field where it is none.
-pub fn amount(field: &mut Field, t: &Texts) -> Option<Money> {
+/// Parses an amount above zero as people type it; sets the field's error if it is not legal.
+pub(crate) fn amount(field: &mut FormField, t: &Texts) -> Option<Money> {
     if field.value.is_empty() {
-        return told(field, None, t.field_required);
+        return or_error(field, None, t.field_required);
     }
     match field.value.parse::<Money>() {
-        Ok(Money::ZERO) => told(field, None, t.field_amount_positive),
-        amount => told(field, amount.ok(), t.field_amount),
+        Ok(Money::ZERO) => or_error(field, None, t.field_amount_positive),
+        amount => or_error(field, amount.ok(), t.field_amount),
     }
 }
 
-/// Reads an amount that may be left empty, which is zero.
-pub fn amount_or_zero(field: &mut Field, t: &Texts) -> Option<Money> {
+/// Parses an amount; an empty field is zero. Sets the field's error if it is not legal.
+pub(crate) fn amount_or_zero(field: &mut FormField, t: &Texts) -> Option<Money> {
     if field.value.is_empty() {
         return Some(Money::ZERO);
     }
     let amount = field.value.parse::<Money>().ok();
-    told(field, amount, t.field_amount)
+    or_error(field, amount, t.field_amount)
 }
 
-fn told<T>(field: &mut Field, value: Option<T>, error: &str) -> Option<T> {
+fn or_error<T>(field: &mut FormField, value: Option<T>, error: &str) -> Option<T> {
     if value.is_none() {
         field.error = Some(error.to_owned());
     }
@@ -146,18 +146,18 @@ mod tests {
     use consorcio_panel::texts::Lang;
 
     #[test]
-    fn fields_say_what_is_wrong_with_them() {
+    fn an_invalid_field_gets_its_error() {
         let t = Lang::Pt.texts();
-        let mut field = Field::of("123.456.789-00");
+        let mut field = FormField::of("123.456.789-00");
         assert_eq!(cpf(&mut field, t).unwrap().as_str(), "12345678900");
         assert!(field.error.is_none());
         for company in ["12.abc.345/01de-35", "12ABC34501DE35"] {
-            assert_eq!(cpf(&mut Field::of(company), t).unwrap().as_str(), "12ABC34501DE35");
+            assert_eq!(cpf(&mut FormField::of(company), t).unwrap().as_str(), "12ABC34501DE35");
         }
         for (typed, error) in
             [("", t.field_required), ("123", t.field_cpf), ("1234567890x", t.field_cpf)]
         {
-            let mut field = Field::of(typed);
+            let mut field = FormField::of(typed);
             assert!(cpf(&mut field, t).is_none());
             assert_eq!(field.error.as_deref(), Some(error), "{typed}");
         }
@@ -168,11 +168,11 @@ mod tests {
             ("1,234", t.field_amount),
             ("x", t.field_amount),
         ] {
-            let mut field = Field::of(typed);
+            let mut field = FormField::of(typed);
             assert!(amount(&mut field, t).is_none());
             assert_eq!(field.error.as_deref(), Some(error), "{typed}");
         }
-        assert_eq!(amount(&mut Field::of("1.234,56"), t), Some(Money(123_456)));
-        assert_eq!(amount_or_zero(&mut Field::of(""), t), Some(Money::ZERO));
+        assert_eq!(amount(&mut FormField::of("1.234,56"), t), Some(Money(123_456)));
+        assert_eq!(amount_or_zero(&mut FormField::of(""), t), Some(Money::ZERO));
     }
 }

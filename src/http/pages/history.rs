@@ -1,5 +1,5 @@
-//! Histórico: outcomes with their filter and pages; and one transaction with participants, votes
-//! and timeline.
+//! The pages «Histórico»: outcomes with filter and pages, and one transaction with its
+//! participants, votes and timeline.
 
 use crate::answers::read_page;
 use crate::app::{App, unforeseen};
@@ -10,7 +10,7 @@ use crate::outcome::claimed;
 use crate::pages::home::pending_row;
 use crate::pages::show::{event_row, legs, moved, page, summary, takes, when};
 use crate::pages::visit::{Visit, encoded};
-use crate::pages::votes::{Ballot, Said, ballots, refuses};
+use crate::pages::votes::{Ballot, StatusReplies, ballots, refuses};
 use crate::problem::{Problem, text_of};
 use crate::timeline;
 use axum::extract::rejection::PathRejection;
@@ -18,7 +18,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use consorcio_core::ids::{AccountNumber, BankId, TaxId, TxId};
-use consorcio_core::limits::HISTORY_MAX;
+use consorcio_core::limits::{HISTORY_MAX, PANEL_HISTORY_MAX, PANEL_HISTORY_PENDING_MAX};
 use consorcio_core::wire::answer::{HistoryAnswer, OpAnswer, PendingAnswer};
 use consorcio_core::wire::claims::Claim;
 use consorcio_core::wire::reply::Reply;
@@ -29,24 +29,18 @@ use consorcio_panel::frame::Page;
 use consorcio_panel::pages::{History, Transaction};
 use consorcio_panel::reasons;
 use consorcio_panel::texts::Texts;
-use consorcio_panel::views::{State as TxState, TxRow, VoteView};
+use consorcio_panel::views::{TxRow, TxState, VoteView};
 use consorcio_steps::trace::{Embedding, Timeline, duration};
 use std::collections::BTreeMap;
 
-/// Transactions on one page.
-const PER_PAGE: usize = 50;
-/// ... of which so many may be undecided, where all are listed: the rest of them have pages of
-/// their own.
-const PENDING_AMONG_ALL: usize = 25;
-
-/// `GET /painel/historico`
-pub async fn history(State(app): State<App>, visit: Visit) -> Response {
+/// `GET /painel/historico`: one page of the list.
+pub(crate) async fn history(State(app): State<App>, visit: Visit) -> Response {
     page(list(&app, &visit).await, &app, &visit)
 }
 
 async fn list(app: &App, visit: &Visit) -> Result<History, Problem> {
     let (f, info) = visit.frame(app, Page::History).await?;
-    let _turn = app.list_turn().await?;
+    let _permit = app.list_permit().await?;
     let states = [TxState::Committed, TxState::Aborted, TxState::Undecided];
     let filter = states.into_iter().find(|state| state.class() == visit.query("situacao"));
     let after = TxId::new(visit.query("depois")).ok();
@@ -57,14 +51,14 @@ async fn list(app: &App, visit: &Visit) -> Result<History, Problem> {
     };
     let mut rows: Vec<TxRow> = Vec::new();
     if filter == Some(TxState::Undecided) {
-        let page = pending_page(app, visit.peer, after, PER_PAGE).await?;
+        let page = pending_page(app, visit.peer, after, PANEL_HISTORY_MAX).await?;
         rows.extend(page.items.iter().map(|pending| pending_row(visit.lang, pending)));
         let next = page.next.as_deref().map(link);
         return Ok(History { f, filter, rows, first, next, more_pending: None, ends_early: false });
     }
     let mut more_pending = None;
     if first && filter.is_none() {
-        let page = pending_page(app, visit.peer, None, PENDING_AMONG_ALL).await?;
+        let page = pending_page(app, visit.peer, None, PANEL_HISTORY_PENDING_MAX).await?;
         let mut pending = page.items;
         pending.sort_by_key(|pending| std::cmp::Reverse(pending.since));
         rows.extend(pending.iter().map(|pending| pending_row(visit.lang, pending)));
@@ -84,8 +78,8 @@ async fn list(app: &App, visit: &Visit) -> Result<History, Problem> {
     })
 }
 
-/// Adds outcomes behind `after` to `rows` until the page is full; the id that the next page begins
-/// behind.
+/// Adds outcomes after `after` to `rows` until the page is full; returns the id after which the
+/// next page begins.
 async fn outcomes(
     app: &App,
     visit: &Visit,
@@ -93,18 +87,18 @@ async fn outcomes(
     mut after: Option<TxId>,
     rows: &mut Vec<TxRow>,
 ) -> Result<Option<String>, Problem> {
-    let wanted = |row: &TxRow| filter.is_none_or(|filter| filter == row.state);
+    let matches = |row: &TxRow| filter.is_none_or(|filter| filter == row.state);
     loop {
         let request = Request::Read(Read::History { count: None, after });
-        // The bank lists its newest thousand; a page that begins behind them is empty.
+        // The bank lists its newest thousand outcomes; a page after them is empty.
         let Ok(json) = app.done(visit.peer, request, unforeseen).await else { return Ok(None) };
         let events = read_page::<HistoryAnswer<'static>>(&json)?;
         for event in events.items {
             let row = event_row(visit.lang, &event);
-            if !wanted(&row) || rows.iter().any(|known| known.tx == row.tx) {
+            if !matches(&row) || rows.iter().any(|known| known.tx == row.tx) {
                 continue;
             }
-            if rows.len() >= PER_PAGE {
+            if rows.len() >= PANEL_HISTORY_MAX {
                 return Ok(rows.last().map(|row| row.tx.clone()));
             }
             rows.push(row);
@@ -116,8 +110,8 @@ async fn outcomes(
     }
 }
 
-/// `GET /painel/transacoes/<tx>`
-pub async fn transaction(
+/// `GET /painel/transacoes/<tx>`: one transaction.
+pub(crate) async fn transaction(
     State(app): State<App>,
     visit: Visit,
     path: Result<Path<String>, PathRejection>,
@@ -130,24 +124,24 @@ async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, P
     let (f, _) = visit.frame(app, Page::History).await?;
     let tx =
         TxId::new(given).map_err(|_| Problem::new(StatusCode::NOT_FOUND, visit.t().no_such_id))?;
-    let said = lines::statuses(app, visit.peer, &tx).await;
-    let claim = claimed(app.bank(), &said);
-    let mut told = told(app, visit, &tx, &said).await?;
-    // What other banks list is of one transaction, and which one is not said.
+    let replies = lines::statuses(app, visit.peer, &tx).await;
+    let claim = claimed(app.bank(), &replies);
+    let mut listed = listed(app, visit, &tx, &replies).await?;
+    // The lists of other banks do not show which of the transactions they mean.
     if matches!(claim, Claim::Several(_)) {
-        told.events.retain(|(bank, _)| *bank == app.bank());
+        listed.events.retain(|(bank, _)| *bank == app.bank());
     }
-    let ops = told.ops();
-    let (mut row, several) = match told.row(visit) {
+    let ops = listed.ops();
+    let (mut row, several) = match listed.row(visit) {
         Some(row) => (row, None),
         None => unlisted(visit, &tx, &claim),
     };
-    // Whoever just confirmed it waits for its votes; it is not unknown to him.
+    // The visitor has just confirmed it; no bank may have seen it yet.
     if row.state == TxState::Unknown && visit.query("novo") == "1" {
         row.state = TxState::Undecided;
     }
-    let ballots = ballots(&said, &told.refusers());
-    let detail = several.or_else(|| told.refusals(visit, &ballots));
+    let ballots = ballots(&replies, &listed.refusers());
+    let detail = several.or_else(|| listed.refusals(visit, &ballots));
     let votes = votes_of(app, visit.t(), ops.as_deref(), &ballots, row.state);
     let timeline = timeline::of(app, &tx).await;
     let again = ops.as_deref().filter(|_| row.state == TxState::Aborted).and_then(again);
@@ -163,18 +157,23 @@ async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, P
     })
 }
 
-/// What banks' lists say of a transaction.
+/// A transaction in the lists of the banks.
 #[derive(Default)]
-struct Told {
-    /// It is undecided here.
+struct ListedOutcomes {
+    /// The undecided transaction at this bank.
     pending: Option<PendingAnswer<'static>>,
-    /// Its outcome as banks tell it, this one first.
+    /// Its outcome in the history of each bank, this one first.
     events: Vec<(BankId, HistoryAnswer<'static>)>,
 }
 
-/// Looks among this bank's undecided and newest transactions. Those of other banks are asked for
-/// where this one takes no part, and of banks that refuse, to learn why.
-async fn told(app: &App, visit: &Visit, tx: &TxId, said: &Said) -> Result<Told, Problem> {
+/// Finds the transaction among this bank's undecided and newest ones. If it is not there, all banks
+/// are asked, else the banks that refused it, for their reason.
+async fn listed(
+    app: &App,
+    visit: &Visit,
+    tx: &TxId,
+    replies: &StatusReplies,
+) -> Result<ListedOutcomes, Problem> {
     let is_it = |known: &TxId| known == tx;
     let pending = pending_one(app, visit.peer, tx).await?;
     let request = |after: Option<String>| {
@@ -185,7 +184,7 @@ async fn told(app: &App, visit: &Visit, tx: &TxId, said: &Said) -> Result<Told, 
     let is_unknown = pending.is_none() && own.is_none();
     let mut events: Vec<(BankId, HistoryAnswer<'static>)> = own.into_iter().collect();
     let refusing = |bank: BankId| {
-        said.iter().any(|(other, reply)| *other == bank && refuses(bank, reply.as_ref()))
+        replies.iter().any(|(other, reply)| *other == bank && refuses(bank, reply.as_ref()))
     };
     let history = Request::Read(Read::History { count: None, after: None });
     for (bank, reply) in lines::ask_those(app, &history, |bank| is_unknown || refusing(bank)).await
@@ -194,13 +193,13 @@ async fn told(app: &App, visit: &Visit, tx: &TxId, said: &Said) -> Result<Told, 
         let theirs = read_page::<HistoryAnswer<'static>>(&json)?.items;
         events.extend(theirs.into_iter().find(|event| is_it(&event.tx)).map(|event| (bank, event)));
     }
-    Ok(Told { pending, events })
+    Ok(ListedOutcomes { pending, events })
 }
 
-impl Told {
+impl ListedOutcomes {
     fn row(&self, visit: &Visit) -> Option<TxRow> {
         match (&self.pending, self.events.first()) {
-            // It may have been decided between the two looks.
+            // It may have been decided between the two reads.
             (_, Some((_, event))) => Some(event_row(visit.lang, event)),
             (Some(pending), None) => Some(pending_row(visit.lang, pending)),
             (None, None) => None,
@@ -212,16 +211,16 @@ impl Told {
         pending.or_else(|| self.events.iter().find_map(|(_, event)| event.ops.clone()))
     }
 
-    /// Who refused, by each bank's own account.
+    /// The bank that refused, by the history of each bank.
     fn refusers(&self) -> BTreeMap<BankId, BankId> {
         self.events.iter().filter_map(|(bank, event)| Some((*bank, event.by?))).collect()
     }
 
-    /// The words of each bank that refused by itself.
+    /// The text of each bank that refused by its own vote.
     fn refusals(&self, visit: &Visit, ballots: &[(BankId, Ballot)]) -> Option<String> {
         let refused = ballots.iter().filter(|(_, ballot)| *ballot == Ballot::Refused);
-        let told = refused.map(|(bank, _)| {
-            // Its own words, or those that another bank repeats.
+        let texts = refused.map(|(bank, _)| {
+            // The text of that bank, or its copy at another bank.
             let by = |event: &HistoryAnswer<'_>| event.by == Some(*bank) && !event.text.is_empty();
             let own = self.events.iter().find(|(of, event)| of == bank && by(event));
             let event = own.or_else(|| self.events.iter().find(|(_, event)| by(event)));
@@ -231,13 +230,13 @@ impl Told {
             let name = format!("{} {bank}", visit.t().bank);
             if words.is_empty() { name } else { format!("{name}: {words}") }
         });
-        let told: Vec<String> = told.collect();
-        (!told.is_empty()).then(|| told.join(" · "))
+        let texts: Vec<String> = texts.collect();
+        (!texts.is_empty()).then(|| texts.join(" · "))
     }
 }
 
-/// What the banks' votes say of a transaction that no list of this bank has (any more), and where
-/// they are of several transactions that.
+/// The row of a transaction that no list has, from the votes of the banks; also a text if the votes
+/// are on several transactions.
 fn unlisted(visit: &Visit, tx: &TxId, claim: &Claim) -> (TxRow, Option<String>) {
     let mut row = TxRow {
         tx: tx.to_string(),
@@ -276,8 +275,8 @@ fn state_of(claim: &Claim) -> TxState {
     }
 }
 
-/// What the banks that it names did; where its operations are not known, those that have anything
-/// to say.
+/// The votes of the banks that the transaction names; if its operations are unknown, of all banks
+/// that have a vote or do not answer.
 fn votes_of(
     app: &App,
     t: &'static Texts,
@@ -302,7 +301,7 @@ fn votes_of(
     shown.map(view).collect()
 }
 
-/// The form with the same participants, where the transaction is one that the form makes.
+/// The link to the form with the same participants, if the form can make this transaction.
 fn again(ops: &[OpAnswer<'_>]) -> Option<String> {
     let (destination, sources) = ops.split_last()?;
     let fits = destination.op == "credit"
@@ -330,24 +329,24 @@ fn again(ops: &[OpAnswer<'_>]) -> Option<String> {
     Some(query)
 }
 
-/// Where the picture is. It has more to show with each event, so its path says how many there are:
-/// a page that looks again shows the new one.
-fn picture_path(tx: &TxId, told: &Timeline) -> String {
-    format!("/painel/transacoes/{tx}/passos.svg?eventos={}", told.events.len())
+/// The path of the picture, with the number of events, so that a reloaded page shows the new
+/// picture.
+fn picture_path(tx: &TxId, timeline: &Timeline) -> String {
+    format!("/painel/transacoes/{tx}/passos.svg?eventos={}", timeline.events.len())
 }
 
-/// The events as text: when since the beginning, where, what.
-fn steps(told: &Timeline) -> Vec<(String, String, String)> {
-    let of_tx = told.events.iter().filter(|event| event.of_tx);
+/// The events as text: the time since the first one, the node, and what happened.
+fn steps(timeline: &Timeline) -> Vec<(String, String, String)> {
+    let of_tx = timeline.events.iter().filter(|event| event.of_tx);
     let step = |event: &consorcio_steps::trace::TracedEvent| {
-        let lane = told.lanes.get(event.lane).map_or("", |lane| lane.name.as_str());
+        let lane = timeline.lanes.get(event.lane).map_or("", |lane| lane.name.as_str());
         (duration(event.at_us), lane.to_owned(), format!("{} {}", event.event, event.detail))
     };
     of_tx.map(step).collect()
 }
 
 /// `GET /painel/transacoes/<tx>/passos.svg`: the picture of its steps.
-pub async fn picture(
+pub(crate) async fn picture(
     State(app): State<App>,
     visit: Visit,
     path: Result<Path<String>, PathRejection>,
@@ -358,8 +357,9 @@ pub async fn picture(
         || Problem::new(StatusCode::NOT_FOUND, "Não há passos desta transação").into_response();
     let Ok(tx) = TxId::new(&given) else { return missing() };
     match timeline::of(&app, &tx).await {
-        Some(told) => {
-            let mut response = text_of(StatusCode::OK, "image/svg+xml", told.svg(Embedding::Alone));
+        Some(timeline) => {
+            let mut response =
+                text_of(StatusCode::OK, "image/svg+xml", timeline.svg(Embedding::Alone));
             let policy = axum::http::HeaderValue::from_static(
                 "default-src 'none'; style-src 'unsafe-inline'",
             );
@@ -377,7 +377,7 @@ mod tests {
     use std::borrow::Cow;
 
     #[test]
-    fn only_what_the_form_makes_can_be_tried_again() {
+    fn only_a_transaction_of_the_form_can_be_repeated() {
         let op = |word: &'static str, account: &str, amount| OpAnswer {
             bank: BankId::new(1).unwrap(),
             op: word.into(),

@@ -1,4 +1,4 @@
-//! Início: this bank in numbers, all banks as they are now, the newest transactions.
+//! The page «Início»: figures of this bank, the state of all banks, the newest transactions.
 
 use crate::answers::read_page;
 use crate::app::{App, unforeseen};
@@ -7,32 +7,30 @@ use crate::pages::visit::Visit;
 use crate::problem::Problem;
 use axum::extract::State;
 use axum::response::Response;
+use consorcio_core::limits::PANEL_NEWEST_MAX;
 use consorcio_core::money::Total;
 use consorcio_core::wire::answer::{BankAnswer, HistoryAnswer, PendingAnswer};
 use consorcio_core::wire::request::{Local, Read, Request};
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::Home;
 use consorcio_panel::texts::Lang;
-use consorcio_panel::views::{BankView, State as TxState, TxRow};
+use consorcio_panel::views::{BankView, TxRow, TxState};
 
-/// So many of the newest transactions are shown.
-const NEWEST: usize = 10;
-
-/// `GET /`
-pub async fn home(State(app): State<App>, visit: Visit) -> Response {
+/// `GET /`: the first page of the panel.
+pub(crate) async fn home(State(app): State<App>, visit: Visit) -> Response {
     page(view(&app, &visit).await, &app, &visit)
 }
 
 async fn view(app: &App, visit: &Visit) -> Result<Home, Problem> {
     let (f, info) = visit.frame(app, Page::Home).await?;
     let mut newest: Vec<TxRow> = first_pending(app, visit).await?;
-    newest.truncate(NEWEST);
-    for event in newest_events(app, visit, NEWEST).await? {
-        // One may have been decided between the two questions.
+    newest.truncate(PANEL_NEWEST_MAX);
+    for event in newest_events(app, visit, PANEL_NEWEST_MAX).await? {
+        // It may have been decided between the two reads.
         newest.retain(|row| row.tx != event.tx.as_str());
         newest.push(event_row(visit.lang, &event));
     }
-    newest.truncate(NEWEST);
+    newest.truncate(PANEL_NEWEST_MAX);
     Ok(Home {
         f,
         clients: info.clients,
@@ -44,14 +42,14 @@ async fn view(app: &App, visit: &Visit) -> Result<Home, Problem> {
     })
 }
 
-/// All banks, as the links say they are now.
-pub async fn banks(app: &App, visit: &Visit) -> Result<Vec<BankView>, Problem> {
+/// All banks with the state of their links.
+pub(crate) async fn banks(app: &App, visit: &Visit) -> Result<Vec<BankView>, Problem> {
     let banks: Vec<BankAnswer<'static>> =
         app.read(visit.peer, Request::Local(Local::Banks)).await?;
     let view = |bank: BankAnswer<'static>| {
         let this = bank.bank == app.bank();
         BankView {
-            place: bank.bank.as_u8(),
+            position: bank.bank.as_u8(),
             address: bank.address.into_owned(),
             online: bank.online,
             this,
@@ -73,7 +71,7 @@ fn milliseconds(lang: Lang, us: u64) -> String {
 }
 
 /// The newest outcomes, newest first.
-pub async fn newest_events(
+pub(crate) async fn newest_events(
     app: &App,
     visit: &Visit,
     count: usize,
@@ -83,7 +81,7 @@ pub async fn newest_events(
     Ok(read_page(&json)?.items)
 }
 
-/// A page of undecided transactions as rows, the newest first.
+/// The first page of undecided transactions as rows, newest first.
 async fn first_pending(app: &App, visit: &Visit) -> Result<Vec<TxRow>, Problem> {
     let json =
         app.done(visit.peer, Request::Read(Read::Pending { after: None }), unforeseen).await?;
@@ -92,8 +90,8 @@ async fn first_pending(app: &App, visit: &Visit) -> Result<Vec<TxRow>, Problem> 
     Ok(pending.iter().map(|pending| pending_row(visit.lang, pending)).collect())
 }
 
-/// An undecided transaction as a line of a list.
-pub fn pending_row(lang: Lang, pending: &PendingAnswer<'_>) -> TxRow {
+/// An undecided transaction as a row.
+pub(crate) fn pending_row(lang: Lang, pending: &PendingAnswer<'_>) -> TxRow {
     let ops = pending.ops.as_deref().unwrap_or_default();
     TxRow {
         tx: pending.tx.to_string(),

@@ -1,15 +1,18 @@
-//! The stream of what happens (server-sent events): which transaction went a step further, and that
-//! a page should look again. No page polls; while nothing happens nothing is sent but a sign of
-//! life.
+//! The event stream of the panel (server-sent events): which transaction made a step, and when a
+//! page should reload its live parts. No page polls; an idle stream sends only comments to keep it
+//! alive.
 
 use crate::app::App;
-use crate::call::Reader;
+use crate::call::Requester;
 use crate::problem::Problem;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use consorcio_core::ids::TxId;
+use consorcio_core::limits::{
+    HTTP_EVENT_ALIVE_MS, HTTP_EVENT_GATHER_MS, HTTP_EVENT_STEPS_MAX, HTTP_EVENTS_WAITING_MAX,
+};
 use consorcio_steps::steplog::FeedEvent;
 use http_body_util::channel::{Channel, Sender};
 use std::convert::Infallible;
@@ -18,65 +21,60 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
-/// What happens within this time is told at once, so that a load makes few events of many steps.
-const GATHERED: Duration = Duration::from_millis(150);
-/// Without anything to tell, a sign of life: whoever is gone is found by it.
-const ALIVE_EVERY: Duration = Duration::from_secs(15);
-/// Steps that one event tells; more of them are only a change.
-const STEPS_AT_ONCE: usize = 64;
-/// Events that wait for a slow reader.
-const EVENTS_WAITING: usize = 4;
-
-/// `GET /painel/eventos`
-pub async fn events(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
+/// `GET /painel/eventos`: the event stream.
+pub(crate) async fn events(
+    State(app): State<App>,
+    reader: Requester,
+    headers: HeaderMap,
+) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-    let Some(place) = app.stream_place(reader.peer, host) else {
+    let Some(permit) = app.stream_permit(reader.peer, host) else {
         return Problem::unavailable("Já há páginas demais ao vivo").into_response();
     };
     let Some(feed) = app.options().steplog.feed() else {
-        // Without a step log there is nothing to tell from; 204 ends the browser's tries.
+        // Events come from the step log, which is off; 204 makes the browser stop trying.
         return StatusCode::NO_CONTENT.into_response();
     };
-    let (sender, body) = Channel::<Bytes, Infallible>::new(EVENTS_WAITING);
+    let (sender, body) = Channel::<Bytes, Infallible>::new(HTTP_EVENTS_WAITING_MAX);
     tokio::spawn(async move {
-        app.stop().run_until_cancelled(tell(sender, feed)).await;
-        drop(place);
+        app.stop().run_until_cancelled(stream(sender, feed)).await;
+        drop(permit);
     });
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),
-        // A proxy that gathers answers, as nginx does unless told otherwise, would hold the events
-        // back.
+        // Keeps a buffering proxy, such as nginx by default, from delaying events.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), Body::new(body))
         .into_response()
 }
 
-/// Tells what passes until the reader is gone, or the bank.
-async fn tell(mut sender: Sender<Bytes, Infallible>, mut feed: Receiver<FeedEvent>) {
-    // A comment at once, so that the reader knows that the stream is open.
+/// Sends events until the client or the bank ends.
+async fn stream(mut sender: Sender<Bytes, Infallible>, mut feed: Receiver<FeedEvent>) {
+    // An immediate comment shows the client that the stream is open.
     let mut text = String::from(": vivo\n\n");
+    let alive_every = Duration::from_millis(HTTP_EVENT_ALIVE_MS);
     loop {
         if sender.send_data(Bytes::from(std::mem::take(&mut text))).await.is_err() {
             return;
         }
-        let Some(gathered) = gather(&mut feed, ALIVE_EVERY).await else { return };
+        let Some(gathered) = gather(&mut feed, alive_every).await else { return };
         text = gathered.text();
     }
 }
 
-/// What passed in one go.
+/// The steps of one event.
 #[derive(Debug, Default)]
 struct Gathered {
     steps: Vec<(TxId, &'static str)>,
     changed: bool,
-    /// There were more steps than are told.
+    /// Further steps happened that `steps` does not have.
     missed: bool,
 }
 
-/// Waits for something to happen, and then for what comes right behind it. Empty after a silence of
-/// `alive_every`; `None` when nothing will come any more.
+/// Waits for a step, then gathers those that follow within `HTTP_EVENT_GATHER_MS`. Empty after a
+/// silence of `alive_every`; `None` when the feed has ended.
 async fn gather(feed: &mut Receiver<FeedEvent>, alive_every: Duration) -> Option<Gathered> {
     let mut gathered = Gathered::default();
     let mut until = Instant::now() + alive_every;
@@ -84,7 +82,7 @@ async fn gather(feed: &mut Receiver<FeedEvent>, alive_every: Duration) -> Option
         let passed = match timeout_at(until, feed.recv()).await {
             Err(_) => return Some(gathered),
             Ok(Ok(passed)) => passed,
-            // Too much at once to tell step by step.
+            // The feed dropped steps.
             Ok(Err(RecvError::Lagged(_))) => {
                 gathered.missed = true;
                 FeedEvent::Other
@@ -92,7 +90,7 @@ async fn gather(feed: &mut Receiver<FeedEvent>, alive_every: Duration) -> Option
             Ok(Err(RecvError::Closed)) => return None,
         };
         if !gathered.changed {
-            until = Instant::now() + GATHERED;
+            until = Instant::now() + Duration::from_millis(HTTP_EVENT_GATHER_MS);
         }
         gathered.add(passed);
     }
@@ -102,7 +100,7 @@ impl Gathered {
     fn add(&mut self, passed: FeedEvent) {
         self.changed = true;
         if let FeedEvent::Transaction { tx, word } = passed {
-            if self.steps.len() < STEPS_AT_ONCE {
+            if self.steps.len() < HTTP_EVENT_STEPS_MAX {
                 self.steps.push((tx, word));
             } else {
                 self.missed = true;
@@ -116,7 +114,7 @@ impl Gathered {
         }
         let mut text = String::new();
         for (tx, word) in &self.steps {
-            // An id and a word of the protocol need no escape.
+            // Neither an id nor a verb needs escaping.
             text.push_str(&format!(
                 "event: passo\ndata: {{\"tx\":\"{tx}\",\"passo\":\"{word}\"}}\n\n"
             ));
@@ -132,7 +130,7 @@ mod tests {
     use tokio::sync::broadcast;
 
     #[tokio::test]
-    async fn what_comes_together_is_told_together() {
+    async fn steps_in_quick_succession_make_one_event() {
         let sender = broadcast::Sender::new(8);
         let mut feed = sender.subscribe();
         let tx = TxId::new("t1").unwrap();
@@ -149,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn silence_is_a_sign_of_life_and_a_flood_is_one_change() {
+    async fn silence_sends_a_comment_and_a_flood_sends_one_change() {
         let sender = broadcast::Sender::new(8);
         let mut feed = sender.subscribe();
         assert_eq!(

@@ -1,8 +1,7 @@
-//! The panel's pages over HTTP: each asks the bank what it shows, and hands a view to `panel`,
-//! which draws it.
+//! The panel over HTTP: a page reads the bank and passes a view to `panel`, which renders it.
 //!
-//! Architecture invariant: a page is one more reader of the same requests as lines and routes; a
-//! form is one more way to send them. Nothing is kept here but the visitor's language, in a cookie.
+//! Architecture invariant: pages and forms make the same requests as lines and routes. The only
+//! state is the language of the visitor, in a cookie.
 
 mod accounts;
 mod audit;
@@ -20,8 +19,8 @@ mod visit;
 mod votes;
 
 pub use process::{Demo, DemoError};
-pub use show::failed;
-pub use visit::Visit;
+pub(crate) use show::failed;
+pub(crate) use visit::Visit;
 
 use crate::app::App;
 use axum::Router;
@@ -30,11 +29,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use consorcio_panel::ASSETS;
 
-/// Assets may be kept so long, in seconds; a bank of another version serves others.
-const ASSET_KEPT: &str = "max-age=300";
+/// How long a browser may cache an asset; a bank of another version serves others.
+const ASSET_CACHE: &str = "max-age=300";
 
-/// The pages, their forms, and what they refer to.
-pub fn router() -> Router<App> {
+/// The router of all pages, forms and assets.
+pub(crate) fn router() -> Router<App> {
     let mut router = Router::new()
         .route("/", get(home::home))
         .route("/painel/contas", get(accounts::accounts))
@@ -59,6 +58,6 @@ pub fn router() -> Router<App> {
 }
 
 fn file(media_type: &'static str, bytes: &'static [u8]) -> Response {
-    let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, ASSET_KEPT)];
+    let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, ASSET_CACHE)];
     (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), bytes).into_response()
 }

@@ -1,8 +1,9 @@
-//! Pendentes: what is undecided, who keeps it so, and «resolver agora», which runs the termination.
+//! The page «Pendentes»: undecided transactions, the banks that they wait for, and «resolver
+//! agora», which runs the termination.
 
 use crate::app::{App, unexpected};
 use crate::history::pending_page;
-use crate::pages::forms::{Form, Refused};
+use crate::pages::forms::{BadForm, SentForm};
 use crate::pages::show::{bank_name, failed, html, legs, page, when};
 use crate::pages::visit::{Visit, encoded};
 use crate::problem::Problem;
@@ -10,6 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use consorcio_core::ids::TxId;
+use consorcio_core::limits::PANEL_PENDING_MAX;
 use consorcio_core::wire::answer::PendingAnswer;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
@@ -17,13 +19,10 @@ use consorcio_panel::details;
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::Pending;
 use consorcio_panel::reasons;
-use consorcio_panel::views::{PendingRow, Resolved, State as TxState};
+use consorcio_panel::views::{PendingRow, Resolved, TxState};
 
-/// Undecided transactions on one page.
-pub const PENDING_PER_PAGE: usize = 50;
-
-/// `GET /painel/pendentes`
-pub async fn pending(State(app): State<App>, visit: Visit) -> Response {
+/// `GET /painel/pendentes`: one page of undecided transactions.
+pub(crate) async fn pending(State(app): State<App>, visit: Visit) -> Response {
     page(view(&app, &visit, None).await, &app, &visit)
 }
 
@@ -31,7 +30,7 @@ async fn view(app: &App, visit: &Visit, resolved: Option<Resolved>) -> Result<Pe
     let (f, _) = visit.frame(app, Page::Pending).await?;
     let after = TxId::new(visit.query("depois")).ok();
     let first = after.is_none();
-    let page = pending_page(app, visit.peer, after, PENDING_PER_PAGE).await?;
+    let page = pending_page(app, visit.peer, after, PANEL_PENDING_MAX).await?;
     let row = |pending: PendingAnswer<'static>| PendingRow {
         since: when(visit.lang, pending.since),
         kept_by: kept_by(app, visit, &pending),
@@ -55,8 +54,8 @@ fn kept_by(app: &App, visit: &Visit, pending: &PendingAnswer<'_>) -> Vec<String>
     names
 }
 
-/// `POST /painel/pendentes`: runs the termination of one transaction, and says what came of it.
-pub async fn resolve(State(app): State<App>, form: Result<Form, Refused>) -> Response {
+/// `POST /painel/pendentes`: runs the termination of one transaction, and shows its result.
+pub(crate) async fn resolve(State(app): State<App>, form: Result<SentForm, BadForm>) -> Response {
     let form = match form {
         Ok(form) => form,
         Err(refused) => return refused.page(&app),
@@ -73,16 +72,16 @@ pub async fn resolve(State(app): State<App>, form: Result<Form, Refused>) -> Res
     }
 }
 
-async fn resolved(app: &App, form: &Form, tx: &TxId) -> Result<Resolved, Problem> {
+async fn resolved(app: &App, form: &SentForm, tx: &TxId) -> Result<Resolved, Problem> {
     let (t, lang) = (form.visit.t(), form.visit.lang);
-    // COMMIT without tokens asks the other banks, and ends the transaction as their answers say.
+    // COMMIT without tokens asks the other banks, whose answers decide the transaction.
     let (state, words) = match app.ask(form.peer, Request::Commit(tx.clone(), Vec::new())).await? {
         Reply::Committed(..) => (TxState::Committed, t.resolved_committed.to_owned()),
         Reply::Aborted(_, token, reason, _) => {
-            let who = bank_name(app, t, token.bank);
+            let bank = bank_name(app, t, token.bank);
             (
                 TxState::Aborted,
-                format!("{} {who}: {}", t.resolved_aborted, reasons::sentence(lang, reason)),
+                format!("{} {bank}: {}", t.resolved_aborted, reasons::sentence(lang, reason)),
             )
         }
         Reply::Doubt(_, text) => {

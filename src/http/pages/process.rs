@@ -1,12 +1,13 @@
-//! The processes of a demonstration: each bank tells, in one folder, who it is and how it was
-//! started; whoever has a panel can then stop, freeze, thaw, kill and restart any of them. For a
-//! test consortium on this machine only.
+//! The processes of a demonstration: each bank writes its process id and arguments into one folder,
+//! and the panel of any bank can stop, freeze, thaw, kill and restart all of them. For a test
+//! consortium on this machine only.
 //!
-//! What stands in the folder decides which process is ended and how a bank is started again. So the
-//! folder and its files must belong to this user alone, no link is followed, only banks of the list
-//! are known, and what is started is always this very program.
+//! The files decide which process gets a signal and how a bank is restarted. So the folder and its
+//! files must belong to this user alone, links are not followed, only banks of the list are known,
+//! and only this program is started.
 
 use consorcio_core::ids::{BankId, BankSet};
+use consorcio_core::limits::DEMO_FILE_BYTES_MAX;
 use consorcio_system::config::LEFT;
 use rustix::fs::{FileType, Mode, OFlags, Stat as FileStat, fstat, open, openat, renameat};
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
@@ -20,101 +21,97 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-/// A bank's file is far shorter; what is longer is none.
-const FILE_BYTES_MAX: u64 = 256 * 1024;
-
 /// The demonstration that this bank takes part in.
 #[derive(Debug, Clone)]
 pub struct Demo {
     path: PathBuf,
-    /// The folder itself: its path may come to lead elsewhere.
+    /// The open folder, in case its path is replaced.
     folder: Arc<OwnedFd>,
-    /// Banks that stand in the list.
+    /// The banks of the consortium.
     banks: BankSet,
-    /// This very program, which alone is started.
+    /// The path of this program, the only one that is started.
     program: PathBuf,
 }
 
-/// Something about a bank's process could not be done.
+/// Why an action on a process failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// The folder or a file in it.
+    /// The folder or a file in it could not be used.
     #[error("{0}: {1}")]
     File(PathBuf, io::Error),
-    /// The folder or a file in it might be somebody else's.
+    /// Another user may have written the folder or a file in it.
     #[error("{0}: {1}")]
     Unsafe(PathBuf, &'static str),
-    /// This bank never told how it was started.
+    /// This bank has no file in the folder.
     #[error("banco {0} não faz parte desta demonstração")]
     Unknown(u8),
-    /// The system refused.
+    /// The system refused the signal or the start.
     #[error("banco {0}: {1}")]
     Refused(u8, io::Error),
-    /// It is not in the state that this needs.
+    /// The process is not running.
     #[error("banco {0} não está rodando")]
     NotRunning(u8),
-    /// It is running already.
+    /// The process is already running.
     #[error("banco {0} já está rodando")]
     Running(u8),
 }
 
-/// How a bank was started.
+/// The process and the command line of a bank.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Started {
     pid: i32,
-    /// When that process began, as the system counts, so that a number that is used again is not
-    /// taken for it.
+    /// Start time of the process, in clock ticks: it distinguishes a reused process id.
     began: u64,
     arguments: Vec<String>,
     folder: PathBuf,
 }
 
-/// How a bank's process is.
+/// The state of a bank's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
-    /// It runs.
+pub(crate) enum ProcessStatus {
+    /// The process is running.
     Running,
-    /// It is frozen.
+    /// SIGSTOP has frozen it.
     Frozen,
-    /// There is none.
+    /// There is no process.
     Down,
 }
 
-/// What can be done to a bank's process.
+/// An action on a bank's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
-    /// SIGTERM: an orderly end.
+pub(crate) enum ProcessAction {
+    /// Sends SIGTERM: an orderly end.
     Stop,
-    /// SIGSTOP.
+    /// Sends SIGSTOP to freeze it.
     Freeze,
-    /// SIGCONT.
+    /// Sends SIGCONT to thaw it.
     Thaw,
-    /// SIGKILL.
+    /// Sends SIGKILL, a crash.
     Kill,
-    /// The same command again.
+    /// Runs the same command again.
     Restart,
 }
 
-impl Act {
-    /// The word of its button.
-    pub fn of(word: &str) -> Option<Act> {
+impl ProcessAction {
+    /// The action of a button, by its value.
+    pub(crate) fn of(word: &str) -> Option<ProcessAction> {
         match word {
-            "parar" => Some(Act::Stop),
-            "congelar" => Some(Act::Freeze),
-            "descongelar" => Some(Act::Thaw),
-            "matar" => Some(Act::Kill),
-            "religar" => Some(Act::Restart),
+            "parar" => Some(ProcessAction::Stop),
+            "congelar" => Some(ProcessAction::Freeze),
+            "descongelar" => Some(ProcessAction::Thaw),
+            "matar" => Some(ProcessAction::Kill),
+            "religar" => Some(ProcessAction::Restart),
             _ => None,
         }
     }
 }
 
 impl Demo {
-    /// Takes part in the demonstration in `folder`: tells there how this bank was started. `places`
-    /// is the list.
+    /// Joins the demonstration in `folder`: writes this bank's file there. `places` is the list of
+    /// the consortium.
     ///
     /// # Errors
-    /// When the folder is not this user's alone, or it or the file can't be written.
+    /// When other users have access to the folder, or the folder or file can't be written.
     pub fn join(folder: &Path, bank: BankId, places: &[String]) -> Result<Demo, DemoError> {
         let failed = |error: io::Error| DemoError::File(folder.to_owned(), error);
         if let Some(above) = folder.parent() {
@@ -133,27 +130,29 @@ impl Demo {
             }
             other => failed(other.into()),
         })?;
-        let is = fstat(&opened).map_err(|error| failed(error.into()))?;
-        if !is_ours(&is, Mode::RWXG | Mode::RWXO) {
+        let stat = fstat(&opened).map_err(|error| failed(error.into()))?;
+        if !is_ours(&stat, Mode::RWXG | Mode::RWXO) {
             let rule = "it decides which programs are ended and started, so it must be yours and \
                         closed to others (chmod 700)";
             return Err(DemoError::Unsafe(folder.to_owned(), rule));
         }
-        let known =
-            |(position, place): (usize, &String)| BankId::new(position).filter(|_| place != LEFT);
+        let known = |(position, address): (usize, &String)| {
+            BankId::new(position).filter(|_| address != LEFT)
+        };
         let demo = Demo {
             path: folder.to_owned(),
             folder: Arc::new(opened),
             banks: places.iter().enumerate().filter_map(known).collect(),
             program: std::env::current_exe().map_err(failed)?,
         };
-        demo.tell(bank.as_u8()).map_err(|error| DemoError::File(demo.file(bank.as_u8()), error))?;
+        demo.write_file(bank.as_u8())
+            .map_err(|error| DemoError::File(demo.file(bank.as_u8()), error))?;
         Ok(demo)
     }
 
-    /// Writes this bank's file beside its place and renames it, so that a reader never sees half of
-    /// it.
-    fn tell(&self, bank: u8) -> io::Result<()> {
+    /// Writes this bank's file under a temporary name and renames it, so that readers never see
+    /// half of it.
+    fn write_file(&self, bank: u8) -> io::Result<()> {
         let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
         let started = Started {
             pid,
@@ -162,7 +161,7 @@ impl Demo {
             folder: std::env::current_dir()?,
         };
         let beside = format!("banco-{bank}.{pid}");
-        // A file of that name is one that an earlier process left.
+        // An earlier process may have left a file of that name.
         let _ = rustix::fs::unlinkat(&self.folder, beside.as_str(), rustix::fs::AtFlags::empty());
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -172,7 +171,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Where a bank's file is, for people.
+    /// The path of a bank's file, for messages.
     fn file(&self, bank: u8) -> PathBuf {
         self.path.join(file_name(bank))
     }
@@ -195,9 +194,9 @@ impl Demo {
             }
             Err(error) => return Err(failed(error.into())),
         };
-        let is = fstat(&file).map_err(|error| failed(error.into()))?;
-        if FileType::from_raw_mode(is.st_mode) != FileType::RegularFile
-            || !is_ours(&is, Mode::WGRP | Mode::WOTH)
+        let stat = fstat(&file).map_err(|error| failed(error.into()))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
+            || !is_ours(&stat, Mode::WGRP | Mode::WOTH)
         {
             return Err(DemoError::Unsafe(
                 self.file(bank),
@@ -205,30 +204,30 @@ impl Demo {
             ));
         }
         let mut text = String::new();
-        fs::File::from(file).take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+        fs::File::from(file).take(DEMO_FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
         serde_json::from_str(&text).map_err(|error| failed(error.into()))
     }
 
-    /// How this bank's process is; `None` where it takes no part.
-    pub fn life(&self, bank: u8) -> Option<Life> {
+    /// The state of this bank's process; `None` if it has no file.
+    pub(crate) fn status(&self, bank: u8) -> Option<ProcessStatus> {
         let started = self.started(bank).ok()?;
-        Some(started.life())
+        Some(started.status())
     }
 
-    /// Does `act` to this bank's process.
+    /// Performs `action` on this bank's process.
     ///
     /// # Errors
-    /// When the bank takes no part, is not in the state that this needs, or the system refuses.
-    pub fn act(&self, bank: u8, act: Act) -> Result<(), DemoError> {
+    /// When the bank has no file, its process is in the wrong state, or the system refuses.
+    pub(crate) fn act(&self, bank: u8, action: ProcessAction) -> Result<(), DemoError> {
         let started = self.started(bank)?;
-        let signal = match act {
-            Act::Stop => Signal::TERM,
-            Act::Freeze => Signal::STOP,
-            Act::Thaw => Signal::CONT,
-            Act::Kill => Signal::KILL,
-            Act::Restart => return self.restart(bank, &started),
+        let signal = match action {
+            ProcessAction::Stop => Signal::TERM,
+            ProcessAction::Freeze => Signal::STOP,
+            ProcessAction::Thaw => Signal::CONT,
+            ProcessAction::Kill => Signal::KILL,
+            ProcessAction::Restart => return self.restart(bank, &started),
         };
-        if started.life() == Life::Down {
+        if started.status() == ProcessStatus::Down {
             return Err(DemoError::NotRunning(bank));
         }
         let pid = Pid::from_raw(started.pid).ok_or(DemoError::NotRunning(bank))?;
@@ -236,7 +235,7 @@ impl Demo {
     }
 
     fn restart(&self, bank: u8, started: &Started) -> Result<(), DemoError> {
-        if started.life() != Life::Down {
+        if started.status() != ProcessStatus::Down {
             return Err(DemoError::Running(bank));
         }
         let name = format!("banco-{bank}.out");
@@ -252,11 +251,11 @@ impl Demo {
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
-            // A group of its own: an interrupt typed for this bank is not meant for that one.
+            // A process group of its own: Ctrl-C for this bank must not reach the new one.
             .process_group(0)
             .spawn()
             .map_err(|error| DemoError::Refused(bank, error))?;
-        // Somebody must take note of its end, or it stays behind as a dead entry.
+        // A thread reaps the child, which would stay a zombie otherwise.
         let reaper = std::thread::Builder::new().name(format!("banco-{bank}"));
         reaper.spawn(move || child.wait()).map_err(|error| DemoError::Refused(bank, error))?;
         Ok(())
@@ -267,39 +266,39 @@ fn file_name(bank: u8) -> String {
     format!("banco-{bank}.json")
 }
 
-/// Does it belong to this user, and have none of these rights for others?
-fn is_ours(is: &FileStat, others: Mode) -> bool {
-    is.st_uid == geteuid().as_raw() && !Mode::from_raw_mode(is.st_mode).intersects(others)
+/// Does the file belong to this user, without any of these permissions for others?
+fn is_ours(stat: &FileStat, others: Mode) -> bool {
+    stat.st_uid == geteuid().as_raw() && !Mode::from_raw_mode(stat.st_mode).intersects(others)
 }
 
 impl Started {
-    fn life(&self) -> Life {
+    fn status(&self) -> ProcessStatus {
         let alive = Pid::from_raw(self.pid).is_some_and(|pid| test_kill_process(pid).is_ok());
         match stat(self.pid) {
             Some(stat) if alive && stat.began == self.began => match stat.state {
-                'T' | 't' => Life::Frozen,
-                'Z' | 'X' => Life::Down,
-                _ => Life::Running,
+                'T' | 't' => ProcessStatus::Frozen,
+                'Z' | 'X' => ProcessStatus::Down,
+                _ => ProcessStatus::Running,
             },
-            Some(_) | None => Life::Down,
+            Some(_) | None => ProcessStatus::Down,
         }
     }
 }
 
-struct Stat {
+struct ProcessStat {
     state: char,
     began: u64,
 }
 
-/// What the system tells of a process; `None` where there is none. The format is that of proc(5).
-fn stat(pid: i32) -> Option<Stat> {
+/// Parses `/proc/PID/stat`, see proc(5); `None` if there is no such process.
+fn stat(pid: i32) -> Option<ProcessStat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses and may hold anything, so the fields are counted from its end.
+    // The name in parentheses may contain anything, so fields are counted from its end.
     let (_, fields) = text.rsplit_once(") ")?;
     let mut fields = fields.split(' ');
     let state = fields.next()?.chars().next()?;
     let began = fields.nth(18)?.parse().ok()?;
-    Some(Stat { state, began })
+    Some(ProcessStat { state, began })
 }
 
 #[cfg(test)]
@@ -308,12 +307,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn this_process_runs_and_a_number_used_again_does_not() {
+    fn a_reused_process_id_counts_as_down() {
         let pid = i32::try_from(std::process::id()).unwrap();
         let began = stat(pid).unwrap().began;
         let started = |began| Started { pid, began, arguments: vec![], folder: "/".into() };
-        assert_eq!(started(began).life(), Life::Running);
-        assert_eq!(started(began + 1).life(), Life::Down);
+        assert_eq!(started(began).status(), ProcessStatus::Running);
+        assert_eq!(started(began + 1).status(), ProcessStatus::Down);
     }
 
     fn places(count: usize) -> Vec<String> {
@@ -325,13 +324,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bank_without_its_file_takes_no_part() {
+    fn a_bank_without_its_file_is_unknown() {
         let folder = tempfile::tempdir().unwrap();
         let demo = join(&folder.path().join("new/demo")).unwrap();
-        assert_eq!(demo.life(0), Some(Life::Running));
-        assert_eq!(demo.life(1), None);
-        assert!(matches!(demo.act(1, Act::Kill), Err(DemoError::Unknown(1))));
-        assert!(matches!(demo.act(0, Act::Restart), Err(DemoError::Running(0))));
+        assert_eq!(demo.status(0), Some(ProcessStatus::Running));
+        assert_eq!(demo.status(1), None);
+        assert!(matches!(demo.act(1, ProcessAction::Kill), Err(DemoError::Unknown(1))));
+        assert!(matches!(demo.act(0, ProcessAction::Restart), Err(DemoError::Running(0))));
     }
 
     #[test]
@@ -351,8 +350,8 @@ mod tests {
         assert!(join(&link).unwrap_err().to_string().contains("no link"));
     }
 
-    /// A program that a file names is not run; files that are links or that others may have written
-    /// are not read.
+    /// A program that a file names is not run. Files that are links, or that others may have
+    /// written, are not read.
     #[test]
     fn only_this_program_is_started_and_only_from_own_files() {
         let folder = tempfile::tempdir().unwrap();
@@ -363,9 +362,9 @@ mod tests {
             "arguments": ["--list", witness],
         });
         fs::write(demo.file(1), planted.to_string()).unwrap();
-        assert_eq!(demo.life(1), Some(Life::Down));
-        // What is started is this test's own program, which lists its tests and writes nothing.
-        demo.act(1, Act::Restart).unwrap();
+        assert_eq!(demo.status(1), Some(ProcessStatus::Down));
+        // This starts the test program itself, which lists its tests and writes no file.
+        demo.act(1, ProcessAction::Restart).unwrap();
         let out = demo.path.join("banco-1.out");
         let began = std::time::Instant::now();
         while !fs::read_to_string(&out).unwrap().contains("tests") {
@@ -375,10 +374,10 @@ mod tests {
         assert!(!witness.exists());
         // A bank that is not in the list.
         fs::write(demo.file(7), planted.to_string()).unwrap();
-        assert!(matches!(demo.act(7, Act::Restart), Err(DemoError::Unknown(7))));
+        assert!(matches!(demo.act(7, ProcessAction::Restart), Err(DemoError::Unknown(7))));
         fs::set_permissions(demo.file(1), fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(matches!(demo.act(1, Act::Restart), Err(DemoError::Unsafe(..))));
+        assert!(matches!(demo.act(1, ProcessAction::Restart), Err(DemoError::Unsafe(..))));
         std::os::unix::fs::symlink(demo.file(0), demo.file(2)).unwrap();
-        assert!(matches!(demo.act(2, Act::Kill), Err(DemoError::Unsafe(..))));
+        assert!(matches!(demo.act(2, ProcessAction::Kill), Err(DemoError::Unsafe(..))));
     }
 }

@@ -1,8 +1,8 @@
-//! The forms of one bank: a new client, a new account, cash in and out. A refusal stands
-//! beside its field.
+//! The forms of one bank: a new client, a new account, cash in and out. An error is shown beside
+//! its field.
 
 use crate::app::App;
-use crate::pages::forms::{self, Form, Refused};
+use crate::pages::forms::{self, BadForm, SentForm};
 use crate::pages::show::{failed, html, page};
 use crate::pages::visit::{Visit, encoded, see_other};
 use crate::problem::Problem;
@@ -15,45 +15,52 @@ use consorcio_core::wire::Reason;
 use consorcio_core::wire::detail::Detail;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{
-    NewAccount as AccountAsked, NewClient as ClientAsked, Request,
+    NewAccount as AccountRequest, NewClient as ClientRequest, Request,
 };
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::{Cash, NewAccount, NewClient};
 use consorcio_panel::reasons;
-use consorcio_panel::views::Field;
+use consorcio_panel::views::FormField;
 use std::sync::Arc;
 
-/// What became of a form: it is done and the visitor goes on to this path, or it is shown again.
-enum Sent<T> {
+/// The result of a form: a redirect to this path, or the form again with its errors.
+enum FormResult<T> {
     Done(String),
     Again(T),
 }
 
-fn answer<T: Template>(result: Result<Sent<T>, Problem>, app: &App, visit: &Visit) -> Response {
+fn answer<T: Template>(
+    result: Result<FormResult<T>, Problem>,
+    app: &App,
+    visit: &Visit,
+) -> Response {
     match result {
-        Ok(Sent::Done(path)) => see_other(&path),
-        Ok(Sent::Again(view)) => html(StatusCode::BAD_REQUEST, &view),
+        Ok(FormResult::Done(path)) => see_other(&path),
+        Ok(FormResult::Again(view)) => html(StatusCode::BAD_REQUEST, &view),
         Err(problem) => failed(&problem, app, visit),
     }
 }
 
-/// `GET /painel/cliente`
-pub async fn client_form(State(app): State<App>, visit: Visit) -> Response {
+/// `GET /painel/cliente`: the form of a new client.
+pub(crate) async fn client_form(State(app): State<App>, visit: Visit) -> Response {
     let view = async {
         let (f, _) = visit.frame(&app, Page::NewClient).await?;
         Ok(NewClient {
             f,
-            cpf: Field::default(),
-            name: Field::default(),
-            kind: Field::of("Físico"),
+            cpf: FormField::default(),
+            name: FormField::default(),
+            kind: FormField::of("Físico"),
         })
     };
     page(view.await, &app, &visit)
 }
 
-/// `POST /painel/cliente`
-pub async fn add_client(State(app): State<App>, form: Result<Form, Refused>) -> Response {
+/// `POST /painel/cliente`: creates the client.
+pub(crate) async fn add_client(
+    State(app): State<App>,
+    form: Result<SentForm, BadForm>,
+) -> Response {
     let form = match form {
         Ok(form) => form,
         Err(refused) => return refused.page(&app),
@@ -61,7 +68,7 @@ pub async fn add_client(State(app): State<App>, form: Result<Form, Refused>) -> 
     answer(client_added(&app, &form).await, &app, &form.visit)
 }
 
-async fn client_added(app: &App, form: &Form) -> Result<Sent<NewClient>, Problem> {
+async fn client_added(app: &App, form: &SentForm) -> Result<FormResult<NewClient>, Problem> {
     let t = form.visit.t();
     let (f, _) = form.visit.frame(app, Page::NewClient).await?;
     let mut view =
@@ -80,30 +87,30 @@ async fn client_added(app: &App, form: &Form) -> Result<Sent<NewClient>, Problem
         };
     }
     if view.name.error.is_some() || view.kind.error.is_some() {
-        return Ok(Sent::Again(view));
+        return Ok(FormResult::Again(view));
     }
     let (Some(cpf), Some(name), Some(kind)) = (cpf, name, kind) else {
-        return Ok(Sent::Again(view));
+        return Ok(FormResult::Again(view));
     };
     let lang = form.visit.lang;
-    match app.ask(form.peer, Request::Client(ClientAsked { cpf, name, kind })).await? {
-        Reply::Done(_) => Ok(Sent::Done("/painel/conta?feito=cliente".to_owned())),
+    match app.ask(form.peer, Request::Client(ClientRequest { cpf, name, kind })).await? {
+        Reply::Done(_) => Ok(FormResult::Done("/painel/conta?feito=cliente".to_owned())),
         Reply::Refused(reason, _) | Reply::Err(reason, _) => {
             view.cpf.error = Some(reasons::sentence(lang, reason).to_owned());
-            Ok(Sent::Again(view))
+            Ok(FormResult::Again(view))
         }
         other => Err(crate::app::unexpected(&other)),
     }
 }
 
-/// `GET /painel/conta`
-pub async fn account_form(State(app): State<App>, visit: Visit) -> Response {
+/// `GET /painel/conta`: the form of a new account.
+pub(crate) async fn account_form(State(app): State<App>, visit: Visit) -> Response {
     let view = async {
         let (f, _) = visit.frame(&app, Page::NewAccount).await?;
-        let empty = Field::default;
+        let empty = FormField::default;
         Ok(NewAccount {
             f,
-            cpf: Field::of(visit.query("cpf")),
+            cpf: FormField::of(visit.query("cpf")),
             number: empty(),
             second_cpf: empty(),
             deposit: empty(),
@@ -112,8 +119,11 @@ pub async fn account_form(State(app): State<App>, visit: Visit) -> Response {
     page(view.await, &app, &visit)
 }
 
-/// `POST /painel/conta`
-pub async fn open_account(State(app): State<App>, form: Result<Form, Refused>) -> Response {
+/// `POST /painel/conta`: opens the account.
+pub(crate) async fn open_account(
+    State(app): State<App>,
+    form: Result<SentForm, BadForm>,
+) -> Response {
     let form = match form {
         Ok(form) => form,
         Err(refused) => return refused.page(&app),
@@ -121,7 +131,7 @@ pub async fn open_account(State(app): State<App>, form: Result<Form, Refused>) -
     answer(account_opened(&app, &form).await, &app, &form.visit)
 }
 
-async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Problem> {
+async fn account_opened(app: &App, form: &SentForm) -> Result<FormResult<NewAccount>, Problem> {
     let t = form.visit.t();
     let (f, _) = form.visit.frame(app, Page::NewAccount).await?;
     let mut view = NewAccount {
@@ -143,16 +153,18 @@ async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Prob
         view.second_cpf.error = Some(t.field_same_holder.to_owned());
     }
     let (Some(first), Some(number), Some(deposit)) = (first, number, deposit) else {
-        return Ok(Sent::Again(view));
+        return Ok(FormResult::Again(view));
     };
     if view.second_cpf.error.is_some() {
-        return Ok(Sent::Again(view));
+        return Ok(FormResult::Again(view));
     }
     let shown = number.to_string();
     let holders = std::iter::once(first).chain(second.clone()).collect();
     let words = |reason| reasons::sentence(form.visit.lang, reason).to_owned();
-    match app.ask(form.peer, Request::Account(AccountAsked { number, holders, deposit })).await? {
-        Reply::Done(_) => Ok(Sent::Done(format!("/painel/contas/{}?feito=conta", encoded(&shown)))),
+    match app.ask(form.peer, Request::Account(AccountRequest { number, holders, deposit })).await? {
+        Reply::Done(_) => {
+            Ok(FormResult::Done(format!("/painel/contas/{}?feito=conta", encoded(&shown))))
+        }
         Reply::Refused(reason, text) | Reply::Err(reason, text) => {
             let unknown = match Detail::parse(&text) {
                 Some(Detail::NoClient { cpf }) => Some(cpf),
@@ -180,31 +192,31 @@ async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Prob
                 | Reason::DiskFull
                 | Reason::Unreadable => view.number.error = Some(words(reason)),
             }
-            Ok(Sent::Again(view))
+            Ok(FormResult::Again(view))
         }
         other => Err(crate::app::unexpected(&other)),
     }
 }
 
-/// `GET /painel/caixa`
-pub async fn cash_form(State(app): State<App>, visit: Visit) -> Response {
+/// `GET /painel/caixa`: the form of cash in and out.
+pub(crate) async fn cash_form(State(app): State<App>, visit: Visit) -> Response {
     let view = async {
         let (f, _) = visit.frame(&app, Page::Cash).await?;
-        let field = |name| Field::of(visit.query(name));
+        let field = |name| FormField::of(visit.query(name));
         Ok(Cash {
             f,
             tx: app.fresh_id().to_string(),
             withdraw: visit.query("operacao") == "sacar",
             cpf: field("cpf"),
             number: field("numero"),
-            amount: Field::default(),
+            amount: FormField::default(),
         })
     };
     page(view.await, &app, &visit)
 }
 
-/// `POST /painel/caixa`
-pub async fn cash(State(app): State<App>, form: Result<Form, Refused>) -> Response {
+/// `POST /painel/caixa`: executes the deposit or withdrawal.
+pub(crate) async fn cash(State(app): State<App>, form: Result<SentForm, BadForm>) -> Response {
     let form = match form {
         Ok(form) => form,
         Err(refused) => return refused.page(&app),
@@ -212,7 +224,7 @@ pub async fn cash(State(app): State<App>, form: Result<Form, Refused>) -> Respon
     answer(cash_moved(&app, &form).await, &app, &form.visit)
 }
 
-async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
+async fn cash_moved(app: &App, form: &SentForm) -> Result<FormResult<Cash>, Problem> {
     let t = form.visit.t();
     let (f, _) = form.visit.frame(app, Page::Cash).await?;
     let withdraw = form.text("operacao") == "sacar";
@@ -228,10 +240,10 @@ async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
     let account = forms::number(&mut view.number, t);
     let amount = forms::amount(&mut view.amount, t);
     let (Some(cpf), Some(account), Some(amount)) = (cpf, account, amount) else {
-        return Ok(Sent::Again(view));
+        return Ok(FormResult::Again(view));
     };
-    // The form carries the id, so that a form sent twice is done once; one that comes back has a
-    // fresh one.
+    // The form has the id, so that a form sent twice is executed once. A form shown again has a new
+    // id.
     let tx = TxId::new(form.text("tx")).unwrap_or_else(|_| app.fresh_id());
     let shown = account.to_string();
     let flow = if withdraw { Flow::Withdraw } else { Flow::Deposit };
@@ -242,7 +254,7 @@ async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
     match app.ask(form.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await? {
         Reply::Committed(..) => {
             let done = if withdraw { "sacar" } else { "depositar" };
-            Ok(Sent::Done(format!("/painel/contas/{}?feito={done}", encoded(&shown))))
+            Ok(FormResult::Done(format!("/painel/contas/{}?feito={done}", encoded(&shown))))
         }
         Reply::Aborted(_, _, reason, _) | Reply::Err(reason, _) => {
             let error = Some(reasons::sentence(form.visit.lang, reason).to_owned());
@@ -263,9 +275,9 @@ async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
                 | Reason::DiskFull
                 | Reason::Unreadable => view.amount.error = error,
             }
-            Ok(Sent::Again(view))
+            Ok(FormResult::Again(view))
         }
-        Reply::Doubt(..) => Ok(Sent::Done(format!("/painel/transacoes/{tx}"))),
+        Reply::Doubt(..) => Ok(FormResult::Done(format!("/painel/transacoes/{tx}"))),
         other => Err(crate::app::unexpected(&other)),
     }
 }

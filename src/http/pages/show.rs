@@ -1,4 +1,4 @@
-//! How pages leave, and how what banks tell becomes what people read: times, CPFs, operations.
+//! Responses with pages, and the formatting of times, CPFs and operations.
 
 use crate::app::App;
 use crate::pages::visit::Visit;
@@ -14,18 +14,18 @@ use consorcio_panel::frame::Page;
 use consorcio_panel::pages::Failed;
 use consorcio_panel::reasons;
 use consorcio_panel::texts::{Lang, Texts};
-use consorcio_panel::views::{LegView, State, TxRow};
+use consorcio_panel::views::{LegView, TxRow, TxState};
 
-/// The page, or a page that says why there is none.
-pub fn page<T: Template>(result: Result<T, Problem>, app: &App, visit: &Visit) -> Response {
+/// The page, or the page of the problem.
+pub(crate) fn page<T: Template>(result: Result<T, Problem>, app: &App, visit: &Visit) -> Response {
     match result {
         Ok(view) => html(StatusCode::OK, &view),
         Err(problem) => failed(&problem, app, visit),
     }
 }
 
-/// A page that says what could not be done.
-pub fn failed(problem: &Problem, app: &App, visit: &Visit) -> Response {
+/// The page of a problem.
+pub(crate) fn failed(problem: &Problem, app: &App, visit: &Visit) -> Response {
     let t = visit.t();
     let title =
         if problem.status() == StatusCode::NOT_FOUND { t.page_missing } else { t.went_wrong };
@@ -36,8 +36,8 @@ pub fn failed(problem: &Problem, app: &App, visit: &Visit) -> Response {
     response
 }
 
-/// A page with this status.
-pub fn html<T: Template>(status: StatusCode, view: &T) -> Response {
+/// A response with this status and page.
+pub(crate) fn html<T: Template>(status: StatusCode, view: &T) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -49,8 +49,8 @@ pub fn html<T: Template>(status: StatusCode, view: &T) -> Response {
 }
 
 /// A commit time to the second, in UTC.
-pub fn when(lang: Lang, time: Time) -> String {
-    told_time(
+pub(crate) fn when(lang: Lang, time: Time) -> String {
+    format_time(
         time,
         match lang {
             Lang::Pt => "%d/%m/%Y %H:%M:%S UTC",
@@ -60,8 +60,8 @@ pub fn when(lang: Lang, time: Time) -> String {
 }
 
 /// A commit time to the microsecond, in UTC.
-pub fn exactly(lang: Lang, time: Time) -> String {
-    told_time(
+pub(crate) fn exactly(lang: Lang, time: Time) -> String {
+    format_time(
         time,
         match lang {
             Lang::Pt => "%d/%m/%Y %H:%M:%S%.6f UTC",
@@ -70,13 +70,13 @@ pub fn exactly(lang: Lang, time: Time) -> String {
     )
 }
 
-fn told_time(time: Time, form: &str) -> String {
+fn format_time(time: Time, form: &str) -> String {
     jiff::Timestamp::from_microsecond(time.0)
         .map_or_else(|_| format!("{} µs", time.0), |at| at.strftime(form).to_string())
 }
 
 /// A CPF or CNPJ with its dots.
-pub fn tax_id(digits: &str) -> String {
+pub(crate) fn tax_id(digits: &str) -> String {
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or("");
     match digits.len() {
         11 => format!("{}.{}.{}-{}", part(0, 3), part(3, 6), part(6, 9), part(9, 11)),
@@ -87,8 +87,8 @@ pub fn tax_id(digits: &str) -> String {
     }
 }
 
-/// What an operation does, in words.
-pub fn op_words(lang: Lang, op: &str) -> &'static str {
+/// The name of an operation.
+pub(crate) fn op_words(lang: Lang, op: &str) -> &'static str {
     match (lang, op) {
         (Lang::Pt, "debit") => "débito",
         (Lang::Pt, "credit") => "crédito",
@@ -103,13 +103,13 @@ pub fn op_words(lang: Lang, op: &str) -> &'static str {
     }
 }
 
-/// Does it take money from its account?
-pub fn takes(op: &OpAnswer<'_>) -> bool {
+/// Does the operation take money from its account?
+pub(crate) fn takes(op: &OpAnswer<'_>) -> bool {
     matches!(&*op.op, "debit" | "withdraw")
 }
 
-/// What an operation changes on its account: negative where it takes.
-pub fn change(op: &OpAnswer<'_>) -> Option<Total> {
+/// The change of the balance by an operation: negative if it takes money.
+pub(crate) fn change(op: &OpAnswer<'_>) -> Option<Total> {
     let amount = op.amount?.wide();
     Some(Total(if takes(op) { -amount } else { amount }))
 }
@@ -126,8 +126,8 @@ fn value<'a>(op: &'a OpAnswer<'_>) -> Option<&'a str> {
     op.value.as_deref().map(RegisterValue::as_str)
 }
 
-/// The operations as the tables show them.
-pub fn legs(app: &App, lang: Lang, ops: &[OpAnswer<'_>]) -> Vec<LegView> {
+/// The operations as rows of a table.
+pub(crate) fn legs(app: &App, lang: Lang, ops: &[OpAnswer<'_>]) -> Vec<LegView> {
     let leg = |op: &OpAnswer<'_>| LegView {
         bank: op.bank.as_u8(),
         address: app.places().get(op.bank.index()).cloned().unwrap_or_default(),
@@ -140,10 +140,11 @@ pub fn legs(app: &App, lang: Lang, ops: &[OpAnswer<'_>]) -> Vec<LegView> {
     ops.iter().map(leg).collect()
 }
 
-/// What moves: all that is taken, or where nothing is, all that is brought.
-pub fn moved(ops: &[OpAnswer<'_>]) -> Option<Total> {
-    let sum = |takes_wanted: bool| -> i128 {
-        let of = ops.iter().filter(|op| takes(op) == takes_wanted);
+/// The amount that moves: all debits and withdrawals, or if there are none, all credits and
+/// deposits.
+pub(crate) fn moved(ops: &[OpAnswer<'_>]) -> Option<Total> {
+    let sum = |taking: bool| -> i128 {
+        let of = ops.iter().filter(|op| takes(op) == taking);
         of.filter_map(|op| op.amount).map(Money::wide).sum()
     };
     let taken = sum(true);
@@ -151,10 +152,10 @@ pub fn moved(ops: &[OpAnswer<'_>]) -> Option<Total> {
     (moved > 0).then_some(Total(moved))
 }
 
-/// Who pays whom, in short: banks and accounts.
-pub fn summary(ops: &[OpAnswer<'_>]) -> String {
-    let side = |takes_wanted: bool| {
-        let of = ops.iter().filter(|op| op.account.is_some() && takes(op) == takes_wanted);
+/// A short form of the transaction: the accounts that pay, and those that receive.
+pub(crate) fn summary(ops: &[OpAnswer<'_>]) -> String {
+    let side = |taking: bool| {
+        let of = ops.iter().filter(|op| op.account.is_some() && takes(op) == taking);
         let name = |op: &OpAnswer<'_>| format!("{}/{}", op.bank, account(op).unwrap_or(""));
         of.map(name).collect::<Vec<_>>().join(" + ")
     };
@@ -168,22 +169,22 @@ pub fn summary(ops: &[OpAnswer<'_>]) -> String {
     }
 }
 
-/// A decided transaction as a line of a list.
-pub fn event_row(lang: Lang, event: &HistoryAnswer<'_>) -> TxRow {
+/// A decided transaction as a row.
+pub(crate) fn event_row(lang: Lang, event: &HistoryAnswer<'_>) -> TxRow {
     let ops = event.ops.as_deref().unwrap_or_default();
     let reason = event.reason();
     TxRow {
         tx: event.tx.to_string(),
         when: when(lang, event.time),
-        state: if event.is_committed() { State::Committed } else { State::Aborted },
+        state: if event.is_committed() { TxState::Committed } else { TxState::Aborted },
         reason: reason.map(|reason| reasons::sentence(lang, reason)),
         summary: summary(ops),
         amount: moved(ops),
     }
 }
 
-/// A bank by its place and address.
-pub fn bank_name(app: &App, t: &Texts, bank: BankId) -> String {
+/// A bank by position and address.
+pub(crate) fn bank_name(app: &App, t: &Texts, bank: BankId) -> String {
     let address = app.places().get(bank.index()).map_or("", String::as_str);
     format!("{} {bank} ({address})", t.bank)
 }
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_in_short() {
+    fn a_summary_has_accounts_and_amount() {
         let transfer = [op(0, "debit", "1", 20), op(1, "debit", "2", 30), op(2, "credit", "3", 50)];
         assert_eq!(
             (summary(&transfer).as_str(), moved(&transfer)),
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn times_and_cpfs_are_for_people() {
+    fn times_and_cpfs_are_formatted() {
         assert_eq!(when(Lang::Pt, Time(1_795_330_028_810_507)), "22/11/2026 06:47:08 UTC");
         assert_eq!(
             exactly(Lang::En, Time(1_795_330_028_810_507)),

@@ -1,8 +1,8 @@
-//! Fazer transação, in two steps: who takes part, then a summary that is confirmed. The bank
-//! executes it, and the visitor watches it vote by vote.
+//! The page «Fazer transação», in two steps: the participants, then a summary to confirm. The bank
+//! executes the transaction, and the page of the transaction shows each vote.
 
 use crate::app::App;
-use crate::pages::forms::{self, Form, Refused};
+use crate::pages::forms::{self, BadForm, SentForm};
 use crate::pages::home::banks;
 use crate::pages::show::{failed, html, page};
 use crate::pages::visit::{Visit, see_other};
@@ -18,17 +18,17 @@ use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::{Summary, Transact};
 use consorcio_panel::texts::Texts;
-use consorcio_panel::views::{Field, LegView, ParticipantForm};
+use consorcio_panel::views::{FormField, LegView, ParticipantForm};
 use std::sync::Arc;
 
-/// `GET /painel/transacao`: empty, or with the participants that the query names.
-pub async fn form(State(app): State<App>, visit: Visit) -> Response {
-    let typed = Typed::read(&|name| visit.all(name).into_iter().map(str::to_owned).collect());
+/// `GET /painel/transacao`: the form, empty or with the participants of the query.
+pub(crate) async fn form(State(app): State<App>, visit: Visit) -> Response {
+    let typed = TypedForm::read(&|name| visit.all(name).into_iter().map(str::to_owned).collect());
     page(typed.view(&app, &visit).await, &app, &visit)
 }
 
-/// `POST /painel/transacao`: what the pressed button says.
-pub async fn step(State(app): State<App>, form: Result<Form, Refused>) -> Response {
+/// `POST /painel/transacao`: the action of the button.
+pub(crate) async fn step(State(app): State<App>, form: Result<SentForm, BadForm>) -> Response {
     let form = match form {
         Ok(form) => form,
         Err(refused) => return refused.page(&app),
@@ -39,8 +39,9 @@ pub async fn step(State(app): State<App>, form: Result<Form, Refused>) -> Respon
     }
 }
 
-async fn stepped(app: &App, form: &Form) -> Result<Response, Problem> {
-    let mut typed = Typed::read(&|name| form.all(name).into_iter().map(str::to_owned).collect());
+async fn stepped(app: &App, form: &SentForm) -> Result<Response, Problem> {
+    let mut typed =
+        TypedForm::read(&|name| form.all(name).into_iter().map(str::to_owned).collect());
     let visit = &form.visit;
     let pressed = form.text("passo");
     match pressed {
@@ -59,61 +60,61 @@ async fn stepped(app: &App, form: &Form) -> Result<Response, Problem> {
         }
         return Ok(html(StatusCode::OK, &typed.view(app, visit).await?));
     }
-    let Some(legal) = typed.check(app, visit.t()) else {
+    let Some(parsed) = typed.check(app, visit.t()) else {
         return Ok(html(StatusCode::BAD_REQUEST, &typed.view(app, visit).await?));
     };
     if pressed != "confirmar" {
-        return Ok(html(StatusCode::OK, &typed.summary(app, visit, &legal).await?));
+        return Ok(html(StatusCode::OK, &typed.summary(app, visit, &parsed).await?));
     }
     let tx = TxId::new(form.text("tx")).unwrap_or_else(|_| app.fresh_id());
     let transaction =
-        Transaction::from_ops(legal.ops(), None).map_err(|fault| Problem::bad(fault.text))?;
+        Transaction::from_ops(parsed.ops(), None).map_err(|fault| Problem::bad(fault.text))?;
     app.hand_over(form.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await?;
     Ok(see_other(&format!("/painel/transacoes/{tx}?novo=1")))
 }
 
 /// The form as it was typed.
-struct Typed {
+struct TypedForm {
     sources: Vec<ParticipantForm>,
     destination: ParticipantForm,
     error: Option<String>,
 }
 
-/// A legal participant.
-struct Participant {
+/// A participant whose fields are all legal.
+struct ParsedParticipant {
     bank: BankId,
     cpf: TaxId,
     number: AccountNumber,
     amount: Money,
 }
 
-/// A legal form: the sources, and the destination, whose amount is the sum.
-struct Legal {
-    sources: Vec<Participant>,
-    destination: Participant,
+/// A form whose fields are all legal; the amount of the destination is the sum.
+struct ParsedForm {
+    sources: Vec<ParsedParticipant>,
+    destination: ParsedParticipant,
 }
 
-impl Typed {
-    /// Fields of the same name stand in the order of the sources.
-    fn read(all: &dyn Fn(&str) -> Vec<String>) -> Typed {
+impl TypedForm {
+    /// Reads the fields. Those of the same name are in the order of the sources.
+    fn read(all: &dyn Fn(&str) -> Vec<String>) -> TypedForm {
         let [bank, cpf, number, amount] = ["banco", "cpf", "numero", "valor"].map(all);
         let rows =
             bank.len().max(cpf.len()).max(number.len()).max(amount.len()).clamp(1, OPS_MAX - 1);
         let text = |list: &[String], at: usize| list.get(at).cloned().unwrap_or_default();
         let source = |at: usize| ParticipantForm {
             bank: text(&bank, at).parse().ok(),
-            cpf: Field::of(text(&cpf, at)),
-            number: Field::of(text(&number, at)),
-            amount: Field::of(text(&amount, at)),
+            cpf: FormField::of(text(&cpf, at)),
+            number: FormField::of(text(&number, at)),
+            amount: FormField::of(text(&amount, at)),
             ..ParticipantForm::default()
         };
         let destination = ParticipantForm {
             bank: text(&all("destino_banco"), 0).parse().ok(),
-            cpf: Field::of(text(&all("destino_cpf"), 0)),
-            number: Field::of(text(&all("destino_numero"), 0)),
+            cpf: FormField::of(text(&all("destino_cpf"), 0)),
+            number: FormField::of(text(&all("destino_numero"), 0)),
             ..ParticipantForm::default()
         };
-        Typed { sources: (0..rows).map(source).collect(), destination, error: None }
+        TypedForm { sources: (0..rows).map(source).collect(), destination, error: None }
     }
 
     async fn view(self, app: &App, visit: &Visit) -> Result<Transact, Problem> {
@@ -128,8 +129,8 @@ impl Typed {
         })
     }
 
-    /// Reads all fields, and tells each that is wrong.
-    fn check(&mut self, app: &App, t: &Texts) -> Option<Legal> {
+    /// Parses all fields; sets the error of each that is not legal.
+    fn check(&mut self, app: &App, t: &Texts) -> Option<ParsedForm> {
         let mut total = Money::ZERO;
         let mut sources = Vec::new();
         for form in &mut self.sources {
@@ -147,13 +148,18 @@ impl Typed {
             self.error = Some(t.please_correct.to_owned());
             return None;
         }
-        Some(Legal { sources, destination: destination? })
+        Some(ParsedForm { sources, destination: destination? })
     }
 
-    async fn summary(self, app: &App, visit: &Visit, legal: &Legal) -> Result<Summary, Problem> {
+    async fn summary(
+        self,
+        app: &App,
+        visit: &Visit,
+        parsed: &ParsedForm,
+    ) -> Result<Summary, Problem> {
         let (f, _) = visit.frame(app, Page::Transact).await?;
         let t = visit.t();
-        let leg = |participant: &Participant, what, sign: i128| LegView {
+        let leg = |participant: &ParsedParticipant, what, sign: i128| LegView {
             bank: participant.bank.as_u8(),
             address: app.places().get(participant.bank.index()).cloned().unwrap_or_default(),
             what,
@@ -163,20 +169,20 @@ impl Typed {
             value: None,
         };
         let mut legs: Vec<LegView> =
-            legal.sources.iter().map(|source| leg(source, t.source, -1)).collect();
-        legs.push(leg(&legal.destination, t.destination, 1));
+            parsed.sources.iter().map(|source| leg(source, t.source, -1)).collect();
+        legs.push(leg(&parsed.destination, t.destination, 1));
         let mut fields = Vec::new();
         let mut field = |name: &str, value: String| fields.push((name.to_owned(), value));
-        for (form, source) in self.sources.iter().zip(&legal.sources) {
+        for (form, source) in self.sources.iter().zip(&parsed.sources) {
             field("banco", source.bank.to_string());
             field("cpf", form.cpf.value.clone());
             field("numero", form.number.value.clone());
             field("valor", form.amount.value.clone());
         }
-        field("destino_banco", legal.destination.bank.to_string());
+        field("destino_banco", parsed.destination.bank.to_string());
         field("destino_cpf", self.destination.cpf.value.clone());
         field("destino_numero", self.destination.number.value.clone());
-        let total = Total(legal.destination.amount.wide());
+        let total = Total(parsed.destination.amount.wide());
         Ok(Summary { f, tx: app.fresh_id().to_string(), legs, total, fields })
     }
 }
@@ -186,23 +192,23 @@ fn participant(
     app: &App,
     t: &Texts,
     amount: Option<Money>,
-) -> Option<Participant> {
-    let place = form.bank.map(usize::from);
-    let known = |place: &usize| {
-        app.places().get(*place).is_some_and(|place| place != consorcio_system::config::LEFT)
+) -> Option<ParsedParticipant> {
+    let position = form.bank.map(usize::from);
+    let known = |position: &usize| {
+        app.places().get(*position).is_some_and(|address| address != consorcio_system::config::LEFT)
     };
-    let bank = place.filter(known).and_then(BankId::new);
+    let bank = position.filter(known).and_then(BankId::new);
     if bank.is_none() {
         form.bank_error = Some(t.field_bank.to_owned());
     }
     let cpf = forms::cpf(&mut form.cpf, t);
     let number = forms::number(&mut form.number, t);
-    Some(Participant { bank: bank?, cpf: cpf?, number: number?, amount: amount? })
+    Some(ParsedParticipant { bank: bank?, cpf: cpf?, number: number?, amount: amount? })
 }
 
-impl Legal {
+impl ParsedForm {
     fn ops(&self) -> Vec<Op> {
-        let op = |participant: &Participant, flow| Op {
+        let op = |participant: &ParsedParticipant, flow| Op {
             bank: participant.bank,
             action: Action::Money {
                 flow,
@@ -221,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_of_one_name_are_one_source_each() {
+    fn each_repetition_of_a_field_is_a_source() {
         let fields = [
             ("banco", "0"),
             ("banco", "2"),
@@ -237,7 +243,7 @@ mod tests {
                 .map(|(_, value)| (*value).to_owned())
                 .collect()
         };
-        let typed = Typed::read(&all);
+        let typed = TypedForm::read(&all);
         assert_eq!(typed.sources.len(), 2);
         assert_eq!((typed.sources[1].bank, typed.sources[1].cpf.value.as_str()), (Some(2), "2"));
         assert_eq!(
@@ -245,6 +251,6 @@ mod tests {
             ("5", "")
         );
         assert_eq!(typed.destination.bank, Some(1));
-        assert_eq!(Typed::read(&|_| Vec::new()).sources.len(), 1);
+        assert_eq!(TypedForm::read(&|_| Vec::new()).sources.len(), 1);
     }
 }

@@ -1,8 +1,8 @@
-//! Who looks at a page: the language, the path, what the query says; and the frame that follows
-//! from it.
+//! A request for a page: the language of the visitor, the path, the query; and the frame of the
+//! page.
 
 use crate::app::App;
-use crate::call::{Reader, peer};
+use crate::call::{Requester, peer};
 use crate::problem::Problem;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -16,15 +16,15 @@ use consorcio_panel::texts::{Lang, Texts};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
-/// The cookie that holds the visitor's language.
+/// The cookie with the language of the visitor.
 const LANGUAGE_COOKIE: &str = "idioma";
 
-/// One request of a visitor.
+/// One request for a page.
 #[derive(Debug, Clone)]
-pub struct Visit {
-    /// The other end.
+pub(crate) struct Visit {
+    /// The address of the client.
     pub peer: SocketAddr,
-    /// Its language.
+    /// The language of the page.
     pub lang: Lang,
     /// The path, with its query.
     pub path: String,
@@ -43,7 +43,7 @@ impl FromRequestParts<App> for Visit {
 }
 
 /// The fields of a form or a query, in their order.
-pub fn pairs(bytes: &[u8]) -> Vec<(String, String)> {
+pub(crate) fn pairs(bytes: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(bytes).into_owned().collect()
 }
 
@@ -57,18 +57,18 @@ fn language_of(headers: &HeaderMap) -> Lang {
 }
 
 impl Visit {
-    /// The words of the visitor's language.
-    pub fn t(&self) -> &'static Texts {
+    /// The texts in the visitor's language.
+    pub(crate) fn t(&self) -> &'static Texts {
         self.lang.texts()
     }
 
-    /// What the query says of `name`; empty where it says nothing.
-    pub fn query(&self, name: &str) -> &str {
+    /// The value of `name` in the query; empty if it is missing.
+    pub(crate) fn query(&self, name: &str) -> &str {
         self.query.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    /// All that the query says of `name`, in its order.
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    /// All values of `name` in the query, in their order.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         self.query
             .iter()
             .filter(|(known, _)| known == name)
@@ -76,11 +76,11 @@ impl Visit {
             .collect()
     }
 
-    /// The frame of `page`, and this bank in numbers.
+    /// The frame of `page`, and the figures of this bank.
     ///
     /// # Errors
-    /// 503 when the bank ends.
-    pub async fn frame(
+    /// 503 when the bank does not answer.
+    pub(crate) async fn frame(
         &self,
         app: &App,
         page: Page,
@@ -100,8 +100,8 @@ impl Visit {
         format!("{words} {}.", clock::span(us))
     }
 
-    /// The frame of `page`, without a look at the bank.
-    pub fn bare_frame(&self, app: &App, page: Page) -> Frame {
+    /// The frame of `page`, made without a request to the bank.
+    pub(crate) fn bare_frame(&self, app: &App, page: Page) -> Frame {
         let bank = app.bank();
         Frame {
             lang: self.lang,
@@ -116,7 +116,7 @@ impl Visit {
         }
     }
 
-    /// What was done just before, as the redirect that led here says.
+    /// The message about the preceding action, from the query of the redirect.
     fn done(&self) -> Option<&'static str> {
         let t = self.t();
         match self.query("feito") {
@@ -130,8 +130,8 @@ impl Visit {
     }
 }
 
-/// `GET /painel/idioma`: keeps the language and goes back.
-pub async fn language(visit: Visit, _: Reader) -> Response {
+/// `GET /painel/idioma`: stores the language and redirects back.
+pub(crate) async fn language(visit: Visit, _: Requester) -> Response {
     let lang = Lang::of(visit.query("para")).unwrap_or_default();
     let back = visit.query("volta");
     let mut response = see_other(if is_page(back) { back } else { "/" });
@@ -145,21 +145,21 @@ pub async fn language(visit: Visit, _: Reader) -> Response {
     response
 }
 
-/// Is it a path of the panel? `//host`, and what browsers make of `/\t/host`, would be another
-/// site's.
+/// Is it a path of the panel? Browsers take `//host` and `/\t/host` for another site (open
+/// redirect).
 fn is_page(path: &str) -> bool {
     (path == "/" || path.starts_with("/?") || path.starts_with("/painel/"))
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
-/// Sends the visitor to `path`, so that a reload does not send a form again.
-pub fn see_other(path: &str) -> Response {
+/// Redirects to `path` with 303, so that a reload does not submit the form again.
+pub(crate) fn see_other(path: &str) -> Response {
     let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }
 
-/// `value` as part of a path or query.
-pub fn encoded(value: &str) -> String {
+/// `value` encoded for a path or query.
+pub(crate) fn encoded(value: &str) -> String {
     form_urlencoded::byte_serialize(value.as_bytes()).collect()
 }
 
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_language_is_the_cookies() {
+    fn the_language_comes_from_the_cookie() {
         let with = |line: &'static str| {
             language_of(&HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static(line))]))
         };
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_back_leads_to_the_panel_alone() {
+    fn the_redirect_leads_only_to_the_panel() {
         for yes in ["/", "/?feito=acao", "/painel/contas/1%202?x=%C3%A7", "/painel/"] {
             assert!(is_page(yes), "{yes}");
         }

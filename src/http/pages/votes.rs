@@ -1,28 +1,27 @@
-//! Votes by bank, as a transaction's page tells them: what each bank says, and which of them
-//! refused by itself.
+//! The votes by bank on a transaction's page, and which bank refused by its own vote.
 //!
-//! Once one bank has refused, others that have not voted refuse for ever as well: the bank that
-//! drove it, so that the outcome is known there too, and banks that were asked to end it. STATUS
-//! tells all refusals alike. What led to one stands in that bank's HISTORY.
+//! After one bank has refused, other banks that have not voted refuse as well: the driver, to
+//! record the outcome, and banks that were asked to end the transaction. STATUS shows all refusals
+//! alike; the HISTORY of a bank has the cause of its own.
 
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::reply::Reply;
 use consorcio_panel::texts::Texts;
 use std::collections::BTreeMap;
 
-/// What each bank says of a transaction; `None` where it does not answer.
-pub type Said = [(BankId, Option<Reply>)];
+/// The reply of each bank to STATUS; `None` if it does not answer.
+pub(crate) type StatusReplies = [(BankId, Option<Reply>)];
 
 /// A bank's part in the outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ballot {
-    /// It voted OK, whatever became of it.
+pub(crate) enum Ballot {
+    /// It voted OK, whatever the outcome is.
     Ok,
-    /// It refused.
+    /// It refused by its own vote.
     Refused,
-    /// It had not voted when another bank's refusal came to it.
+    /// It had not voted when it learned of another bank's refusal.
     Followed,
-    /// It refuses, and whether by itself is not told any more.
+    /// It refuses; whether by its own vote is not known any more.
     Aborted,
     /// It has not voted.
     Waiting,
@@ -31,8 +30,8 @@ pub enum Ballot {
 }
 
 impl Ballot {
-    /// In the visitor's words; `is_over` once the transaction is decided.
-    pub fn words(self, t: &Texts, is_over: bool) -> &'static str {
+    /// The text for the visitor; `is_over` once the transaction is decided.
+    pub(crate) fn words(self, t: &Texts, is_over: bool) -> &'static str {
         match self {
             Ballot::Ok => t.vote_ok,
             Ballot::Refused => t.vote_nok,
@@ -44,8 +43,8 @@ impl Ballot {
         }
     }
 
-    /// The class that colours it.
-    pub fn class(self) -> &'static str {
+    /// The CSS class of the text.
+    pub(crate) fn class(self) -> &'static str {
         match self {
             Ballot::Ok => "ok",
             Ballot::Refused | Ballot::Aborted => "nok",
@@ -54,39 +53,40 @@ impl Ballot {
     }
 }
 
-/// Does this bank hold a refusal of its own, whatever led to it?
-pub fn refuses(bank: BankId, reply: Option<&Reply>) -> bool {
+/// Does `reply` show a refusal by this bank, whatever its cause?
+pub(crate) fn refuses(bank: BankId, reply: Option<&Reply>) -> bool {
     match reply {
         Some(Reply::Aborted(_, token, _, _)) => token.bank == bank && token.is_refusal(),
         _ => false,
     }
 }
 
-/// Each bank's part. `by` is who refused by each bank's own HISTORY, as far as it is known.
-pub fn ballots(said: &Said, by: &BTreeMap<BankId, BankId>) -> Vec<(BankId, Ballot)> {
-    let own_doing = |bank: BankId| by.get(&bank).map(|refuser| *refuser == bank);
+/// The part of each bank. `by` has the bank that refused, by the HISTORY of each bank, if known.
+pub(crate) fn ballots(
+    replies: &StatusReplies,
+    by: &BTreeMap<BankId, BankId>,
+) -> Vec<(BankId, Ballot)> {
+    let by_itself = |bank: BankId| by.get(&bank).map(|refuser| *refuser == bank);
     let voted = |reply: &Option<Reply>| match reply {
         Some(Reply::Aborted(_, token, _, _)) => token.digest.is_some(),
         _ => false,
     };
-    // Is there another bank that certainly, or for all that is known, refused these bytes by its
-    // own vote?
+    // Did another bank refuse these bytes by its own vote? Unknown counts as no if `certainly`.
     let another = |bank: BankId, certainly: bool| {
-        said.iter().any(|(other, reply)| {
+        replies.iter().any(|(other, reply)| {
             *other != bank
                 && refuses(*other, reply.as_ref())
                 && voted(reply)
-                && own_doing(*other).unwrap_or(!certainly)
+                && by_itself(*other).unwrap_or(!certainly)
         })
     };
     let ballot = |bank: BankId, reply: &Option<Reply>| match reply {
         Some(Reply::Ok(..) | Reply::Committed(..)) => Ballot::Ok,
-        // It shows what ended its OK: another bank's vote, or its own where an outside coordinator
-        // refused.
+        // Its OK was aborted by another bank's vote, or by an outside coordinator.
         Some(Reply::Aborted(..)) if !refuses(bank, reply.as_ref()) => Ballot::Ok,
-        Some(Reply::Aborted(..)) => match own_doing(bank) {
+        Some(Reply::Aborted(..)) => match by_itself(bank) {
             Some(false) => Ballot::Followed,
-            // It was asked to end what it had not voted on.
+            // It was asked to end a transaction that it had not voted on.
             Some(true) | None if !voted(reply) && another(bank, false) => Ballot::Followed,
             None if another(bank, true) => Ballot::Aborted,
             Some(true) | None => Ballot::Refused,
@@ -103,7 +103,7 @@ pub fn ballots(said: &Said, by: &BTreeMap<BankId, BankId>) -> Vec<(BankId, Ballo
         )
         | None => Ballot::Silent,
     };
-    said.iter().map(|(bank, reply)| (*bank, ballot(*bank, reply))).collect()
+    replies.iter().map(|(bank, reply)| (*bank, ballot(*bank, reply))).collect()
 }
 
 #[cfg(test)]
@@ -114,43 +114,43 @@ mod tests {
         BankId::new(position).unwrap()
     }
 
-    /// What banks 0, 1, ... say, in the words of lines with `#` for a digest, and who refused by
-    /// whose HISTORY.
+    /// Checks the ballots for the replies of banks 0, 1, ..., as lines with `#` for a digest; `by`
+    /// has pairs of a bank and the bank that refused by its HISTORY.
     #[track_caller]
-    fn is(said: &[&str], by: &[(usize, usize)], expected: &[Ballot]) {
+    fn check(lines: &[&str], by: &[(usize, usize)], expected: &[Ballot]) {
         let digest = "5e".repeat(32);
         let read = |line: &&str| Reply::parse(&line.replace('#', &digest)).ok();
-        let said: Vec<_> =
-            said.iter().enumerate().map(|(at, line)| (bank(at), read(line))).collect();
+        let replies: Vec<_> =
+            lines.iter().enumerate().map(|(at, line)| (bank(at), read(line))).collect();
         let by = by.iter().map(|(of, by)| (bank(*of), bank(*by))).collect();
         let found: Vec<Ballot> =
-            ballots(&said, &by).into_iter().map(|(_, ballot)| ballot).collect();
-        assert_eq!(found, expected, "{said:?}");
+            ballots(&replies, &by).into_iter().map(|(_, ballot)| ballot).collect();
+        assert_eq!(found, expected, "{replies:?}");
     }
 
     const NOK_0: &str = "ABORTED t N0.7.#. insufficient-funds";
     const NOK_1: &str = "ABORTED t N1.7.#. insufficient-funds";
 
     #[test]
-    fn a_bank_that_drove_only_follows() {
-        is(&[NOK_0, NOK_1], &[(0, 1), (1, 1)], &[Ballot::Followed, Ballot::Refused]);
-        is(&[NOK_0, NOK_1], &[(0, 0), (1, 1)], &[Ballot::Refused, Ballot::Refused]);
-        // Too long ago for a bank's HISTORY: nothing is claimed of it.
-        is(&[NOK_0, NOK_1], &[(1, 1)], &[Ballot::Aborted, Ballot::Refused]);
-        is(&[NOK_0, NOK_1], &[], &[Ballot::Refused, Ballot::Refused]);
+    fn the_refusal_of_the_driver_follows_anothers() {
+        check(&[NOK_0, NOK_1], &[(0, 1), (1, 1)], &[Ballot::Followed, Ballot::Refused]);
+        check(&[NOK_0, NOK_1], &[(0, 0), (1, 1)], &[Ballot::Refused, Ballot::Refused]);
+        // Bank 0's HISTORY has no entry any more.
+        check(&[NOK_0, NOK_1], &[(1, 1)], &[Ballot::Aborted, Ballot::Refused]);
+        check(&[NOK_0, NOK_1], &[], &[Ballot::Refused, Ballot::Refused]);
     }
 
     #[test]
-    fn who_voted_ok_did_not_refuse() {
+    fn an_ok_that_was_aborted_is_no_refusal() {
         let ended = "ABORTED t N1.7.#. refused";
-        is(
+        check(
             &[ended, NOK_1, "OK t O2.7.#."],
             &[(0, 1), (1, 1)],
             &[Ballot::Ok, Ballot::Refused, Ballot::Ok],
         );
-        // An outside coordinator refused; the bank shows its own OK.
-        is(&["ABORTED t O0.7.#. refused"], &[], &[Ballot::Ok]);
-        is(
+        // An outside coordinator refused; the reply has the bank's own OK.
+        check(&["ABORTED t O0.7.#. refused"], &[], &[Ballot::Ok]);
+        check(
             &["COMMITTED t 8 O0.7.#.", "UNKNOWN t", ""],
             &[],
             &[Ballot::Ok, Ballot::Waiting, Ballot::Silent],
@@ -158,15 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn a_tombstone_refuses_where_nobody_voted_so() {
+    fn a_refused_id_counts_as_refusal_only_without_a_refusing_vote() {
         let tombstone = "ABORTED t N0.7.. refused";
-        is(&[tombstone, NOK_1], &[(0, 0), (1, 1)], &[Ballot::Followed, Ballot::Refused]);
-        is(
+        check(&[tombstone, NOK_1], &[(0, 0), (1, 1)], &[Ballot::Followed, Ballot::Refused]);
+        check(
             &[tombstone, "ABORTED t N0.7.. refused"],
             &[(0, 0), (1, 0)],
             &[Ballot::Refused, Ballot::Ok],
         );
-        is(
+        check(
             &[tombstone, "ABORTED t N1.9.. expired"],
             &[(0, 0), (1, 1)],
             &[Ballot::Refused, Ballot::Refused],

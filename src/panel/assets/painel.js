@@ -1,27 +1,27 @@
-// The panel, live: pages work without this file. No polling and no reload: the bank tells what changed, and only
-// then are the parts marked data-live asked for again.
+// The live panel; pages also work without this file. It neither polls nor reloads the page: when the event stream
+// reports a change, it fetches the page and replaces the parts marked data-live.
 
 const text = document.body.dataset;
 const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-// --- what a screen reader says -------------------------------------------------------------------------------------
+// --- announcements for screen readers ------------------------------------------------------------------------------
 
-// One place that stays: what is put into a part that is replaced would not be read. Lists that move are not read out.
+// One element that is never replaced, since text in a replaced part would not be announced. Lists are not announced.
 function announce(words) {
   document.getElementById("anuncio").textContent = words.replace(/\s+/g, " ").trim();
 }
 
-// --- the parts that follow the bank -----------------------------------------------------------------------------
+// --- live parts -------------------------------------------------------------------------------------------------
 
-let wanted = false;
+let pending = false;
 let busy = false;
 
 async function refresh() {
-  wanted = true;
+  pending = true;
   if (busy) return;
   busy = true;
-  while (wanted) {
-    wanted = false;
+  while (pending) {
+    pending = false;
     try {
       const answer = await fetch(location.href, { headers: { "X-Painel": "parte" }, cache: "no-store" });
       if (!answer.ok && answer.status !== 404) continue;
@@ -32,7 +32,7 @@ async function refresh() {
         if (fresh) replace(part, fresh);
       }
     } catch {
-      // The stream's own state tells that the bank is away; it asks again when it is back.
+      // The bank is unreachable: the stream shows that, and triggers a refresh when it reconnects.
     }
   }
   busy = false;
@@ -45,7 +45,7 @@ function replace(part, fresh) {
   patch(part, fresh);
   const after = part.querySelector("[data-anunciar]")?.textContent;
   if (after && after !== before) announce(after);
-  // What had the focus may be gone: then its part keeps it, so that the next Tab goes on from here.
+  // If the focused element is gone, its part takes the focus, so that the next Tab continues from here.
   if (focus && !focus.isConnected) {
     part.tabIndex = -1;
     part.focus({ preventScroll: true });
@@ -56,13 +56,12 @@ function replace(part, fresh) {
   }
 }
 
-// Nothing is changed between the press of a button and what it does: a click whose button was replaced meanwhile
-// would be lost.
+// Waits while a button is pressed: a click on a button that was replaced meanwhile would be lost.
 let pressed = false;
 const released = [];
 
 function release() {
-  // The click comes right behind the release.
+  // The click event follows the release.
   setTimeout(() => {
     pressed = false;
     for (const go of released.splice(0)) go();
@@ -78,11 +77,11 @@ addEventListener("keydown", (event) => {
   if (event.key === "Enter" || event.key === " ") pressed = true;
 }, true);
 for (const end of ["pointerup", "pointercancel", "keyup", "dragend", "contextmenu"]) addEventListener(end, release, true);
-// The window's own blur; that of a field comes with each press of another one.
+// Only the blur of the window; a field blurs at each press of another one.
 addEventListener("blur", (event) => event.target === window && release());
 
-// Makes `old` look like `fresh` and keeps every element that is in both: with its focus, what a person selected or
-// typed in it, and whether it is open. Runs once over both.
+// Patches `old` into `fresh`, and keeps every element that is in both, with its focus, selection, typed text and open
+// state. Runs once over both.
 function patch(old, fresh) {
   const kept = new Map();
   for (const child of old.childNodes) {
@@ -105,13 +104,13 @@ function patch(old, fresh) {
   }
 }
 
-// What stays the same thing from one look to the next.
+// The identity of an element across refreshes.
 function markOf(node) {
   if (node.nodeType !== Node.ELEMENT_NODE) return `#${node.nodeType}`;
   return `${node.localName} ${node.id || node.dataset.key || node.dataset.tx || ""}`;
 }
 
-// What this page sets by itself: a details element that was opened, a form that is on its way, a button shown.
+// Attributes that this script sets: an open details element, a form being sent, a shown button.
 const OWN = { details: ["open"], form: ["data-sent"], button: ["hidden", "aria-disabled"], input: ["value"] };
 
 function patchElement(old, fresh) {
@@ -127,7 +126,7 @@ function patchElement(old, fresh) {
   patch(old, fresh);
 }
 
-// --- the steps of a transaction, lit as they pass ------------------------------------------------------------------
+// --- the steps of a transaction ------------------------------------------------------------------------------------
 
 const ORDER = { PREPARE: 1, OK: 2, NOK: 1, COMMIT: 3, ABORT: 1 };
 
@@ -144,8 +143,8 @@ function passed({ tx, passo }) {
   }
 }
 
-// A page of one transaction looks again when that one went on; where steps were too many to be told one by one, as
-// long as it is open.
+// The page of a transaction refreshes at each of its steps; if the stream skipped steps, at every change until the
+// outcome.
 function changed({ perdidos }) {
   const only = document.querySelector("[data-so]")?.dataset.so;
   const open = document.querySelector("[data-so] .badge.aberta, [data-so] .badge.desconhecida");
@@ -175,7 +174,7 @@ function listen() {
   stream.addEventListener("passo", (event) => passed(JSON.parse(event.data)));
   stream.addEventListener("error", () => {
     tell(false);
-    // A refused stream is closed for good by the browser; a broken one it dials again by itself.
+    // The browser reconnects a broken stream, but not a refused one.
     if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
   });
 }
@@ -187,7 +186,7 @@ if (document.querySelector("[data-live]") || light) {
   addEventListener("pageshow", (event) => event.persisted && listen());
 }
 
-// --- copying an account's number ------------------------------------------------------------------------------------
+// --- copying an account number --------------------------------------------------------------------------------------
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copiar]");
@@ -205,7 +204,7 @@ async function copy(words) {
     await navigator.clipboard.writeText(words);
     return true;
   } catch {
-    // Without a secure context the clipboard is reached by the selection alone.
+    // Without a secure context only the selection can be copied.
     const area = document.createElement("textarea");
     area.value = words;
     document.body.append(area);
@@ -229,7 +228,7 @@ const fold = () => (menu.open = !narrow.matches);
 narrow.addEventListener("change", fold);
 fold();
 
-// --- one press sends a form once --------------------------------------------------------------------------------------
+// --- a form is sent once ----------------------------------------------------------------------------------------------
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -239,7 +238,7 @@ document.addEventListener("submit", (event) => {
   }
   if (form.method === "post") {
     form.dataset.sent = "1";
-    // The pressed button's own name must still be sent, so it is greyed only after the form has been read.
+    // The form must include the pressed button, so the button is disabled only afterwards.
     setTimeout(() => form.querySelectorAll("button").forEach((button) => button.setAttribute("aria-disabled", "true")), 0);
   }
 });
@@ -250,7 +249,7 @@ addEventListener("pageshow", () => {
   }
 });
 
-// --- participants: added and removed without asking the bank --------------------------------------------------------
+// --- participants: added and removed without a request --------------------------------------------------------------
 
 const sources = document.getElementById("origens");
 

@@ -20,18 +20,18 @@ pub(super) fn frame(lang: Lang, here: Page) -> Frame {
 }
 
 pub(super) fn banks() -> Vec<BankView> {
-    let bank = |place: u8, online: bool| BankView {
-        place,
-        address: format!("127.0.0.1:{}", 8886 + u16::from(place)),
+    let bank = |position: u8, online: bool| BankView {
+        position,
+        address: format!("127.0.0.1:{}", 8886 + u16::from(position)),
         online,
-        this: place == 0,
-        latency: (online && place > 0).then(|| "0,084 ms".into()),
+        this: position == 0,
+        latency: (online && position > 0).then(|| "0,084 ms".into()),
     };
     vec![bank(0, true), bank(1, true), bank(2, false)]
 }
 
-pub(super) fn row(tx: &str, state: State, summary: &str) -> TxRow {
-    let reason = (state == State::Aborted).then_some("Saldo insuficiente.");
+pub(super) fn row(tx: &str, state: TxState, summary: &str) -> TxRow {
+    let reason = (state == TxState::Aborted).then_some("Saldo insuficiente.");
     let amount = Some(Total(123_456));
     TxRow {
         tx: tx.into(),
@@ -45,10 +45,10 @@ pub(super) fn row(tx: &str, state: State, summary: &str) -> TxRow {
 
 pub(super) fn rows() -> Vec<TxRow> {
     vec![
-        row("019a8c2e-transf-7", State::Undecided, "0/12345-6 → 1/45678-0"),
-        row("019a8c2e-transf-6", State::Committed, NASTY),
-        row("019a8c2e-transf-5", State::Aborted, "0/12345-6 + 1/45678-0 → 2/78910-0"),
-        row("t1", State::Unknown, ""),
+        row("019a8c2e-transf-7", TxState::Undecided, "0/12345-6 → 1/45678-0"),
+        row("019a8c2e-transf-6", TxState::Committed, NASTY),
+        row("019a8c2e-transf-5", TxState::Aborted, "0/12345-6 + 1/45678-0 → 2/78910-0"),
+        row("t1", TxState::Unknown, ""),
     ]
 }
 
@@ -84,15 +84,15 @@ pub(super) fn account() -> AccountRow {
     }
 }
 
-pub(super) fn wrong(value: &str, error: &str) -> Field {
-    Field { value: value.into(), error: Some(error.into()) }
+pub(super) fn wrong(value: &str, error: &str) -> FormField {
+    FormField { value: value.into(), error: Some(error.into()) }
 }
 
 pub(super) fn participant(bank: u8) -> ParticipantForm {
     ParticipantForm {
         bank: Some(bank),
-        cpf: Field::of("11111111111"),
-        number: Field::of("12345-6"),
+        cpf: FormField::of("11111111111"),
+        number: FormField::of("12345-6"),
         ..Default::default()
     }
 }
@@ -107,7 +107,7 @@ pub(super) fn figures(balances: i128) -> AuditFigures {
     }
 }
 
-/// Every page with something on it, by name.
+/// Every page with content, by name.
 #[expect(clippy::too_many_lines, reason = "a flat table: one entry a page")]
 pub(super) fn pages(lang: Lang) -> Vec<(&'static str, String)> {
     let of = |page| frame(lang, page);
@@ -210,7 +210,7 @@ pub(super) fn pages(lang: Lang) -> Vec<(&'static str, String)> {
             "historico",
             History {
                 f: of(Page::History),
-                filter: Some(State::Aborted),
+                filter: Some(TxState::Aborted),
                 rows: rows(),
                 first: false,
                 more_pending: None,
@@ -224,7 +224,7 @@ pub(super) fn pages(lang: Lang) -> Vec<(&'static str, String)> {
             "detalhes",
             Transaction {
                 f: of(Page::History),
-                row: row("t1", State::Aborted, ""),
+                row: row("t1", TxState::Aborted, ""),
                 legs: Some(legs()),
                 votes: vec![
                     VoteView {
@@ -259,8 +259,8 @@ pub(super) fn pages(lang: Lang) -> Vec<(&'static str, String)> {
             NewClient {
                 f: of(Page::NewClient),
                 cpf: wrong(NASTY, "O CPF tem 11 dígitos."),
-                name: Field::of(NASTY),
-                kind: Field::of("Físico"),
+                name: FormField::of(NASTY),
+                kind: FormField::of("Físico"),
             }
             .render()
             .unwrap(),
@@ -269,9 +269,9 @@ pub(super) fn pages(lang: Lang) -> Vec<(&'static str, String)> {
             "conta",
             NewAccount {
                 f: of(Page::NewAccount),
-                cpf: Field::of("1"),
-                number: Field::default(),
-                second_cpf: Field::default(),
+                cpf: FormField::of("1"),
+                number: FormField::default(),
+                second_cpf: FormField::default(),
                 deposit: wrong("x", NASTY),
             }
             .render()
@@ -283,8 +283,8 @@ pub(super) fn pages(lang: Lang) -> Vec<(&'static str, String)> {
                 f: of(Page::Cash),
                 tx: "t1".into(),
                 withdraw: true,
-                cpf: Field::of("1"),
-                number: Field::of("12345-6"),
+                cpf: FormField::of("1"),
+                number: FormField::of("12345-6"),
                 amount: wrong("9.999,00", "Saldo insuficiente."),
             }
             .render()
@@ -335,7 +335,7 @@ pub(super) fn pages(lang: Lang) -> Vec<(&'static str, String)> {
                 }],
                 resolved: Some(Resolved {
                     tx: "t0".into(),
-                    state: State::Undecided,
+                    state: TxState::Undecided,
                     words: NASTY.into(),
                 }),
             }

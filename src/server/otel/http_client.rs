@@ -1,4 +1,4 @@
-//! The way to a collector: one HTTP request a connection, without TLS.
+//! The HTTP client for collectors: one request a connection, without TLS.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use opentelemetry_http::{HttpClient, HttpError, Request, Response};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// Sends to collectors that are reached by `http://`.
+/// A client for `http://` URLs.
 #[derive(Debug)]
 pub(super) struct PlainHttp;
 

@@ -24,13 +24,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 use tracing::{info, warn};
 
-/// Either of these variables switches the export on.
+/// Either of these variables enables the export.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
+/// The thread that exports spans.
 pub(super) struct TraceExport(JoinHandle<()>);
 
 impl TraceExport {
-    /// Starts it where a variable names a collector.
+    /// Starts the thread if a variable names a collector.
     ///
     /// # Errors
     /// When the variables can't be used, or the system gives no thread.
@@ -66,7 +67,7 @@ impl TraceExport {
         Ok(Some(TraceExport(thread)))
     }
 
-    /// Waits until all is exported, not for long. The step log must be closed.
+    /// Waits for the last export, within a bound. The step log must be closed before.
     pub(super) fn end(self) {
         join_within(self.0, END_WITHIN);
     }
@@ -89,9 +90,9 @@ struct Export {
     scope: InstrumentationScope,
     exporter: SpanExporter,
     runtime: tokio::runtime::Runtime,
-    /// Spans that are exported next.
+    /// Spans for the next export.
     ended: Vec<EndedSpan>,
-    /// The last export failed, and that was logged.
+    /// The last export failed; the failure was logged.
     is_failing: bool,
 }
 
@@ -128,7 +129,7 @@ impl Export {
         }
     }
 
-    /// Exports what has ended, in requests of a bounded size.
+    /// Exports the ended spans, in requests of bounded size.
     fn export(&mut self, dropped_steps: u64) {
         let dropped = (dropped_steps, self.builder.take_dropped());
         if dropped != (0, 0) {
@@ -151,7 +152,7 @@ impl Export {
                 }
                 Ok(()) => {}
                 Err(error) => {
-                    // The next ones are tried when they are due; these are lost.
+                    // These spans are lost; later ones are tried again.
                     let spans = count + std::mem::take(&mut self.ended).len();
                     if !std::mem::replace(&mut self.is_failing, true) {
                         warn!(
@@ -174,12 +175,12 @@ fn data(span: EndedSpan, scope: &InstrumentationScope) -> SpanData {
         false,
         TraceState::default(),
     );
-    let is_whole = span.name == "transaction";
+    let is_root = span.name == "transaction";
     SpanData {
         span_context: context,
         parent_span_id: span.parent.map_or(SpanId::INVALID, SpanId::from_bytes),
         parent_span_is_remote: span.is_parent_remote,
-        span_kind: if is_whole { SpanKind::Server } else { SpanKind::Internal },
+        span_kind: if is_root { SpanKind::Server } else { SpanKind::Internal },
         name: span.name.into(),
         start_time: time(span.start_us),
         end_time: time(span.end_us),
@@ -190,7 +191,7 @@ fn data(span: EndedSpan, scope: &InstrumentationScope) -> SpanData {
         dropped_attributes_count: 0,
         events: SpanEvents::default(),
         links: SpanLinks::default(),
-        // An abort is an outcome and no error.
+        // An abort is an outcome, not an error.
         status: Status::Unset,
         instrumentation_scope: scope.clone(),
     }

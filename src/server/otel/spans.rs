@@ -1,7 +1,7 @@
-//! From steps to spans: one trace a transaction, the same at all banks, and in it one span a bank
-//! with what that bank did. No socket and no clock here.
+//! Builds spans from steps: each transaction is one trace, in which each bank has one span with its
+//! parts as children. No socket and no clock here.
 //!
-//! Ids are hashes of the transaction's id, so banks agree on them without a word on the wire.
+//! Ids are hashes of the transaction's id, so banks agree on them without any message.
 
 #[cfg(test)]
 mod tests;
@@ -24,18 +24,18 @@ pub(super) struct EndedSpan {
     pub(super) start_us: i64,
     pub(super) end_us: i64,
     pub(super) tx: TxId,
-    /// What the line of the step says beside the columns: an outcome, a verb.
+    /// The outcome or verb.
     pub(super) detail: &'static str,
 }
 
-/// The transactions that this bank works on now.
+/// The open spans of this bank.
 #[derive(Debug)]
 pub(super) struct SpanBuilder {
     bank: BankId,
     transactions: BTreeMap<TxId, TransactionSpan>,
-    /// What is decided and not durable yet, by the numbers of its records.
+    /// Decisions that are not durable yet, by the numbers of their records.
     unsynced: VecDeque<(Seq, Decision)>,
-    /// Transactions for which there was no room.
+    /// Transactions that exceeded the bound.
     dropped: u64,
 }
 
@@ -44,9 +44,9 @@ struct TransactionSpan {
     parent: Option<[u8; 8]>,
     start_us: i64,
     last_us: i64,
-    /// Requests about it that came and are not answered.
+    /// Requests about it that are not answered yet.
     requests: VecDeque<OpenRequest>,
-    /// Records about it that are not durable yet.
+    /// The number of its records that are not durable yet.
     unsynced: usize,
     outcome: Option<&'static str>,
     children: u64,
@@ -56,7 +56,7 @@ struct TransactionSpan {
 struct OpenRequest {
     verb: &'static str,
     since_us: i64,
-    /// It was taken out of the queue and decided; what it waits for now are other banks.
+    /// It is decided, and now waits for other banks.
     is_decided: bool,
 }
 
@@ -74,7 +74,7 @@ impl SpanBuilder {
         SpanBuilder { bank, transactions: BTreeMap::new(), unsynced: VecDeque::new(), dropped: 0 }
     }
 
-    /// Takes the next step; spans that end with it go into `ended`.
+    /// Processes the next step; spans that end with it go to `ended`.
     pub(super) fn step(&mut self, entry: &Entry, ended: &mut Vec<EndedSpan>) {
         let at_us = entry.at_us;
         match &entry.step {
@@ -90,7 +90,7 @@ impl SpanBuilder {
                     Decision { tx: tx.clone(), name: "vote", detail, is_outcome: false, at_us };
                 self.decided(*seq, decision, ended);
             }
-            // A bank that votes last decides with its vote: one record is both.
+            // The last vote decides: one record is both vote and outcome.
             Step::Outcome { tx, ending, seq, voted } => {
                 let name = if voted.is_some() { "vote" } else { "outcome" };
                 let detail = outcome(ending);
@@ -146,10 +146,10 @@ impl SpanBuilder {
         }
     }
 
-    /// Ends what has been silent for too long at `now_us`. Runs over all transactions.
+    /// Ends the spans that have been silent for too long at `now_us`. Runs over all transactions.
     pub(super) fn expire(&mut self, now_us: i64, ended: &mut Vec<EndedSpan>) {
-        // A disk that hangs makes no transaction silent: its sync is still to come, and its span
-        // counts the records that wait for it.
+        // While the disk hangs, a transaction with unsynced records is not silent: its sync will
+        // still be counted.
         let silent = |span: &TransactionSpan| {
             span.unsynced == 0 && now_us.saturating_sub(span.last_us) >= OTEL_IDLE_US_MAX
         };
@@ -165,19 +165,19 @@ impl SpanBuilder {
         self.unsynced.clear();
     }
 
-    /// How many transactions found no room since the last time.
+    /// The number of transactions dropped since the last call.
     pub(super) fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)
     }
 
-    fn received(&mut self, tx: &TxId, verb: &'static str, who: OtherEnd, at_us: i64) {
+    fn received(&mut self, tx: &TxId, verb: &'static str, peer: OtherEnd, at_us: i64) {
         if !self.transactions.contains_key(tx) {
             if self.transactions.len() >= OTEL_TRANSACTIONS_MAX {
                 self.dropped += 1;
                 return;
             }
-            // The bank that asks has a span in the same trace.
-            let parent = match who {
+            // The bank that sent the request has a span in the same trace.
+            let parent = match peer {
                 OtherEnd::Link(_, bank) => Some(bank_span_id(tx, bank)),
                 OtherEnd::Address(_) | OtherEnd::Bank(_) => None,
             };
@@ -198,7 +198,7 @@ impl SpanBuilder {
         }
     }
 
-    /// An EXECUTE was taken out of the queue, and other banks are asked for their votes.
+    /// An EXECUTE was decided, and other banks are asked for their votes.
     fn driven(&mut self, tx: &TxId, at_us: i64, ended: &mut Vec<EndedSpan>) {
         let Some(span) = self.transactions.get_mut(tx) else { return };
         let Some(request) = span.requests.back_mut().filter(|request| !request.is_decided) else {
@@ -228,7 +228,7 @@ impl SpanBuilder {
         self.unsynced.push_back((seq, decision));
     }
 
-    /// Runs over what one sync covers.
+    /// Runs over the decisions that one sync covers.
     fn synced(&mut self, upto: Seq, from_us: i64, to_us: i64, ended: &mut Vec<EndedSpan>) {
         while self.unsynced.front().is_some_and(|(seq, _)| *seq <= upto) {
             let Some((_, decision)) = self.unsynced.pop_front() else { break };
@@ -247,7 +247,7 @@ impl SpanBuilder {
     fn replied(&mut self, tx: &TxId, at_us: i64, ended: &mut Vec<EndedSpan>) {
         let Some(span) = self.transactions.get_mut(tx) else { return };
         let Some(request) = span.requests.pop_front() else { return };
-        // It waited for what happened last: its record, or another bank.
+        // It waited for the last event: its record, or another bank.
         span.child(self.bank, tx, "reply", request.verb, (span.last_us, at_us), ended);
         span.last_us = span.last_us.max(at_us);
         self.end_if_done(tx, ended);
@@ -301,7 +301,7 @@ impl TransactionSpan {
             is_parent_remote: false,
             name,
             start_us,
-            // Clocks may be set back.
+            // The clock may have been set back.
             end_us: end_us.max(start_us),
             tx: tx.clone(),
             detail,

@@ -1,7 +1,7 @@
-//! From the lines that a session has read to requests: the bank's go into its queue, the others are
+//! Parses the lines of a session into requests. Requests for the bank are enqueued, others are
 //! answered here.
 
-use super::{Handed, Session};
+use super::{HandOver, Session};
 use crate::permits::Permit;
 use crate::session_table::{SessionEnd, SessionState};
 use crate::slots::reply_bytes;
@@ -11,29 +11,29 @@ use consorcio_core::wire::opening::{Hello, Opening, Stranger, is_hello, is_host,
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
 use consorcio_core::wire::{Fault, Reason, help};
-use consorcio_node::queue::Queue;
+use consorcio_node::Queue;
 use consorcio_steps::steplog::{OtherEnd, Step};
 use consorcio_system::crash;
 
 impl Session {
-    /// Hands the requests of all lines that were read to the bank, as far as there is room.
-    pub(super) fn hand_over(&mut self, state: &mut SessionState) -> Handed {
+    /// Enqueues the requests of all lines that were read, as far as there is room.
+    pub(super) fn hand_over(&mut self, state: &mut SessionState) -> HandOver {
         if self.stash.is_none() && self.lines.waiting_bytes() == 0 {
-            return Handed::All;
+            return HandOver::All;
         }
         let since_us = self.shared.now_us();
         let inbox = self.shared.inbox.clone();
         inbox.fill(|queue| {
             loop {
                 if queue.room() == 0 {
-                    return Handed::QueueFull;
+                    return HandOver::QueueFull;
                 }
                 let (line, line_bytes) = match self.stash.take() {
                     Some(stashed) => stashed,
                     None => match self.next_request(state) {
                         Some(line) => line,
-                        None if self.is_at_bound(state) => return Handed::Bound,
-                        None => return Handed::All,
+                        None if self.is_at_bound(state) => return HandOver::Bound,
+                        None => return HandOver::All,
                     },
                 };
                 let reply_bytes = match &line {
@@ -42,15 +42,15 @@ impl Session {
                 };
                 let unread = self.out.len() - self.written;
                 let wanted = self.bytes(state) + line_bytes + reply_bytes;
-                let who = self.entry.id.0;
-                let gated = |request: &Request| self.shared.gate.holds(who, request, since_us);
+                let session = self.entry.id.0;
+                let gated = |request: &Request| self.shared.gate.holds(session, request, since_us);
                 let gated = line.as_ref().is_ok_and(gated);
                 let handed = if gated {
-                    Handed::Gated
+                    HandOver::Gated
                 } else if !state.slots.has_room(line_bytes, reply_bytes, unread) {
-                    Handed::Bound
+                    HandOver::Bound
                 } else if !self.share.may_hold(wanted) {
-                    Handed::MemoryShort(wanted)
+                    HandOver::MemoryShort(wanted)
                 } else {
                     match line {
                         Ok(request) => {
@@ -60,7 +60,7 @@ impl Session {
                             let text = fault.text.as_str();
                             self.shared
                                 .step_logger
-                                .record(|| Step::Bad(self.who, fault.reason, text.into()));
+                                .record(|| Step::Bad(self.peer, fault.reason, text.into()));
                             state.slots.take_answered(line_bytes, Reply::from(fault));
                         }
                     }
@@ -72,18 +72,18 @@ impl Session {
         })
     }
 
-    /// The next line as a request, or why it is none; and its length.
+    /// The next line as a request or a fault, and its length.
     fn next_request(
         &mut self,
         state: &mut SessionState,
     ) -> Option<(Result<Request, Fault>, usize)> {
-        // A line that is an error is answered at once, so there must be room for that.
+        // A faulty line is answered at once, which needs room, too.
         if self.is_at_bound(state) {
             return None;
         }
         if let Some(stranger) = self.stranger() {
             let text = stranger.as_str();
-            self.shared.step_logger.record(|| Step::Bad(self.who, Reason::Malformed, text.into()));
+            self.shared.step_logger.record(|| Step::Bad(self.peer, Reason::Malformed, text.into()));
             self.refuse(state, Reason::Malformed, text.to_owned(), "it speaks another protocol");
             return None;
         }
@@ -99,14 +99,14 @@ impl Session {
                 match error {
                     LineError::NotUtf8 => {}
                     LineError::TooLong => {
-                        self.polite = true;
-                        self.deaf = Some("a line was too long");
+                        self.lingers = true;
+                        self.closed_reads = Some("a line was too long");
                     }
                 }
                 Err(Fault::from(error))
             }
         };
-        if state.place == Some(Permit::Probation)
+        if state.permit == Some(Permit::Probation)
             && !matches!(parsed, Ok(Request::Local(Local::Peer(_))))
         {
             self.refuse(
@@ -126,17 +126,17 @@ impl Session {
             Err(fault) => fault,
         };
         if is_hello {
-            // What was sent with it was meant for another bank.
+            // The lines after it were meant for the other bank, too.
             self.shared
                 .step_logger
-                .record(|| Step::Bad(self.who, fault.reason, fault.text.as_str().into()));
+                .record(|| Step::Bad(self.peer, fault.reason, fault.text.as_str().into()));
             self.refuse(state, fault.reason, fault.text, "its HELLO was for another bank");
             return None;
         }
         Some((Err(fault), line_bytes))
     }
 
-    /// Who it is that sends what is none of ours: as the first line, or later a line of HTTP.
+    /// The foreign protocol of the input: by the first line, or later by a header line of HTTP.
     fn stranger(&self) -> Option<Stranger> {
         if self.begun {
             return Some(Stranger::Http).filter(|_| is_host(self.lines.waiting()));
@@ -147,7 +147,7 @@ impl Session {
         }
     }
 
-    /// May a HELLO stand here, and is it for this bank?
+    /// Checks that a HELLO is the first line and meant for this bank.
     fn greet(&self, hello: &Hello, is_first: bool) -> Result<(), Fault> {
         if !is_first {
             let text = "HELLO is a connection's first line, or is not sent".to_owned();
@@ -160,8 +160,7 @@ impl Session {
         !state.slots.has_room(0, 1, self.out.len() - self.written)
     }
 
-    /// Takes one request: the bank's go into its queue, the others are answered here, in their
-    /// turn.
+    /// Handles one request: enqueues it for the bank, or answers it here, in its order.
     fn take(
         &mut self,
         state: &mut SessionState,
@@ -175,13 +174,13 @@ impl Session {
         if request != Request::Local(Local::Ping) {
             self.shared
                 .step_logger
-                .record(|| Step::of_request(&request, self.who, state.slots.taken() + 1));
+                .record(|| Step::of_request(&request, self.peer, state.slots.taken() + 1));
         }
         let reply = match request {
             Request::Local(Local::Ping) => Reply::Pong,
             Request::Local(Local::Help) => Reply::Done(help::json()),
             Request::Local(Local::Quit) => {
-                self.forget_the_rest("QUIT");
+                self.stop_reading("QUIT");
                 Reply::Bye
             }
             Request::Local(Local::Banks) => Reply::Done(self.shared.banks_json()),
@@ -210,7 +209,7 @@ impl Session {
         state.slots.take_answered(line_bytes, reply);
     }
 
-    /// A line of the handshake between banks, or what a bank tells later.
+    /// Answers a PEER line: the handshake between banks, or news of a bank.
     fn peer(
         &mut self,
         state: &mut SessionState,
@@ -221,13 +220,13 @@ impl Session {
         let was_client = self.acceptor.origin() == Origin::Client;
         let (reply, inputs) = self.shared.peers.answer(&mut self.acceptor, json);
         inputs.into_iter().for_each(|input| queue.push(since_us, input));
-        self.acceptor.bank().into_iter().for_each(|bank| self.shared.gate.heard(bank));
+        self.acceptor.bank().into_iter().for_each(|bank| self.shared.gate.link_opened(bank));
         if was_client && self.acceptor.origin() == Origin::Link {
             if let Some(bank) = self.acceptor.bank() {
-                self.who = OtherEnd::Link(self.entry.peer, bank);
+                self.peer = OtherEnd::Link(self.entry.peer, bank);
             }
-            if let Some(place) = state.place {
-                state.place = Some(self.shared.sessions.borrow_mut().places.is_bank(place));
+            if let Some(permit) = state.permit {
+                state.permit = Some(self.shared.sessions.borrow_mut().permits.promote(permit));
             }
         }
         reply

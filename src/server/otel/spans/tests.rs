@@ -1,4 +1,4 @@
-//! Steps of made-up transactions, and the spans that come of them.
+//! Spans of made-up steps.
 
 use super::*;
 use consorcio_core::bank::io::Seq;
@@ -22,11 +22,11 @@ fn run(builder: &mut SpanBuilder, steps: Vec<(i64, Step)>) -> Vec<EndedSpan> {
     ended
 }
 
-fn receive(who: OtherEnd, verb: &'static str) -> Step {
+fn receive(peer: OtherEnd, verb: &'static str) -> Step {
     let ops = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":5}]}"#;
     let line = format!("{verb} t1 {ops}");
     let request = consorcio_core::wire::request::Request::parse(&line).unwrap();
-    let step = Step::of_request(&request, who, 1);
+    let step = Step::of_request(&request, peer, 1);
     assert!(matches!(&step, Step::Receive { verb: found, .. } if found.name() == verb));
     step
 }
@@ -50,9 +50,9 @@ fn sync(upto: Seq, took_us: u64) -> Step {
     Step::Sync { upto, records: 1, bytes: 100, took_us }
 }
 
-fn reply(who: OtherEnd) -> Step {
+fn reply(peer: OtherEnd) -> Step {
     let line = "DOUBT t1 text";
-    Step::of_reply(&consorcio_core::wire::reply::Reply::parse(line).unwrap(), who, 1)
+    Step::of_reply(&consorcio_core::wire::reply::Reply::parse(line).unwrap(), peer, 1)
 }
 
 fn from_bank_zero() -> OtherEnd {
@@ -90,7 +90,7 @@ fn a_vote_is_queue_vote_sync_and_reply_below_the_span_of_the_bank_that_asked() {
 }
 
 #[test]
-fn what_stays_undecided_ends_after_a_silence() {
+fn an_undecided_transaction_ends_after_a_silence() {
     let mut builder = SpanBuilder::new(bank(1));
     let vote =
         vec![(100, receive(from_bank_zero(), "PREPARE")), (130, vote(ONE)), (400, sync(ONE, 250))];
@@ -117,7 +117,7 @@ fn transactions_past_the_bound_are_counted() {
 }
 
 #[test]
-fn a_driver_waits_for_the_others_and_not_in_the_queue() {
+fn a_driver_waits_for_other_banks_and_not_in_the_queue() {
     let mut builder = SpanBuilder::new(bank(0));
     let client = OtherEnd::Address("127.0.0.1:5000".parse().unwrap());
     let decided = Step::Outcome {
@@ -146,12 +146,13 @@ fn a_driver_waits_for_the_others_and_not_in_the_queue() {
         ("transaction", 10, 97),
     ];
     assert_eq!(parts, expected);
-    assert_eq!(spans.last().map(|span| span.parent), Some(None), "a client asked it");
+    assert_eq!(spans.last().map(|span| span.parent), Some(None), "a client sent the request");
 }
 
-/// A disk hangs for longer than a silent transaction is kept, and a client asks again meanwhile.
+/// The disk hangs for longer than a silent span is kept, and a client repeats its request
+/// meanwhile.
 #[test]
-fn what_is_not_durable_yet_is_not_over_however_long_its_sync_takes() {
+fn a_span_with_unsynced_records_does_not_expire() {
     let mut builder = SpanBuilder::new(bank(1));
     let mut ended =
         run(&mut builder, vec![(100, receive(from_bank_zero(), "PREPARE")), (130, vote(ONE))]);

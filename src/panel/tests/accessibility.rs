@@ -1,10 +1,10 @@
-//! Every page as a screen reader needs it: names, headings, landmarks, tables, errors. What a real
-//! browser makes of it is `tests/panel`'s.
+//! Tests of accessibility: names, headings, landmarks, tables and errors for screen readers.
+//! `tests/panel` tests the pages in a real browser.
 
 use super::{ASSETS, Lang, pages, values};
 use std::collections::BTreeMap;
 
-/// A tag, and the text right behind it.
+/// A tag and the text after it.
 struct Tag<'a> {
     name: &'a str,
     attributes: BTreeMap<&'a str, &'a str>,
@@ -21,7 +21,7 @@ impl Tag<'_> {
     }
 }
 
-/// All tags in the order of the page; a closing one has its slash.
+/// All tags in the order of the page; the name of a closing tag begins with a slash.
 fn tags(html: &str) -> Vec<Tag<'_>> {
     let tag = |part: &'_ str| -> Option<(usize, usize)> { Some((part.find('>')?, part.len())) };
     let mut found = Vec::new();
@@ -49,7 +49,7 @@ fn tags(html: &str) -> Vec<Tag<'_>> {
     found
 }
 
-/// The words between a tag and its end.
+/// The text between a tag and its closing tag.
 fn words(tags: &[Tag<'_>], at: usize) -> String {
     let end = format!("/{}", tags[at].name);
     let inside = tags[at..].iter().take_while(|tag| tag.name != end);
@@ -73,7 +73,7 @@ fn headings_and_landmarks_are_in_order() {
         assert_eq!(levels.iter().filter(|level| **level == 1).count(), 1, "{page}");
         assert!(
             levels.windows(2).all(|pair| pair[1] <= pair[0] + 1),
-            "{page} leaves out a level: {levels:?}"
+            "{page} skips a level: {levels:?}"
         );
         for (landmark, name) in
             [("main", ""), ("nav", "aria-label"), ("html", "lang"), ("title", "")]
@@ -85,7 +85,7 @@ fn headings_and_landmarks_are_in_order() {
                 "{page}: {landmark} without {name}"
             );
         }
-        // The first thing that the keyboard reaches leads past the menu.
+        // The first link skips the menu.
         let first = tags.iter().find(|tag| tag.name == "a").unwrap();
         assert_eq!(first.get("href"), "#conteudo", "{page}");
         assert!(tags.iter().any(|tag| tag.name == "main" && tag.get("id") == "conteudo"), "{page}");
@@ -93,11 +93,11 @@ fn headings_and_landmarks_are_in_order() {
 }
 
 #[test]
-fn all_that_can_be_pressed_or_seen_has_a_name() {
+fn every_control_and_picture_has_a_name() {
     every_page(|page, tags| {
-        let mut acts: BTreeMap<String, &str> = BTreeMap::new();
+        let mut actions: BTreeMap<String, &str> = BTreeMap::new();
         for (at, tag) in tags.iter().enumerate() {
-            let told = if tag.has("aria-label") {
+            let name = if tag.has("aria-label") {
                 tag.get("aria-label").to_owned()
             } else {
                 words(tags, at)
@@ -105,25 +105,25 @@ fn all_that_can_be_pressed_or_seen_has_a_name() {
             match tag.name {
                 "a" | "button" | "summary" | "th" | "legend" | "label" | "option" => {
                     assert!(
-                        told.contains(char::is_alphanumeric),
+                        name.contains(char::is_alphanumeric),
                         "{page}: a nameless {}",
                         tag.name
                     );
                     assert!(
-                        !told.chars().all(char::is_numeric) || tag.name == "option",
-                        "{page}: {told} alone"
+                        !name.chars().all(char::is_numeric) || tag.name == "option",
+                        "{page}: {name} alone"
                     );
                 }
-                "img" => assert!(tag.has("alt"), "{page}: a picture without words"),
+                "img" => assert!(tag.has("alt"), "{page}: a picture without a text"),
                 "table" => assert!(!tag.get("aria-label").is_empty(), "{page}: a nameless table"),
                 _ => (),
             }
-            // Of two buttons that say the same, nobody can tell which acts on what.
+            // Buttons with the same name must act on the same thing.
             if tag.name == "button" && tag.has("data-key") {
-                let other = acts.insert(told.clone(), tag.get("data-key"));
+                let other = actions.insert(name.clone(), tag.get("data-key"));
                 assert!(
                     other.is_none_or(|other| other == tag.get("data-key")),
-                    "{page}: two buttons say {told:?}"
+                    "{page}: two buttons are named {name:?}"
                 );
             }
             if tag.get("class").split(' ').any(|class| matches!(class, "badge" | "state")) {
@@ -133,9 +133,9 @@ fn all_that_can_be_pressed_or_seen_has_a_name() {
     });
 }
 
-/// Where a table becomes cards, `display` takes its meaning away, unless the roles say it again.
+/// A table that becomes cards by CSS `display` loses its semantics, unless roles restore it.
 #[test]
-fn tables_say_what_their_cells_are() {
+fn tables_keep_the_roles_of_their_cells() {
     every_page(|page, tags| {
         let mut table: Option<&Tag<'_>> = None;
         for tag in tags {
@@ -162,7 +162,7 @@ fn tables_say_what_their_cells_are() {
             assert!(table.is_some(), "{page}: a {} outside of a table", tag.name);
             assert!(
                 !is_cards || tag.get("role") == role,
-                "{page}: {} is no {role} on a telephone",
+                "{page}: {} is no {role} on a narrow screen",
                 tag.name
             );
         }
@@ -172,16 +172,16 @@ fn tables_say_what_their_cells_are() {
 }
 
 #[test]
-fn errors_are_tied_to_their_fields() {
+fn errors_are_linked_to_their_fields() {
     let mut wrong = 0;
     for (page, html) in pages(Lang::Pt) {
         let tags = tags(&html);
         for tag in tags.iter().filter(|tag| tag.has("aria-invalid")) {
             wrong += 1;
-            let told = tag.get("aria-describedby");
-            let error = tags.iter().find(|tag| tag.get("id") == told && tag.get("class") == "erro");
-            assert!(error.is_some_and(|error| !error.text.trim().is_empty()), "{page}: {told}");
-            assert!(tag.has("autofocus"), "{page}: the reader is not led to {told}");
+            let id = tag.get("aria-describedby");
+            let error = tags.iter().find(|tag| tag.get("id") == id && tag.get("class") == "erro");
+            assert!(error.is_some_and(|error| !error.text.trim().is_empty()), "{page}: {id}");
+            assert!(tag.has("autofocus"), "{page}: no focus on the field of {id}");
         }
         let errors = values(&html, "class").into_iter().filter(|class| *class == "erro").count();
         assert_eq!(errors, tags.iter().filter(|tag| tag.has("aria-invalid")).count(), "{page}");
@@ -189,14 +189,14 @@ fn errors_are_tied_to_their_fields() {
     assert!(wrong > 3, "no page has an error: {wrong}");
 }
 
-/// What moves by itself is not read out, but for what was waited for.
+/// Live parts are not announced, except for the outcome of the transaction on its page.
 #[test]
-fn live_parts_do_not_flood_the_reader() {
+fn live_parts_are_not_announced() {
     every_page(|page, tags| {
         for tag in tags.iter().filter(|tag| tag.has("data-live")) {
             assert!(
                 !tag.has("aria-live") && !tag.has("role"),
-                "{page}: {} is read out whole",
+                "{page}: {} would be announced whole",
                 tag.get("id")
             );
             assert!(!tag.get("id").is_empty(), "{page}: a live part without an id");
@@ -211,7 +211,7 @@ fn live_parts_do_not_flood_the_reader() {
 }
 
 #[test]
-fn the_focus_can_be_seen() {
+fn the_focus_is_visible() {
     let css = ASSETS.iter().find(|asset| asset.name == "painel.css").unwrap();
     let css = String::from_utf8_lossy(css.bytes);
     assert!(css.contains(":focus-visible { outline: 3px solid"));

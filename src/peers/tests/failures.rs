@@ -1,4 +1,4 @@
-//! Tests of links that are lost, refused, silent or never made.
+//! Tests of links that are lost, refused, silent or never opened.
 
 use super::*;
 use std::time::Instant;
@@ -6,17 +6,17 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 #[test]
-fn a_link_that_is_cut_answers_the_rest_with_nothing_exactly_once() {
+fn a_lost_link_answers_each_open_message_with_nothing_exactly_once() {
     runtime().block_on(async {
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let far = peer.acceptor(key());
-        let mut zero = Bank::start(&peer.places, key(), StepLog::off(), quick());
+        let mut zero = DialingBank::start(&peer.places, key(), StepLog::off(), quick());
         zero.resolve(0..10);
         let (mut session, _) = peer.open(&far).await;
         for number in 0..10 {
             assert_eq!(session.request().await, Request::Resolve(tx(number)));
         }
-        session.say("UNKNOWN t0\nUNKNOWN t1\nUNKNOWN t").await;
+        session.send("UNKNOWN t0\nUNKNOWN t1\nUNKNOWN t").await;
         drop(session);
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
         assert_eq!(zero.next().await, unknown(0));
@@ -30,28 +30,28 @@ fn a_link_that_is_cut_answers_the_rest_with_nothing_exactly_once() {
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
         zero.resolve(20..21);
         assert_eq!(session.request().await, Request::Resolve(tx(20)));
-        session.say("UNKNOWN t20\n").await;
+        session.send("UNKNOWN t20\n").await;
         assert_eq!(zero.next().await, unknown(20));
     });
 }
 
 #[test]
-fn what_is_no_answer_ends_the_link() {
+fn an_invalid_answer_ends_the_link() {
     runtime().block_on(async {
         for junk in ["UNKNOWN t1\n", "hello\n", "\u{0}\n", "PONG\n", "OK t0 x\n"] {
-            let peer = Peer::listen().await;
+            let peer = ScriptedPeer::listen().await;
             let far = peer.acceptor(key());
             let timing = Timing { ping: DEADLINE, ..quick() };
-            let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
+            let mut zero = DialingBank::start(&peer.places, key(), StepLog::off(), timing);
             let (mut session, _) = peer.open(&far).await;
             assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
             assert_eq!(session.line().await.unwrap(), "PING");
-            session.say("PONG\n").await;
+            session.send("PONG\n").await;
             if junk != "PONG\n" {
                 zero.resolve(0..2);
                 assert_eq!(session.request().await, Request::Resolve(tx(0)));
             }
-            session.say(junk).await;
+            session.send(junk).await;
             if junk != "PONG\n" {
                 assert_eq!(zero.next().await, answer(0, None), "{junk}");
                 assert_eq!(zero.next().await, answer(1, None), "{junk}");
@@ -64,12 +64,12 @@ fn what_is_no_answer_ends_the_link() {
 }
 
 #[test]
-fn a_silent_peer_is_left() {
+fn the_link_to_a_silent_peer_is_closed() {
     runtime().block_on(async {
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let far = peer.acceptor(key());
         let timing = Timing { silence: Duration::from_millis(200), ..quick() };
-        let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
+        let mut zero = DialingBank::start(&peer.places, key(), StepLog::off(), timing);
         let (mut session, _) = peer.open(&far).await;
         let since = Instant::now();
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
@@ -81,45 +81,48 @@ fn a_silent_peer_is_left() {
     });
 }
 
-/// The next PING is due long before the peer's silence would be: the link's timer is moved back to
-/// it.
+/// The next PING is due long before the end of the silence: the link moves its timer back to it.
 #[test]
-fn an_idle_link_is_measured_again_and_again() {
+fn an_idle_link_is_pinged_repeatedly() {
     runtime().block_on(async {
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let ping = Duration::from_millis(20);
         let timing = Timing { ping, silence: 100 * DEADLINE, ..Timing::default() };
-        let zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
+        let zero = DialingBank::start(&peer.places, key(), StepLog::off(), timing);
         let far = peer.acceptor(key());
         let (mut session, _) = peer.open(&far).await;
         for _ in 0..4 {
             assert_eq!(session.line().await.as_deref(), Some("PING"));
-            session.say("PONG\n").await;
+            session.send("PONG\n").await;
         }
         drop(zero);
     });
 }
 
 #[test]
-fn while_nobody_listens_messages_are_answered_with_nothing() {
+fn without_a_listener_messages_are_answered_with_nothing() {
     runtime().block_on(async {
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let places = peer.places.clone();
         drop(peer);
-        let mut zero = Bank::start(&places, key(), StepLog::off(), Timing::default());
+        let mut zero = DialingBank::start(&places, key(), StepLog::off(), Timing::default());
         for round in 0..50 {
             zero.resolve(round..round + 1);
             assert_eq!(zero.next().await, answer(round, None));
         }
-        assert_eq!(zero.inputs.try_recv().ok(), None, "what was never up does not go down");
+        assert_eq!(
+            zero.inputs.try_recv().ok(),
+            None,
+            "a link that was never up is not reported as down"
+        );
     });
 }
 
 #[test]
-fn a_place_that_was_left_answers_nothing() {
+fn a_bank_that_left_answers_with_nothing() {
     runtime().block_on(async {
         let places = ["127.0.0.1:9".to_owned(), "-".to_owned()];
-        let mut zero = Bank::start(&places, key(), StepLog::off(), Timing::default());
+        let mut zero = DialingBank::start(&places, key(), StepLog::off(), Timing::default());
         for round in 0..3 {
             zero.resolve(round..round + 1);
             assert_eq!(zero.next().await, answer(round, None));
@@ -129,24 +132,24 @@ fn a_place_that_was_left_answers_nothing() {
 }
 
 #[test]
-fn dials_that_fail_come_ever_less_often() {
+fn failed_dials_back_off() {
     runtime().block_on(async {
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let timing = Timing {
             backoff_min: Duration::from_millis(20),
             backoff_max: Duration::from_millis(160),
             ..Timing::default()
         };
-        let zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
+        let zero = DialingBank::start(&peer.places, key(), StepLog::off(), timing);
         drop(peer.accept().await);
         let mut last = Instant::now();
         for expected in [20, 40, 80, 160, 160] {
-            // Each session is dropped at once: the dial fails.
+            // The session is dropped at once, so the dial fails.
             drop(peer.accept().await);
             let waited = last.elapsed();
             last = Instant::now();
-            // At least half of the wait: the rest is jitter. A loaded machine only makes it longer;
-            // what the test's own clock lost between the failure and this line is forgiven.
+            // At least half of the wait; the rest is jitter. A loaded machine only makes it longer.
+            // 5 ms allow for the time between the failure and this line.
             assert!(
                 waited >= Duration::from_millis(expected / 2 - 5),
                 "{waited:?} of {expected} ms"
@@ -156,28 +159,28 @@ fn dials_that_fail_come_ever_less_often() {
     });
 }
 
-/// A peer that takes a link, answers on it and drops it soon is dialled no sooner than one that is
-/// not there; and whoever asks how the link stands is told why it is down.
+/// A peer that accepts a link, answers over it and drops it soon is dialled as slowly as one that
+/// is down; and `status` has the reason.
 #[test]
-fn a_link_that_is_dropped_soon_is_not_dialled_at_once() {
+fn a_link_that_is_dropped_soon_is_not_redialled_at_once() {
     runtime().block_on(async {
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let timing = Timing {
             backoff_min: 100 * DEADLINE,
             backoff_max: 100 * DEADLINE,
             ..Timing::default()
         };
-        let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
+        let mut zero = DialingBank::start(&peer.places, key(), StepLog::off(), timing);
         let far = peer.acceptor(key());
         let (mut session, _) = peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
         assert_eq!(zero.peers.status()[0].why, None);
         zero.resolve(0..1);
-        // It measures the link before it is dropped.
+        // The round trip is measured before the link is dropped.
         assert_eq!(session.request().await, Request::Resolve(tx(0)));
-        session.say("UNKNOWN t0\n").await;
+        session.send("UNKNOWN t0\n").await;
         assert_eq!(zero.next().await, unknown(0));
-        within("a measured latency", async {
+        within("measured round trip", async {
             while zero.peers.status()[0].latency_us.is_none() {
                 session.answer_pings().await;
             }
@@ -188,20 +191,20 @@ fn a_link_that_is_dropped_soon_is_not_dialled_at_once() {
         let status = zero.peers.status();
         assert!(status[0].why.as_ref().is_some_and(|why| !why.is_empty()), "{status:?}");
         let again = tokio::time::timeout(Duration::from_millis(300), peer.listener.accept()).await;
-        assert!(again.is_err(), "it was dialled at once");
+        assert!(again.is_err(), "it was redialled at once");
     });
 }
 
 #[test]
-fn a_peer_that_shows_itself_is_dialled_at_once() {
+fn a_peer_that_dials_is_dialled_back_at_once() {
     runtime().block_on(async {
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let timing = Timing {
             backoff_min: 100 * DEADLINE,
             backoff_max: 100 * DEADLINE,
             ..Timing::default()
         };
-        let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
+        let mut zero = DialingBank::start(&peer.places, key(), StepLog::off(), timing);
         zero.resolve(0..1);
         drop(peer.accept().await);
         assert_eq!(zero.next().await, answer(0, None), "the first dial failed");
@@ -209,7 +212,7 @@ fn a_peer_that_shows_itself_is_dialled_at_once() {
         // Bank 1 is up again and dials bank 0.
         let identity = Identity { bank: bank(1), places: peer.places.clone(), seal: key() };
         let (dialling, hello) =
-            handshake::Dialling::begin(&identity, founding(1), bank(0)).unwrap();
+            super::super::handshake::Dialling::begin(&identity, founding(1), bank(0)).unwrap();
         let mut acceptor = Acceptor::default();
         let (Reply::Done(welcome), _) = zero.peers.answer(&mut acceptor, &hello) else {
             panic!("welcome")
@@ -227,7 +230,7 @@ fn a_peer_that_shows_itself_is_dialled_at_once() {
 }
 
 #[test]
-fn a_stranger_gets_no_link_and_the_log_says_why() {
+fn a_refused_peer_gets_no_link_and_the_reason_is_logged_once() {
     runtime().block_on(async {
         let folder = tempfile::tempdir().unwrap();
         type Change = fn(&mut Identity);
@@ -237,7 +240,7 @@ fn a_stranger_gets_no_link_and_the_log_says_why() {
             ("left", key(), |one| one.places[0] = "-".into(), "bank 0 has left the consortium"),
         ];
         for (name, seal, change, expected) in cases {
-            let mut peer = Peer::listen().await;
+            let mut peer = ScriptedPeer::listen().await;
             peer.places.push("127.0.0.1:10".to_owned());
             let mut identity = Identity { bank: bank(1), places: peer.places.clone(), seal: key() };
             change(&mut identity);
@@ -245,39 +248,43 @@ fn a_stranger_gets_no_link_and_the_log_says_why() {
             let path = folder.path().join(name);
             let steplog = StepLog::open(&path, StepLogOptions::default()).unwrap();
             let places = &peer.places[..];
-            let mut zero = Bank::start(places, seal, steplog.clone(), quick());
+            let mut zero = DialingBank::start(places, seal, steplog.clone(), quick());
             zero.resolve(0..1);
             for _ in 0..3 {
-                // Each time it is refused, and dialled again.
+                // Each dial is refused, and another one follows.
                 let mut session = peer.accept().await;
                 while let Some(line) = session.line().await {
-                    assert_eq!(session.peer(&far, &line).await, [], "{name}");
+                    assert_eq!(session.answer_peer(&far, &line).await, [], "{name}");
                     assert_eq!(session.acceptor.bank(), None, "{name}");
                 }
             }
             assert_eq!(zero.next().await, answer(0, None), "{name}");
             assert_eq!(zero.inputs.try_recv().ok(), None, "{name}");
             let text = logged(&path, expected).await;
-            assert_eq!(text.matches(expected).count(), 1, "told once: {text}");
+            assert_eq!(text.matches(expected).count(), 1, "logged once: {text}");
         }
     });
 }
 
 #[test]
-fn a_link_whose_answers_prove_nothing_is_closed_and_made_anew() {
+fn a_link_whose_answers_prove_nothing_is_closed_and_dialled_again() {
     runtime().block_on(async {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let far = peer.acceptor(key());
         let steplog = StepLog::open(&path, StepLogOptions::default()).unwrap();
-        let mut zero = Bank::start(&peer.places, key(), steplog, quick());
+        let mut zero = DialingBank::start(&peer.places, key(), steplog, quick());
         let (mut session, _) = peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
         zero.resolve(0..1);
         session.request().await;
         zero.peers.close(bank(1));
-        assert_eq!(zero.next().await, answer(0, None), "what is under way stays unanswered");
+        assert_eq!(
+            zero.next().await,
+            answer(0, None),
+            "the message under way is answered with nothing"
+        );
         assert_eq!(zero.next().await, Input::PeerDown(bank(1)));
         peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
@@ -288,10 +295,10 @@ fn a_link_whose_answers_prove_nothing_is_closed_and_made_anew() {
 #[test]
 fn a_full_queue_drops_the_oldest() {
     runtime().block_on(async {
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let far = peer.acceptor(key());
-        let mut zero = Bank::start(&peer.places, key(), StepLog::off(), Timing::default());
-        // Nothing is polled in between, so all of them wait.
+        let mut zero = DialingBank::start(&peer.places, key(), StepLog::off(), Timing::default());
+        // The link is not polled in between, so all of them wait.
         zero.resolve(0..PEER_QUEUE_MAX + 10);
         let (_session, _) = peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
@@ -302,12 +309,12 @@ fn a_full_queue_drops_the_oldest() {
 }
 
 #[test]
-fn a_peer_that_reads_nothing_holds_nobody_up_at_the_end() {
+fn a_peer_that_reads_nothing_does_not_delay_the_shutdown() {
     runtime().block_on(async {
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let far = peer.acceptor(key());
         let timing = Timing { stop: Duration::from_millis(500), ..quick() };
-        let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
+        let mut zero = DialingBank::start(&peer.places, key(), StepLog::off(), timing);
         let (_session, _) = peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
         zero.resolve(0..3);
@@ -317,34 +324,33 @@ fn a_peer_that_reads_nothing_holds_nobody_up_at_the_end() {
         }
         assert_eq!(zero.next().await, Input::PeerDown(bank(1)));
         for task in zero.tasks {
-            within("the link's end", task).await.unwrap();
+            within("end of the link", task).await.unwrap();
         }
     });
 }
 
 #[test]
-fn a_listener_that_is_no_bank_is_left_in_time() {
+fn a_listener_that_never_answers_is_dropped_in_time() {
     runtime().block_on(async {
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let timing = Timing { step: Duration::from_millis(100), ..quick() };
-        let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
+        let mut zero = DialingBank::start(&peer.places, key(), StepLog::off(), timing);
         zero.resolve(0..1);
-        // It accepts and says nothing.
-        let (mut stream, _): (TcpStream, _) =
-            within("a dial", peer.listener.accept()).await.unwrap();
+        // It accepts and sends nothing.
+        let (mut stream, _): (TcpStream, _) = within("dial", peer.listener.accept()).await.unwrap();
         assert_eq!(zero.next().await, answer(0, None));
         let mut all = Vec::new();
-        within("the end", stream.read_to_end(&mut all)).await.unwrap();
+        within("end of the stream", stream.read_to_end(&mut all)).await.unwrap();
         assert!(all.starts_with(b"PEER {") && all.ends_with(b"}\n"));
     });
 }
 
-/// Each step of making a link has its own time: a far bank is linked though all of it takes longer
-/// than any one may.
+/// Each step of the handshake has its own time-out: the link to a far bank opens though all steps
+/// together take longer than one may.
 #[test]
-fn a_far_bank_is_linked_and_the_time_is_told() {
+fn a_link_to_a_far_bank_opens_and_its_duration_is_logged() {
     runtime().block_on(async {
-        let peer = Peer::listen().await;
+        let peer = ScriptedPeer::listen().await;
         let far = peer.acceptor(key());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
@@ -355,25 +361,25 @@ fn a_far_bank_is_linked_and_the_time_is_told() {
             wait: Duration::from_millis(50),
             ..quick()
         };
-        let mut zero = Bank::start(&peer.places, key(), steplog.clone(), timing);
+        let mut zero = DialingBank::start(&peer.places, key(), steplog.clone(), timing);
         let mut session = peer.accept().await;
-        // What waits too long for it is answered with nothing meanwhile, what comes later at once.
+        // A waiting message times out meanwhile; later ones are answered with nothing at once.
         zero.resolve(0..1);
         assert_eq!(zero.next().await, answer(0, None));
         while session.acceptor.bank().is_none() {
             let line = session.line().await.expect("the dialler waits");
             tokio::time::sleep(delay).await;
-            session.peer(&far, &line).await;
+            session.answer_peer(&far, &line).await;
         }
-        assert_eq!(zero.next().await, Input::PeerUp(bank(1)), "it is linked all the same");
+        assert_eq!(zero.next().await, Input::PeerUp(bank(1)), "the link opens all the same");
         zero.resolve(2..3);
         assert_eq!(session.request().await, Request::Resolve(tx(2)));
-        session.say("UNKNOWN t2\n").await;
+        session.send("UNKNOWN t2\n").await;
         assert_eq!(zero.next().await, unknown(2));
         let text = logged(&path, "link-up").await;
         let line = text.lines().find(|line| line.contains("link-up")).unwrap();
-        let took: u128 =
+        let took_us: u128 =
             line.split("took_us=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
-        assert!(took >= 2 * delay.as_micros(), "{line}");
+        assert!(took_us >= 2 * delay.as_micros(), "{line}");
     });
 }
