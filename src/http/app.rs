@@ -98,7 +98,7 @@ impl App {
         &self.0.client
     }
 
-    /// The operator's options.
+    /// The options of this HTTP server.
     pub(crate) fn options(&self) -> &HttpOptions {
         &self.0.options
     }

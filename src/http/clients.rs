@@ -28,8 +28,8 @@ pub(crate) const UNKNOWN_CLIENT: &str = "Cliente não encontrado";
 /// The error of `/criar_cliente` for an existing client.
 pub(crate) const CLIENT_EXISTS: &str = "Cliente já existe";
 /// The error of `/criar_conta`, for every reason.
-pub(crate) const ACCOUNT_REFUSED: &str = "Cliente não encontrado, conta já existe ou não é permitido \
-    criar mais de uma conta individual para este cliente";
+pub(crate) const ACCOUNT_REFUSED: &str = "Cliente não encontrado, conta já existe ou não é \
+    permitido criar mais de uma conta individual para este cliente";
 
 #[derive(Serialize)]
 struct ClientLine {

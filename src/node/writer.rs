@@ -36,7 +36,7 @@ pub enum Released {
     Close(BankId),
 }
 
-/// Why `decide` returned.
+/// The reason why `decide` returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecideResult {
     /// The queue is empty.

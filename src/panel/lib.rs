@@ -46,5 +46,5 @@ pub const ASSETS: [Asset; 3] = [
 
 /// The content security policy of all pages: only resources of this bank.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src \
-    'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors \
-    'none'";
+    'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+    frame-ancestors 'none'";

@@ -4,7 +4,7 @@
 /// A language of the panel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lang {
-    /// Portuguese, the default.
+    /// Portuguese, which is the default.
     #[default]
     Pt,
     /// English, by the language switch.

@@ -95,9 +95,9 @@ impl Default for ServerBounds {
 
 /// The state that all sessions share.
 pub struct ServerState {
-    /// The bank's queue.
+    /// The queue of the bank.
     pub inbox: Rc<Inbox>,
-    /// All open sessions.
+    /// The table of open sessions.
     pub(crate) sessions: RefCell<SessionTable>,
     /// The memory that sessions share.
     pub bytes: Rc<SharedBytes>,

@@ -25,7 +25,7 @@ pub struct SharedBytes {
 struct MemoryWaiter {
     /// The bytes that it needs beyond those that it holds.
     bytes: usize,
-    /// Receives the grant.
+    /// Where the grant is stored.
     granted: Rc<Cell<usize>>,
     waker: Waker,
 }

@@ -69,7 +69,7 @@ struct Session {
     lingers: bool,
 }
 
-/// Why `hand_over` returned.
+/// The reason why `hand_over` returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HandOver {
     /// All lines that were read are enqueued.
