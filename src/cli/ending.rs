@@ -62,7 +62,7 @@ impl TransactionEnding {
             format!(": bank {by} refused: {reason}")
         } else {
             // This driver itself requested that refusal.
-            format!(": {} (bank {by} was asked to refuse it, for ever)", silent.join("; "))
+            format!(": {} (bank {by} was asked to refuse it, permanently)", silent.join("; "))
         };
         if !text.is_empty() {
             rest.push_str(&format!(": {text}"));

@@ -108,7 +108,7 @@ fn blocked_text(
             let (bank, address) = (answer.bank, &answer.address);
             let start = start_command(context.client.list(), address);
             format!(
-                "bank {bank} at {address} is away and may have voted OK (start it with: {start})"
+                "bank {bank} at {address} is down and may have voted OK (start it with: {start})"
             )
         })
         .collect();

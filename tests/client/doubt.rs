@@ -57,7 +57,7 @@ fn the_blocking_bank_is_named_and_no_outcome_is_guessed() {
         .expect(&cluster.address(2));
 
     let ran = cluster.run(&["resolve", "one"]).expect_code(5).expect("can't be ended safely");
-    let cure = format!("bank 2 at {} is away and may have voted OK", cluster.address(2));
+    let cure = format!("bank 2 at {} is down and may have voted OK", cluster.address(2));
     assert!(ran.stdout.contains(&cure), "it names the cure: {ran:?}");
     assert!(ran.stdout.contains(&format!("servidor --port {}", cluster.port(2))), "{ran:?}");
     let document = cluster.json(5, &["resolve", "one"]);

@@ -184,7 +184,7 @@ fn sentences(paint: crate::output::Paint, proof: &Proof) -> String {
     let mut text = String::new();
     for torn in proof.banks.iter().filter_map(|book| book.torn.as_ref()) {
         text.push_str(&format!(
-            "An end that was being written, and was promised to nobody: {torn}\n"
+            "A torn tail, of records that were never acknowledged: {torn}\n"
         ));
     }
     for violation in proof.violations.iter().take(AUDIT_SHOWN_MAX) {

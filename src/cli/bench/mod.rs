@@ -63,7 +63,7 @@ fn confirm(context: &Context, arguments: &BenchArguments) -> Result<(), Failure>
     );
     let refused = || {
         Failure::Usage(format!(
-            "this leaves {changes}, for ever: type --yes if that is meant, or --own for banks of \
+            "this leaves {changes}, permanently: type --yes if that is meant, or --own for banks of \
                 its own that go afterwards"
         ))
     };
@@ -73,7 +73,7 @@ fn confirm(context: &Context, arguments: &BenchArguments) -> Result<(), Failure>
     let mut stderr = io::stderr().lock();
     let asked = write!(
         stderr,
-        "cliente: this leaves {changes}, for ever (--own brings banks of its own). Type yes to go \
+        "cliente: this leaves {changes}, permanently (--own brings banks of its own). Type yes to go \
             on: "
     );
     let mut typed = String::new();

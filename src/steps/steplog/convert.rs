@@ -137,8 +137,8 @@ impl Step {
             CoreStep::GaveUp(tx) => Step::GaveUp(tx.clone()),
             CoreStep::Untrue(bank) => Step::Fault(
                 format!(
-                    "what bank {bank} states of having met this bank proves nothing (another \
-                     key, or bytes changed on the way): its link is closed, and made anew"
+                    "the introduction of bank {bank} proves nothing (another key, or bytes \
+                     changed in transit): its link is closed and redialled"
                 )
                 .into(),
             ),
@@ -151,9 +151,8 @@ impl Step {
             ),
             CoreStep::Unproved(tx, bank) => Step::Fault(
                 format!(
-                    "what bank {bank} answers about {tx} proves nothing (another key, or \
-                     bytes changed on the way): \
-                     its link is closed, and it is asked again"
+                    "the answer of bank {bank} about {tx} proves nothing (another key, or bytes \
+                     changed in transit): its link is closed, and it is asked again"
                 )
                 .into(),
             ),

@@ -141,7 +141,7 @@ impl TracedEvent {
         match &self.step {
             Some(Step::Vote { refusal: None, .. }) => "votes OK".to_owned(),
             Some(Step::Vote { refusal: Some(reason), .. }) => format!("votes NOK {reason}"),
-            Some(Step::Refuse { reason, .. }) => format!("refuses it for ever: {reason}"),
+            Some(Step::Refuse { reason, .. }) => format!("refuses it permanently: {reason}"),
             Some(Step::Outcome { ending, .. }) => format!("records {}", ending.in_words()),
             Some(Step::Drove { ending, .. }) => {
                 format!("keeps for its history: {}", ending.in_words())

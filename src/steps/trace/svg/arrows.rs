@@ -5,6 +5,17 @@ use super::style::{head_of, tone_of};
 use super::{DRAWING_TEXT_CHARS_MAX, Drawing, short};
 use std::fmt::Write;
 
+/// What the logs show of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Certainty {
+    /// Both ends are in the logs.
+    BothEnds,
+    /// Only one end is in the logs.
+    OneEnd,
+    /// It was sent and never received.
+    Lost,
+}
+
 impl Drawing<'_> {
     pub(super) fn arrows(&mut self, call: &TracedCall) {
         let y = |event: Option<usize>| event.and_then(|event| self.y_of[event]);
@@ -13,63 +24,64 @@ impl Drawing<'_> {
         let lost = call.sent.is_some()
             && call.received.is_none()
             && (call.lost || call.answered.is_none());
-        let tone = call.reply.map_or("quiet", |reply| tone_of(reply.word));
+        let certainty = |ends: [Option<usize>; 2]| {
+            if ends.iter().all(Option::is_some) { Certainty::BothEnds } else { Certainty::OneEnd }
+        };
         if let Some(begin) = sent.or(received) {
             let end = received.or(sent).unwrap_or(begin);
-            self.arrow(
-                call.from,
-                begin,
-                call.to,
-                end,
-                "ask",
-                lost,
-                call.received.is_none() || call.sent.is_none(),
-            );
+            let certainty =
+                if lost { Certainty::Lost } else { certainty([call.sent, call.received]) };
+            self.arrow((call.from, begin), (call.to, end), "ask", certainty);
         }
         if call.lost {
             return;
         }
         if let Some(end) = answered.or(replied) {
             let begin = replied.or(answered).unwrap_or(end);
-            let unsure = call.replied.is_none() || call.answered.is_none();
-            self.arrow(call.to, begin, call.from, end, tone, false, unsure);
+            let tone = call.reply.map_or("quiet", |reply| tone_of(reply.word));
+            let certainty = certainty([call.replied, call.answered]);
+            self.arrow((call.to, begin), (call.from, end), tone, certainty);
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "two ends and the style")]
+    /// Draws a message from a lane at a y to another lane at a y.
     fn arrow(
         &mut self,
-        from: usize,
-        y0: i64,
-        to: usize,
-        y1: i64,
+        (from, y0): (usize, i64),
+        (to, y1): (usize, i64),
         class: &str,
-        lost: bool,
-        unsure: bool,
+        certainty: Certainty,
     ) {
         let away = if to >= from { 8 } else { -8 };
         let (x0, x1) = (self.x(from) + away, self.x(to) - away);
-        let dashed = if unsure { " unsure" } else { "" };
-        if lost {
-            let (x, y) = (x0 + (x1 - x0) / 2, y0 + (y1 - y0) / 2);
-            let _ = writeln!(
-                self.out,
-                "<line x1=\"{x0}\" y1=\"{y0}\" x2=\"{x}\" y2=\"{y}\" class=\"arrow bad unsure\"/>"
-            );
-            let _ = writeln!(
-                self.out,
-                "<path d=\"M{} {}l10 10m0 -10l-10 10\" class=\"arrow bad\"/>",
-                x - 5,
-                y - 5
-            );
-        } else {
-            let _ = writeln!(
-                self.out,
-                "<line x1=\"{x0}\" y1=\"{y0}\" x2=\"{x1}\" y2=\"{y1}\" \
-                 class=\"arrow {class}{dashed}\" marker-end=\"url(#{})\"/>",
-                head_of(class)
-            );
-        }
+        let dashed = match certainty {
+            Certainty::BothEnds => "",
+            Certainty::OneEnd => " unsure",
+            Certainty::Lost => {
+                self.lost_arrow((x0, y0), (x0 + (x1 - x0) / 2, y0 + (y1 - y0) / 2));
+                return;
+            }
+        };
+        let _ = writeln!(
+            self.out,
+            "<line x1=\"{x0}\" y1=\"{y0}\" x2=\"{x1}\" y2=\"{y1}\" \
+             class=\"arrow {class}{dashed}\" marker-end=\"url(#{})\"/>",
+            head_of(class)
+        );
+    }
+
+    /// Draws a message that ends in a cross between its lanes.
+    fn lost_arrow(&mut self, (x0, y0): (i64, i64), (x, y): (i64, i64)) {
+        let _ = writeln!(
+            self.out,
+            "<line x1=\"{x0}\" y1=\"{y0}\" x2=\"{x}\" y2=\"{y}\" class=\"arrow bad unsure\"/>"
+        );
+        let _ = writeln!(
+            self.out,
+            "<path d=\"M{} {}l10 10m0 -10l-10 10\" class=\"arrow bad\"/>",
+            x - 5,
+            y - 5
+        );
     }
 
     /// The texts of a call are beside the lane of its receiver, where no other call has its texts.
