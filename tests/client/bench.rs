@@ -166,7 +166,7 @@ fn a_benchmark_needs_consent_to_leave_accounts() {
     let cluster = Cluster::start(3);
     let short = ["bench", "--seconds", "1", "--warmup", "0", "--accounts", "5", "--clients", "2"];
     let ran = cluster.run(&short).expect_code(2);
-    for words in ["15 accounts", "R$ 15.000.000,00", "for ever", "--yes", "--own"] {
+    for words in ["15 accounts", "R$ 15.000.000,00", "permanently", "--yes", "--own"] {
         assert!(ran.stderr.contains(words), "no {words:?} in {ran:?}");
     }
     let set = cluster.run(&[&short[..], &["--kind", "set"]].concat()).expect_code(2);

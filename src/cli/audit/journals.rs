@@ -183,9 +183,7 @@ fn text(context: &Context, proof: &Proof) -> String {
 fn sentences(paint: crate::output::Paint, proof: &Proof) -> String {
     let mut text = String::new();
     for torn in proof.banks.iter().filter_map(|book| book.torn.as_ref()) {
-        text.push_str(&format!(
-            "A torn tail, of records that were never acknowledged: {torn}\n"
-        ));
+        text.push_str(&format!("A torn tail, of records that were never acknowledged: {torn}\n"));
     }
     for violation in proof.violations.iter().take(AUDIT_SHOWN_MAX) {
         text.push_str(&format!("{}\n", paint.text(Tone::Bad, &violation.text)));
