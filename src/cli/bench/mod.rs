@@ -63,8 +63,8 @@ fn confirm(context: &Context, arguments: &BenchArguments) -> Result<(), Failure>
     );
     let refused = || {
         Failure::Usage(format!(
-            "this leaves {changes}, permanently: type --yes if that is meant, or --own for banks of \
-                its own that go afterwards"
+            "this leaves {changes}, permanently: type --yes if that is meant, or --own for \
+                banks of its own that go afterwards"
         ))
     };
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
@@ -73,8 +73,8 @@ fn confirm(context: &Context, arguments: &BenchArguments) -> Result<(), Failure>
     let mut stderr = io::stderr().lock();
     let asked = write!(
         stderr,
-        "cliente: this leaves {changes}, permanently (--own brings banks of its own). Type yes to go \
-            on: "
+        "cliente: this leaves {changes}, permanently (--own brings banks of its own). Type yes to \
+            go on: "
     );
     let mut typed = String::new();
     let read = asked.and_then(|()| stderr.flush()).and_then(|()| io::stdin().read_line(&mut typed));
