@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Explores every state of the larger configurations of tests/exhaustive too; takes minutes and some GB of memory.
+# Explores every state of the larger configurations of tests/worlds/exhaustive too; takes minutes and some GB of memory.
 # CONSORCIO_WORLD=<part of a name> explores those of that name alone.
 
 set -euo pipefail

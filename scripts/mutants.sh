@@ -97,8 +97,8 @@ summary() {
 
 # The core alone, as a package of its own. Only what changed is copied, so that little is built anew.
 make_tree() {
-    git ls-files --cached --others --exclude-standard -- Cargo.lock .cargo src tests/scripts tests/worlds.rs \
-        tests/simulation tests/exhaustive tests/world tests/support |
+    git ls-files --cached --others --exclude-standard -- Cargo.lock .cargo src tests/worlds/scripts tests/worlds/worlds.rs \
+        tests/worlds/simulation tests/worlds/exhaustive tests/worlds/world tests/support |
         grep -Ev "^src/($edges)/" >"$out/files"
     mkdir -p "$tree/src" "$tree/tests"
     (cd "$tree" && find src tests -type f) | { grep -Fxvf "$out/files" || true; } | while read -r gone; do
