@@ -1,5 +1,5 @@
-//! Every transaction's votes and outcomes at all banks, side by side, and the one rule that they
-//! must obey: committed exactly when every bank that it names holds an OK on its bytes.
+//! The votes and outcomes of every transaction at all banks, and the rule for them: it is committed
+//! exactly if every bank that it names holds an OK on its bytes.
 
 mod case;
 #[cfg(test)]
@@ -15,24 +15,24 @@ use consorcio_core::wire::transaction::Transaction;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// All votes and outcomes.
+/// The votes and outcomes of all transactions.
 #[derive(Default)]
 pub(crate) struct Ballots {
     of: HashMap<TxId, Vec<Cast>>,
-    /// Bytes of what was voted on while journals were read a second time.
+    /// The bytes of votes that were found when journals were read a second time.
     late: BTreeMap<(TxId, BankId), Arc<Transaction>>,
     drove: Vec<Drove>,
 }
 
-/// What a bank told of a transaction that it drove for others.
+/// What a bank recorded about a transaction that it drove for others.
 struct Drove {
     bank: BankId,
     tx: TxId,
     digest: Digest,
-    told: BallotEnd,
+    reported: BallotEnd,
 }
 
-/// What one bank's journal says of an id.
+/// A bank's vote on an id, and its outcome.
 #[derive(Debug, Clone, Copy)]
 struct Cast {
     bank: BankId,
@@ -58,18 +58,18 @@ enum BallotEnd {
     Aborted,
 }
 
-/// How the transactions ended.
+/// How many transactions had which outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct BallotCounts {
-    /// Committed, by an outcome or by every named bank's OK.
+    /// Committed, by an outcome or by the OKs of all named banks.
     pub committed: u64,
     /// Refused by some bank.
     pub aborted: u64,
     /// Neither: some named bank has not voted.
     pub undecided: u64,
-    /// Of all these, how many name a bank whose journal is not there.
+    /// Of all these, how many name a bank whose journal is missing or damaged.
     pub unproven: u64,
-    /// Committed, but not recorded as such at these banks yet, with the commit's time.
+    /// Committed, but not yet recorded at these banks, with the commit's time.
     pub pending: Vec<(BankId, TxId, Time)>,
 }
 
@@ -81,10 +81,10 @@ struct Group {
 }
 
 impl Ballots {
-    /// Takes what `record` of `bank` says of a transaction.
+    /// Adds the vote or outcome in `record` of `bank`.
     ///
     /// # Errors
-    /// When the bank votes or decides a second time, or decides what it holds no OK on.
+    /// If the bank votes or decides a second time, or decides without an OK.
     pub(crate) fn record(&mut self, bank: BankId, record: &Record) -> Result<(), String> {
         match record {
             Record::Voted { tx, time, transaction, refusal: None } => {
@@ -111,7 +111,7 @@ impl Ballots {
                 self.end(tx, bank, BallotEnd::Aborted)
             }
             Record::Drove { tx, time, transaction, refusal } => {
-                let told = if refusal.is_none() {
+                let reported = if refusal.is_none() {
                     BallotEnd::Committed(*time)
                 } else {
                     BallotEnd::Aborted
@@ -120,7 +120,7 @@ impl Ballots {
                     bank,
                     tx: tx.clone(),
                     digest: *transaction.digest(),
-                    told,
+                    reported,
                 });
                 Ok(())
             }
@@ -137,11 +137,11 @@ impl Ballots {
         }
     }
 
-    /// Takes only the vote in a record that came after its bank was replayed: what other banks were
-    /// found to have decided may rest on it.
+    /// Adds only the vote in a record that was written after its bank was replayed: the outcomes at
+    /// other banks may depend on it.
     ///
     /// # Errors
-    /// When the bank votes a second time.
+    /// If the bank votes a second time.
     pub(crate) fn late(&mut self, bank: BankId, record: &Record) -> Result<(), String> {
         match record {
             Record::Voted { tx, time, transaction, refusal: None }
@@ -182,8 +182,8 @@ impl Ballots {
     ) -> Result<(), String> {
         let casts = self.of.entry(tx.clone()).or_default();
         if let Some(cast) = casts.iter().find(|cast| cast.bank == bank) {
-            let before = cast.word();
-            let now = Cast { bank, vote, end }.word();
+            let before = cast.as_str();
+            let now = Cast { bank, vote, end }.as_str();
             return Err(format!(
                 "bank {bank} votes a second time on {tx}: {before} before, {now} now"
             ));
@@ -202,18 +202,18 @@ impl Ballots {
             }
             Some(Cast { vote: BallotVote::Ok { .. }, end: Some(before), .. }) => Err(format!(
                 "bank {bank} decides {tx} a second time: {} before, {} now",
-                before.word(),
-                end.word()
+                before.as_str(),
+                end.as_str()
             )),
             Some(Cast { vote: BallotVote::No, .. }) => {
-                Err(format!("bank {bank} has {} {tx}, which it refused", end.word()))
+                Err(format!("bank {bank} has {} {tx}, which it refused", end.as_str()))
             }
-            None => Err(format!("bank {bank} has {} {tx}, on which it never voted", end.word())),
+            None => Err(format!("bank {bank} has {} {tx}, on which it never voted", end.as_str())),
         }
     }
 
-    /// Judges every transaction. Of the banks in `whole` all votes are known, so that one that is
-    /// not there was never given.
+    /// Checks every transaction. All votes of the banks in `whole` are known, so a vote that is
+    /// missing there was never given.
     pub(crate) fn judge(&self, whole: BankSet, faults: &mut Vec<Violation>) -> BallotCounts {
         let mut counts = BallotCounts::default();
         for (tx, casts) in &self.of {
@@ -238,21 +238,21 @@ impl Ballots {
         counts
     }
 
-    /// No bank that voted OK on these bytes has ended them otherwise.
+    /// Checks that no bank which voted OK on these bytes has another outcome for them.
     fn judge_drove(&self, drove: &Drove, faults: &mut Vec<Violation>) {
-        let Drove { bank, tx, digest, told } = drove;
+        let Drove { bank, tx, digest, reported } = drove;
         for cast in self.of.get(tx).into_iter().flatten() {
             let same = matches!(cast.vote, BallotVote::Ok { digest: of, .. } if of == *digest);
-            let ends = match (told, cast.vote, cast.end) {
+            let ends = match (reported, cast.vote, cast.end) {
                 (BallotEnd::Committed(_), BallotVote::No, _) => Some("refused"),
-                (_, _, Some(end)) if same && end != *told => Some(end.word()),
+                (_, _, Some(end)) if same && end != *reported => Some(end.as_str()),
                 (BallotEnd::Committed(_) | BallotEnd::Aborted, ..) => None,
             };
-            if let Some(word) = ends {
-                let (at, told) = (cast.bank, told.word());
+            if let Some(as_str) = ends {
+                let (at, reported) = (cast.bank, reported.as_str());
                 let text = format!(
-                    "transaction {tx}: bank {bank}, which drove it, told {told}, and bank {at} \
-                     has {word} it"
+                    "transaction {tx}: bank {bank}, which drove it, reported {reported}, and bank \
+                     {at} has {as_str} it"
                 );
                 faults.push(Violation { tx: Some(tx.clone()), banks: vec![*bank, at], text });
             }
@@ -270,17 +270,17 @@ fn ok(time: Time, transaction: &Transaction) -> BallotVote {
 }
 
 impl Cast {
-    fn word(&self) -> &'static str {
+    fn as_str(&self) -> &'static str {
         match (self.vote, self.end) {
             (BallotVote::No, _) => "refused",
             (BallotVote::Ok { .. }, None) => "OK",
-            (BallotVote::Ok { .. }, Some(end)) => end.word(),
+            (BallotVote::Ok { .. }, Some(end)) => end.as_str(),
         }
     }
 }
 
 impl BallotEnd {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             BallotEnd::Committed(_) => "committed",
             BallotEnd::Aborted => "aborted",
@@ -288,7 +288,7 @@ impl BallotEnd {
     }
 }
 
-/// `bank 1 and bank 2`
+/// The banks as in `bank 1 and bank 2`.
 fn list(banks: impl Iterator<Item = BankId>) -> String {
     banks.map(|bank| format!("bank {bank}")).collect::<Vec<_>>().join(" and ")
 }

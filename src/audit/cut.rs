@@ -1,5 +1,5 @@
-//! One cut of all banks: each bank's equation, transfers that cancel over all of them, and equal
-//! registers.
+//! Checks one cut of all banks: each bank's equation, transfers that cancel over all banks, and
+//! equal registers.
 
 use consorcio_core::ids::{BankId, BankSet, Time};
 use consorcio_core::money::Money;
@@ -7,14 +7,14 @@ use consorcio_core::wire::answer::{CutAccount, CutAnswer, RegisterAnswer};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A bank's sums as SNAPSHOT tells them, in centavos.
+/// A bank's sums from SNAPSHOT, in centavos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Sums {
-    /// Of all accounts together, in centavos.
+    /// The sum of all balances.
     pub balance_total: i128,
-    /// Cash that came in, opening deposits included.
+    /// All deposits, first deposits included.
     pub cash_in_total: i128,
-    /// Cash that went out.
+    /// The sum of all withdrawals.
     pub cash_out_total: i128,
     /// Credits of transactions of several banks, in centavos.
     pub transfers_in_total: i128,
@@ -23,18 +23,18 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// What the balances must be by all that moved.
-    pub fn explained(&self) -> i128 {
+    /// The balance that results from all movements.
+    pub fn expected_balance(&self) -> i128 {
         self.cash_in_total - self.cash_out_total + self.transfers_in_total
             - self.transfers_out_total
     }
 
-    /// `balances = cash in - cash out + transfers in - transfers out`?
+    /// Does `balances = cash in - cash out + transfers in - transfers out` hold?
     pub fn holds(&self) -> bool {
-        self.balance_total == self.explained()
+        self.balance_total == self.expected_balance()
     }
 
-    /// The sums of two banks, or of two pages.
+    /// The sums of two banks together.
     #[must_use]
     pub fn plus(&self, other: &Sums) -> Sums {
         Sums {
@@ -48,7 +48,7 @@ impl Sums {
 }
 
 impl Sums {
-    /// The bank's sums, which every page of its cut says.
+    /// The bank's sums, which are on every page of its cut.
     fn of(page: &CutAnswer) -> Sums {
         Sums {
             balance_total: page.balance_total,
@@ -60,25 +60,26 @@ impl Sums {
     }
 }
 
-/// All that one bank tells of a cut.
+/// One bank's part of a cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BankCut {
-    /// The bank that was cut.
+    /// The bank that answered.
     pub bank: BankId,
-    /// The commit time that the cut is as of.
+    /// The commit time of the cut.
     pub time: Time,
-    /// The sums that the bank states.
+    /// The sums in the bank's answer.
     pub sums: Sums,
-    /// Its accounts by number.
+    /// Its accounts, by number.
     pub accounts: Vec<CutAccount<'static>>,
-    /// Its registers by key.
+    /// Its registers, by key.
     pub registers: BTreeMap<String, String>,
-    /// Did it know them at that time? One that came later does not at first, and that is no fault.
+    /// Whether the bank knew its registers at that time. A bank that joined later does not at
+    /// first, which is no fault.
     pub registers_known: bool,
 }
 
 impl BankCut {
-    /// What a first page tells.
+    /// The part that a first page contains.
     pub fn of(page: CutAnswer) -> BankCut {
         let sums = Sums::of(&page);
         let CutAnswer { bank, time, accounts, registers, registers_known, .. } = page;
@@ -87,10 +88,10 @@ impl BankCut {
         BankCut { bank, time, sums, accounts, registers, registers_known }
     }
 
-    /// Adds the page that follows.
+    /// Adds the next page.
     ///
     /// # Errors
-    /// When it is of another bank or cut, or tells other sums.
+    /// If it is of another bank or cut, or has other sums.
     pub fn add(&mut self, page: CutAnswer) -> Result<(), String> {
         if (page.bank, page.time, Sums::of(&page)) != (self.bank, self.time, self.sums) {
             return Err(format!(
@@ -110,7 +111,7 @@ impl BankCut {
     }
 }
 
-/// Each register's key and value.
+/// The key and the value of each register.
 fn values(
     registers: Option<Vec<RegisterAnswer<'static>>>,
 ) -> impl Iterator<Item = (String, String)> {
@@ -118,32 +119,32 @@ fn values(
     lines.map(|line| (line.key.to_string(), line.value.into_owned()))
 }
 
-/// What banks' cuts of one time mean together.
+/// The result of checking the cuts of all banks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
     /// The sums of all banks that answered.
     pub total: Sums,
-    /// What is wrong, one sentence each; what is only unknown is not among it.
+    /// The faults, one sentence each; unknown facts are not among them.
     pub faults: Vec<String>,
-    /// Banks whose cut is missing, so that nothing can be said over all banks.
+    /// Banks whose cut is missing, so that there is no verdict over all banks.
     pub missing: BankSet,
     /// How many registers there are.
     pub registers: usize,
     /// Banks that did not know their registers at that time.
     pub registers_unknown: BankSet,
-    /// Transfers do not cancel, and a bank that left the consortium may hold the rest: it can't be
-    /// told.
+    /// Transfers do not cancel, but a bank that left the consortium may hold the difference, so
+    /// there is no verdict.
     pub left_may_hold: bool,
 }
 
 impl Judged {
-    /// Is everything there, and does everything hold?
+    /// Are all banks there, and is there no fault?
     pub fn holds(&self) -> bool {
         self.faults.is_empty() && self.is_whole()
     }
 
-    /// Why there can be no verdict though all banks are there, if so.
-    pub fn left_in_words(&self) -> Option<&'static str> {
+    /// Why there is no verdict although all banks are there, if so.
+    pub fn left_text(&self) -> Option<&'static str> {
         self.left_may_hold
             .then_some("transfers do not cancel, and a bank that left may hold the rest")
     }
@@ -154,9 +155,8 @@ impl Judged {
     }
 }
 
-/// Judges the `cuts` that were got of the banks `members`; `has_left` says that the list has a
-/// place whose bank left. With `listed` the cuts carry all accounts and registers, which are judged
-/// too.
+/// Checks the `cuts` of the banks `members`; `has_left` means that some bank of the list has left.
+/// With `listed`, the cuts contain all accounts and registers, which are checked too.
 pub fn judge(members: BankSet, has_left: bool, listed: bool, cuts: &[BankCut]) -> Judged {
     let present: BankSet = cuts.iter().map(|cut| cut.bank).collect();
     let missing = members.minus(present);
@@ -168,9 +168,9 @@ pub fn judge(members: BankSet, has_left: bool, listed: bool, cuts: &[BankCut]) -
             faults.push(format!(
                 "bank {bank}: its balances are {} centavos, but what moved makes {}: {} too {}",
                 sums.balance_total,
-                sums.explained(),
-                (sums.balance_total - sums.explained()).abs(),
-                if sums.balance_total > sums.explained() { "many" } else { "few" },
+                sums.expected_balance(),
+                (sums.balance_total - sums.expected_balance()).abs(),
+                if sums.balance_total > sums.expected_balance() { "many" } else { "few" },
             ));
         }
         if listed && cut.accounts_total() != sums.balance_total {
@@ -208,8 +208,8 @@ pub fn judge(members: BankSet, has_left: bool, listed: bool, cuts: &[BankCut]) -
     Judged { total, faults, missing, registers, registers_unknown, left_may_hold }
 }
 
-/// Names each register that is not the same at all of these banks that know theirs, and counts them
-/// all.
+/// Reports each register that differs among the banks that know theirs; returns how many registers
+/// there are.
 fn unequal_registers(cuts: &[BankCut], faults: &mut Vec<String>) -> usize {
     let mut held: BTreeMap<&str, Vec<(BankId, &str)>> = BTreeMap::new();
     let cuts: Vec<&BankCut> = cuts.iter().filter(|cut| cut.registers_known).collect();
@@ -225,8 +225,8 @@ fn unequal_registers(cuts: &[BankCut], faults: &mut Vec<String>) -> usize {
                 Some(value) => format!("{value:?} at bank {}", cut.bank),
                 None => format!("never set at bank {}", cut.bank),
             };
-            let told: Vec<String> = cuts.iter().map(at).collect();
-            faults.push(format!("register {key} differs: {}", told.join(", ")));
+            let values: Vec<String> = cuts.iter().map(at).collect();
+            faults.push(format!("register {key} differs: {}", values.join(", ")));
         }
     }
     held.len()
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn it_holds_only_if_each_bank_is_explained_and_transfers_cancel() {
+    fn it_holds_only_if_each_equation_holds_and_transfers_cancel() {
         let good = [cut(0, 70, 100, (0, 30)), cut(1, 130, 100, (30, 0))];
         let judged = judge(members(2), false, false, &good);
         assert!(judged.holds() && judged.total.balance_total == 200, "{judged:?}");
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_and_registers_are_judged() {
+    fn accounts_and_registers_are_checked() {
         let mut cuts = [cut(0, 70, 100, (0, 30)), cut(1, 130, 100, (30, 0))];
         cuts[0].accounts = vec![account("a", 70)];
         cuts[1].accounts = vec![account("b", 129)];
@@ -322,13 +322,13 @@ mod tests {
         let judged = judge(members(3), false, false, &cuts);
         assert!(judged.holds() && judged.registers == 1, "{judged:?}");
         assert_eq!(judged.registers_unknown, BankSet::EMPTY.with(bank(2)));
-        // The others are compared all the same.
+        // The other banks are compared nevertheless.
         cuts[1].registers.insert("storage".into(), "2".into());
         one_fault(&judge(members(3), false, false, &cuts), "\"1\" at bank 0, \"2\" at bank 1");
     }
 
     #[test]
-    fn pages_of_one_cut_are_put_together() {
+    fn the_pages_of_one_cut_are_combined() {
         let page = |text: &str| serde_json::from_str::<CutAnswer>(text).unwrap();
         let head = concat!(
             r#""bank":1,"time":9,"balance_total":3,"cash_in_total":3,"cash_out_total":0,"#,

@@ -1,5 +1,5 @@
-//! One bank's journal, replayed record by record through the shipped `apply`, and its own equation.
-//! What the journals of several banks say of one transaction is compared elsewhere.
+//! One bank's journal, replayed record by record through `apply`, and the bank's own equation.
+//! `ballots` compares the journals of several banks.
 
 use super::ballots::Ballots;
 use super::cut::Sums;
@@ -16,19 +16,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Memory is tidied after so many records.
+/// How often outcomes are dropped from memory, in records.
 const TIDY_EVERY: Seq = 4_096;
 
-/// Why a folder could not be audited at all.
+/// Why a folder could not be audited.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderFault {
     /// Its files can't be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// It holds no journal, or the journal says nothing of its bank.
+    /// It contains no journal, or a journal without its bank.
     #[error("{0}: no bank's journal is in this folder")]
     Empty(PathBuf),
-    /// Another folder holds a journal of the same bank.
+    /// Another folder contains a journal of the same bank.
     #[error("{0} and {1} both hold a journal of bank {2}: which is it?")]
     Twice(PathBuf, PathBuf, BankId),
 }
@@ -40,30 +40,29 @@ pub(crate) struct Setting {
     pub value: RegisterValue,
 }
 
-/// A journal that is replayed.
+/// A journal that is being replayed.
 pub(crate) struct Folder {
     pub path: PathBuf,
-    /// The bank, once its first record told who it is.
+    /// The bank that owns it, once its first record was read.
     pub bank: Option<BankId>,
     replica: Option<Core>,
-    /// The consortium's places as the journal has them last.
+    /// The newest list of the consortium in the journal.
     pub places: Vec<String>,
     pub records: u64,
-    /// What the committed transactions and openings that were read moved, added up beside the
-    /// ledger.
+    /// What the committed transactions and openings moved, summed up independently of the ledger.
     moved: Sums,
-    /// What this bank voted OK on and has no outcome of.
+    /// Transactions that this bank voted OK on and that have no outcome.
     pub undecided: BTreeMap<TxId, Arc<Transaction>>,
     /// The newest setting of each register.
     pub registers: BTreeMap<RegisterKey, Setting>,
-    /// A record did not fit, so that the replay ended there.
+    /// A record was rejected, so the replay ended there.
     broken: bool,
-    /// The end of the journal that is not whole, in words.
+    /// The incomplete batch at the end of the journal, as text.
     pub torn: Option<String>,
 }
 
 impl Folder {
-    /// The journal in `path`, not read yet.
+    /// The journal in `path`, before it is read.
     pub(crate) fn new(path: &Path) -> Folder {
         Folder {
             path: path.to_owned(),
@@ -83,11 +82,11 @@ impl Folder {
         FileDisk::read_only(&self.path)
     }
 
-    /// Replays all that is there; what each transaction met goes to `ballots`, what does not hold
-    /// to `faults`.
+    /// Replays the whole journal; passes votes and outcomes to `ballots`, and violations to
+    /// `faults`.
     ///
     /// # Errors
-    /// When the folder can't be read, or holds no journal.
+    /// If the folder can't be read, or contains no journal.
     pub(crate) fn replay(
         &mut self,
         scan: &mut JournalScan<'_>,
@@ -98,11 +97,11 @@ impl Folder {
             match scanned {
                 Scanned::Record { seq, file, offset, record } => {
                     self.record(seq, &record, ballots).unwrap_or_else(|why| {
-                        let place = format!("{}/{file}:{offset}", self.path.display());
+                        let position = format!("{}/{file}:{offset}", self.path.display());
                         faults.push(Violation {
                             tx: record_tx(&record).cloned(),
                             banks: self.bank.into_iter().collect(),
-                            text: format!("{place}: record {seq}: {why}"),
+                            text: format!("{position}: record {seq}: {why}"),
                         });
                     });
                 }
@@ -124,13 +123,13 @@ impl Folder {
         Ok(())
     }
 
-    /// Applies one record, unless it breaks what must hold.
+    /// Applies one record, unless it breaks an invariant.
     fn record(&mut self, seq: Seq, record: &Record, ballots: &mut Ballots) -> Result<(), String> {
         if let Record::Consortium { bank, places } = record {
             self.places.clone_from(places);
             if self.bank.is_none() {
                 self.bank = Some(*bank);
-                // An audit shows no token and checks none.
+                // An audit neither makes nor verifies tokens.
                 let seal = Seal::keyed([0; 32]);
                 let identity = Identity { bank: *bank, places: places.clone(), seal };
                 self.replica = Some(Core::new(identity));
@@ -144,7 +143,7 @@ impl Folder {
             );
         };
         ballots.record(bank, record)?;
-        // After the first record that does not fit the replay would only repeat its consequences.
+        // After a rejected record, the replay would only repeat its consequences.
         if self.broken {
             return Ok(());
         }
@@ -158,13 +157,12 @@ impl Folder {
             core.forget_outcomes(core.seq(), OUTCOMES_IN_MEMORY_MIN);
             core.change(&Change::CutMark(0, core.clock(), Some(core.clock())));
         }
-        self.follow(bank, record);
+        self.update_figures(bank, record);
         Ok(())
     }
 
-    /// Keeps the audit's own account of what a record means, so that it and the ledger check each
-    /// other.
-    fn follow(&mut self, bank: BankId, record: &Record) {
+    /// Updates the audit's own figures, so that they and the ledger check each other.
+    fn update_figures(&mut self, bank: BankId, record: &Record) {
         match record {
             Record::Voted { tx, transaction, refusal: None, .. } => {
                 self.undecided.insert(tx.clone(), Arc::clone(transaction));
@@ -213,19 +211,19 @@ impl Folder {
         }
     }
 
-    /// The later setting counts.
+    /// Keeps the later setting of a register.
     fn set(&mut self, key: &RegisterKey, value: &RegisterValue, time: Time) {
         if self.registers.get(key).is_none_or(|setting| setting.time <= time) {
             self.registers.insert(key.clone(), Setting { time, value: value.clone() });
         }
     }
 
-    /// Does the bank know its registers? One that came later does not at first.
+    /// Does the bank know its registers? One that joined later does not at first.
     pub(crate) fn knows_registers(&self) -> bool {
         self.replica.as_ref().is_some_and(|core| core.ledger().knows_registers())
     }
 
-    /// The bank's sums by its own ledger, once all is replayed.
+    /// The sums of the bank's ledger after the replay.
     pub(crate) fn sums(&self) -> Sums {
         let Some(core) = &self.replica else { return Sums::default() };
         let totals = core.ledger().totals();
@@ -243,12 +241,12 @@ impl Folder {
         self.replica.as_ref().map_or(0, |core| core.ledger().totals().accounts)
     }
 
-    /// Did every record fit?
+    /// Was every record accepted?
     pub(crate) fn is_whole(&self) -> bool {
         !self.broken && self.replica.is_some()
     }
 
-    /// Compares the ledger with what moved, with its accounts, and with its registers.
+    /// Compares the ledger with the audit's own figures, with its accounts, and with its registers.
     pub(crate) fn check(&self, faults: &mut Vec<Violation>) {
         let (Some(bank), Some(core)) = (self.bank, &self.replica) else { return };
         let mut fault = |text: String| {
@@ -259,7 +257,7 @@ impl Folder {
             });
         };
         let (sums, mut moved) = (self.sums(), self.moved);
-        moved.balance_total = moved.explained();
+        moved.balance_total = moved.expected_balance();
         if !sums.holds() || sums != moved {
             fault(format!(
                 "its ledger holds {sums:?}, but its committed transactions make {moved:?}"

@@ -1,11 +1,10 @@
-//! What the journals of all banks prove together, offline: each bank's equation, that transfers
-//! cancel, that registers are equal, and that every transaction is committed at all banks that it
-//! names or at none.
+//! Checks the journals of all banks together, offline: each bank's equation holds, transfers
+//! cancel, registers are equal, and every transaction is committed at all banks that it names or at
+//! none.
 //!
-//! Banks may run meanwhile. Each journal is replayed once to its end, one after the other, and then
-//! all are read a little further, for votes only: whatever a first journal was found to have
-//! decided, it decided on votes that were on the other banks' disks before, and so are seen by
-//! then.
+//! Banks may be running. The journals are replayed to their ends one after the other, and then all
+//! are read a little further, for votes only: an outcome in an early journal depends on votes that
+//! were durable at the other banks before, so these are found by then.
 
 use super::ballots::{BallotCounts, Ballots};
 use super::cut::Sums;
@@ -17,71 +16,73 @@ use consorcio_journal::{FileDisk, JournalError, JournalScan, Scanned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// More are counted, and not kept: one damaged journal may contradict all others in every line.
+/// Further violations are counted only: one damaged journal may contradict the others in every
+/// line.
 const VIOLATIONS_KEPT: usize = 1_000;
 
-/// What one bank's journal says.
+/// The result for one bank's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BankBook {
-    /// The bank whose journal it is.
+    /// The bank that owns the journal.
     pub bank: BankId,
     /// The folder of the journal.
     pub folder: PathBuf,
-    /// How many records it holds.
+    /// How many records it contains.
     pub records: Seq,
     /// The sums after its last record.
     pub sums: Sums,
     /// How many accounts it has.
     pub accounts: usize,
-    /// What it voted OK on and has recorded no outcome of.
+    /// How many transactions it voted OK on without an outcome.
     pub undecided: usize,
-    /// It was replayed to its end, and its own sums hold.
+    /// Whether it was replayed to its end and its own sums hold.
     pub holds: bool,
-    /// The batch at its end that is not whole, which was never promised.
+    /// The incomplete batch at its end, none of whose records was durable.
     pub torn: Option<String>,
 }
 
-/// What all journals say together.
+/// The result for all journals together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proof {
-    /// Each journal, by position of its bank.
+pub struct JournalAudit {
+    /// The result for each journal, by position of its bank.
     pub banks: Vec<BankBook>,
-    /// Banks of the consortium whose journal is not there.
+    /// Banks of the consortium whose journal is missing.
     pub missing: BankSet,
     /// Transactions that are committed.
     pub committed: u64,
     /// Transactions that a named bank refused.
     pub aborted: u64,
-    /// ... neither, for some bank has not voted.
+    /// Transactions that are neither, because some bank has not voted.
     pub undecided: u64,
-    /// Transactions that name a bank whose journal is missing or damaged: what it did is not known.
+    /// Transactions that name a bank whose journal is missing or damaged, so that its vote is
+    /// unknown.
     pub unproven: u64,
-    /// Commits that a bank has not recorded yet; the sum over all banks counts them in.
+    /// Commits that a bank has not recorded yet; `total` includes them.
     pub pending: usize,
-    /// All sums together, pending commits counted in; `None` where a journal is missing or did not
-    /// replay to its end.
+    /// All sums together, with pending commits; `None` if a journal is missing or was not replayed
+    /// to its end.
     pub total: Option<Sums>,
     /// How many registers there are.
     pub registers: usize,
-    /// What does not hold, at most `VIOLATIONS_KEPT`.
+    /// The violations, at most `VIOLATIONS_KEPT`.
     pub violations: Vec<Violation>,
-    /// How many there are in all.
+    /// How many violations there are in all.
     pub violations_total: usize,
 }
 
-impl Proof {
-    /// Is every journal there, and does everything hold?
+impl JournalAudit {
+    /// Is every journal there, without a violation?
     pub fn holds(&self) -> bool {
         self.violations_total == 0 && self.missing.is_empty()
     }
 }
 
-/// Replays the journals in these folders, and compares them. A folder that holds folders with
-/// journals stands for those.
+/// Replays and compares the journals in these folders. A folder that contains folders with journals
+/// stands for those.
 ///
 /// # Errors
-/// When a folder can't be read, holds no journal, or two hold one bank's.
-pub fn prove(paths: &[PathBuf]) -> Result<Proof, FolderFault> {
+/// If a folder can't be read or contains no journal, or if two contain the same bank's journal.
+pub fn prove(paths: &[PathBuf]) -> Result<JournalAudit, FolderFault> {
     let mut folders = Vec::new();
     for path in paths {
         folders.extend(journals_in(path)?.iter().map(|path| Folder::new(path)));
@@ -101,7 +102,7 @@ pub fn prove(paths: &[PathBuf]) -> Result<Proof, FolderFault> {
     Ok(compare(&folders, &ballots, violations))
 }
 
-/// The folders with journals at `path`: itself, or those right in it.
+/// The folders with journals at `path`: itself, or its direct subfolders.
 fn journals_in(path: &Path) -> Result<Vec<PathBuf>, FolderFault> {
     let fault = |cause| JournalError::Io { doing: "list", file: path.display().to_string(), cause };
     let mut inner = Vec::new();
@@ -133,7 +134,7 @@ fn refuse_twins(folders: &[Folder]) -> Result<(), FolderFault> {
     Ok(())
 }
 
-/// What was written since the replay, votes only.
+/// Adds the votes that were written since the replay.
 fn read_on(
     folder: &Folder,
     scan: &mut JournalScan<'_>,
@@ -142,19 +143,19 @@ fn read_on(
 ) -> Result<(), FolderFault> {
     let Some(bank) = folder.bank else { return Ok(()) };
     scan.read::<JournalError>(|scanned| {
-        let told = match scanned {
+        let violation = match scanned {
             Scanned::Record { record, .. } => ballots.late(bank, &record).err().map(|text| {
                 Violation { tx: folder::record_tx(&record).cloned(), banks: vec![bank], text }
             }),
             Scanned::Fault(text) => Some(Violation { tx: None, banks: vec![bank], text }),
         };
-        violations.extend(told);
+        violations.extend(violation);
         Ok(())
     })?;
     Ok(())
 }
 
-fn compare(folders: &[Folder], ballots: &Ballots, mut violations: Vec<Violation>) -> Proof {
+fn compare(folders: &[Folder], ballots: &Ballots, mut violations: Vec<Violation>) -> JournalAudit {
     let whole: BankSet = folders
         .iter()
         .filter(|folder| folder.is_whole())
@@ -197,12 +198,12 @@ fn compare(folders: &[Folder], ballots: &Ballots, mut violations: Vec<Violation>
         violations.push(Violation { tx: None, banks: Vec::new(), text });
     }
     let registers = registers(folders, ballots, &counts, whole, &mut violations);
-    // What names a transaction stands first: sums that are off follow from it.
+    // Violations that name a transaction come first, since wrong sums follow from them.
     violations.sort_by(|a, b| (a.tx.is_none(), a).cmp(&(b.tx.is_none(), b)));
     violations.dedup();
     let violations_total = violations.len();
     violations.truncate(VIOLATIONS_KEPT);
-    Proof {
+    JournalAudit {
         banks,
         missing,
         committed: counts.committed,
@@ -224,7 +225,7 @@ fn total(folders: &[Folder], ballots: &Ballots, counts: &BallotCounts) -> Sums {
         if let Some(bank) = folder.bank {
             let mut more = Sums::default();
             folder::add(&mut more, bank, transaction);
-            more.balance_total = more.explained();
+            more.balance_total = more.expected_balance();
             total = total.plus(&more);
         }
     }
@@ -245,7 +246,8 @@ fn pending<'a>(
     })
 }
 
-/// Compares registers, the commits that a bank has not recorded yet counted in; how many there are.
+/// Compares registers, including the commits that a bank has not recorded yet; returns how many
+/// there are.
 fn registers(
     folders: &[Folder],
     ballots: &Ballots,
@@ -279,23 +281,22 @@ fn registers(
     }
     for (key, banks) in &held {
         let values: BTreeSet<&(Time, String)> = banks.values().collect();
-        // A bank that came to the consortium later holds nothing of what was set before until it
-        // has learned it.
+        // A bank that joined the consortium later has no registers until it has learned them.
         let lacking: BTreeSet<BankId> = whole_folders()
             .filter(|(bank, _)| knows.has(*bank) && !banks.contains_key(bank))
             .map(|(bank, _)| bank)
             .collect();
         if values.len() > 1 || !lacking.is_empty() {
-            let told = banks
+            let values = banks
                 .iter()
                 .map(|(bank, (time, value))| format!("{value:?} of {time} at bank {bank}"));
-            let told: Vec<String> = told
+            let values: Vec<String> = values
                 .chain(lacking.iter().map(|bank| format!("never set at bank {bank}")))
                 .collect();
             violations.push(Violation {
                 tx: None,
                 banks: banks.keys().chain(&lacking).copied().collect(),
-                text: format!("register {key} differs: {}", told.join(", ")),
+                text: format!("register {key} differs: {}", values.join(", ")),
             });
         }
     }

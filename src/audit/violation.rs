@@ -1,14 +1,14 @@
-//! What an audit finds.
+//! The violations that an audit finds.
 
 use consorcio_core::ids::{BankId, TxId};
 
-/// Something that does not hold.
+/// A rule that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Violation {
-    /// The transaction, where it is about one.
+    /// The transaction that it is about, if any.
     pub tx: Option<TxId>,
     /// The banks that it is about.
     pub banks: Vec<BankId>,
-    /// In words; names transaction, banks and place.
+    /// A sentence that names transaction, banks and place.
     pub text: String,
 }

@@ -66,7 +66,7 @@ impl CutAnswers {
                 other => other.clone(),
             });
         }
-        self.judged.left_in_words().map(|why| Failure::Doubt(why.to_owned()))
+        self.judged.left_text().map(|why| Failure::Doubt(why.to_owned()))
     }
 }
 

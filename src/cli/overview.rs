@@ -168,7 +168,7 @@ pub(crate) async fn cut(context: &Context, at: BankClock) -> Result<MoneySums, F
         return Err(context.failure(error));
     }
     let judged = taken.judged;
-    if let Some(why) = judged.left_in_words() {
+    if let Some(why) = judged.left_text() {
         return Err(Failure::Doubt(why.to_owned()));
     }
     Ok(MoneySums {

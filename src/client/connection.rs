@@ -292,7 +292,7 @@ impl Connection {
     pub async fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
         let number = self.next;
         self.dialer.observe(&ClientEvent::Asked(self.bank, request, number));
-        crash::client_asking(request);
+        crash::client_sending_request(request);
         let within = self.dialer.options.answer_within + bank_may_wait(request);
         let from_now = Instant::now() + within;
         let first = self.first_until.take();
@@ -300,12 +300,12 @@ impl Connection {
         let answered = timeout_at(until, async {
             self.queue(request)?;
             poll_fn(|task| self.poll_flush(task)).await?;
-            crash::client_asked(request);
+            crash::client_sent_request(request);
             poll_fn(|task| self.poll_reply(task)).await
         });
         let why = match answered.await {
             Ok(Ok(reply)) => {
-                crash::client_told(request);
+                crash::client_reply_received(request);
                 self.dialer.observe(&ClientEvent::Replied(self.bank, &reply, number));
                 return Ok(reply);
             }

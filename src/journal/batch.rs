@@ -8,7 +8,7 @@ use super::format::{
 use super::index::{IdHash, IndexEntry};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
-use consorcio_system::crash::Kinds;
+use consorcio_system::crash::BatchPoints;
 
 /// Records that are written and synced together.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Batch {
     hash: IdHash,
     /// The ids that it decides, with offsets from the beginning of the batch.
     decided: Vec<IndexEntry>,
-    kinds: Kinds,
+    kinds: BatchPoints,
 }
 
 impl Batch {
@@ -31,7 +31,7 @@ impl Batch {
             count: 0,
             hash: IdHash::new(journal),
             decided: Vec::new(),
-            kinds: Kinds::default(),
+            kinds: BatchPoints::default(),
         }
     }
 
@@ -95,7 +95,7 @@ impl Batch {
         &self.decided
     }
 
-    pub(super) fn kinds(&self) -> &Kinds {
+    pub(super) fn kinds(&self) -> &BatchPoints {
         &self.kinds
     }
 

@@ -17,7 +17,7 @@ use consorcio_core::wire::Fault;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::verb::Verb;
 use consorcio_steps::steplog::{Entry, RequestId, Step, wall_us};
-use consorcio_system::crash::{self, Inquiry};
+use consorcio_system::crash::{self, RequestPoint};
 use consorcio_system::logging::LIFECYCLE_TARGET;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
@@ -198,11 +198,11 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
             let (known, news) = self.shared.news_to(self.link.bank);
             open.shown_up_to = known;
             open.news_at = now + self.shared.timing.news;
-            open.send_line(Inquiry::News, "PEER ", &write(&news), AnswerTo::News, now);
+            open.send_line(RequestPoint::News, "PEER ", &write(&news), AnswerTo::News, now);
         }
         if open.ping.is_some_and(|at| at <= now) && !stopping {
             open.ping = None;
-            open.send_line(Inquiry::Line(Verb::Ping), "PING", "", AnswerTo::Ping, now);
+            open.send_line(RequestPoint::Line(Verb::Ping), "PING", "", AnswerTo::Ping, now);
         }
         let at_us = wall_us();
         let mut queue = self.link.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -273,14 +273,14 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
                 });
             }
             (AnswerTo::Ping, Reply::Pong) => {
-                crash::heard(Inquiry::Line(Verb::Ping));
+                crash::answer_received(RequestPoint::Line(Verb::Ping));
                 let latency =
                     waiting.since.elapsed().as_micros().try_into().unwrap_or(u64::MAX - 1);
                 self.link.latency_us.store(latency, Relaxed);
                 open.ping = Some(Instant::now() + self.shared.timing.ping);
             }
             (AnswerTo::News, Reply::Done(json)) => {
-                crash::heard(Inquiry::News);
+                crash::answer_received(RequestPoint::News);
                 let news: News = read(&json)?;
                 self.inputs.extend(news.inputs(bank));
             }

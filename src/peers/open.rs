@@ -10,7 +10,7 @@ use consorcio_core::wire::Fault;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::verb::Verb;
 use consorcio_steps::steplog::{RequestId, wall_us};
-use consorcio_system::crash::{self, Inquiry, Step};
+use consorcio_system::crash::{self, RequestPoint, Step};
 use consorcio_system::framed::{LineCodec, framed};
 use futures_util::{Sink, StreamExt};
 use std::collections::VecDeque;
@@ -26,7 +26,7 @@ use tokio_util::codec::Framed;
 
 pub(super) struct OpenLink {
     lines: Framed<TcpStream, LineCodec<Result<Reply, Fault>>>,
-    pub(super) leaving: crash::Leaving,
+    pub(super) leaving: crash::BufferedPoints,
     /// Lines that are written or buffered, and not answered yet; in order.
     pub(super) under_way: VecDeque<UnderWay>,
     /// The local port and the number of lines written identify each line in the step log.
@@ -82,7 +82,7 @@ impl OpenLink {
         let now = Instant::now();
         let mut open = OpenLink {
             lines: framed(stream, Reply::parse),
-            leaving: crash::Leaving::default(),
+            leaving: crash::BufferedPoints::default(),
             under_way: VecDeque::new(),
             port,
             sent: 0,
@@ -98,7 +98,7 @@ impl OpenLink {
         };
         let (dialling, hello) = Dialling::begin(&shared.identity, shared.founding, bank)?;
         let asked_us = wall_us();
-        let welcome = timeout(step, open.ask(Inquiry::Line(Verb::Peer), &hello)).await;
+        let welcome = timeout(step, open.ask(RequestPoint::Line(Verb::Peer), &hello)).await;
         let welcome = welcome.map_err(|_| late("the answer to its first line"))??;
         open.clock_us = clock_apart(&welcome, asked_us, wall_us());
         if let Some(Some(link)) = shared.links.get(bank.index()) {
@@ -106,7 +106,7 @@ impl OpenLink {
         }
         let (known, news) = shared.news_to(bank);
         let (proof, founding) = dialling.prove(&welcome, news)?;
-        let answer = timeout(step, open.ask(Inquiry::Proof, &proof)).await;
+        let answer = timeout(step, open.ask(RequestPoint::Proof, &proof)).await;
         let news: News = read(&answer.map_err(|_| late("the answer to its proof"))??)?;
         // The news in the proof has notified the peer.
         if let Some(met) = shared.met(bank).filter(|met| *met != founding) {
@@ -117,7 +117,7 @@ impl OpenLink {
     }
 
     /// Sends a PEER line; returns the JSON of its answer.
-    async fn ask(&mut self, verb: Inquiry, json: &str) -> Result<String, String> {
+    async fn ask(&mut self, verb: RequestPoint, json: &str) -> Result<String, String> {
         self.send_line(verb, "PEER ", json, AnswerTo::News, Instant::now());
         let mut answers = Vec::new();
         let result = self.answers(&mut answers).await;
@@ -126,7 +126,7 @@ impl OpenLink {
             Some(answer) => answer,
             None => return Err(result.err().unwrap_or_default()),
         };
-        crash::heard(verb);
+        crash::answer_received(verb);
         match answer {
             Ok(Reply::Done(json)) => Ok(json),
             Ok(Reply::Refused(_, why)) => Err(format!("it refuses: {why}")),
@@ -138,17 +138,17 @@ impl OpenLink {
     /// Puts a line that is no message into the write buffer.
     pub(super) fn send_line(
         &mut self,
-        verb: Inquiry,
+        verb: RequestPoint,
         verb_text: &str,
         rest: &str,
         awaits: AnswerTo,
         now: Instant,
     ) {
-        crash::saying(verb);
+        crash::sending_request(verb);
         let line = [verb_text, rest, "\n"].concat();
         // This codec never fails.
         let _ = Pin::new(&mut self.lines).start_send(line.as_bytes());
-        self.leaving.said(verb);
+        self.leaving.request(verb);
         self.await_answer(awaits, now);
     }
 

@@ -61,7 +61,7 @@ struct Session {
     stash: Option<(Result<Request, Fault>, usize)>,
     out: Vec<u8>,
     written: usize,
-    leaving: crash::Leaving,
+    leaving: crash::BufferedPoints,
     share: MemoryShare,
     /// Why nothing more is read: the stream has ended, or the session must end.
     closed_reads: Option<&'static str>,
@@ -110,7 +110,7 @@ impl Session {
             stash: None,
             out: Vec::new(),
             written: 0,
-            leaving: crash::Leaving::default(),
+            leaving: crash::BufferedPoints::default(),
             closed_reads: None,
             lingers: false,
         }

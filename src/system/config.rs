@@ -1,4 +1,4 @@
-//! What the programs are started with: who is in the consortium, and with which key.
+//! The configuration of the programs: the consortium's list and key.
 
 mod consortium;
 mod key;

@@ -1,30 +1,30 @@
-//! Crash points: named steps at which a test lets a process die as by `kill -9`.
+//! Crash points: named steps at which a test kills the process as by `kill -9`.
 //!
-//! `CONSORCIO_CRASH=<name>[:<n>]` kills the process that passes the point `name` for the n-th time
-//! (1 without `:<n>`): a real SIGKILL, so nothing is unwound, flushed or said. `tests/kill_matrix`
-//! lets a process die at every point that there is, and `points` makes them of what there is: of
-//! each kind of record a point at every stage of its way to the disk, of each verb and each reply
-//! one before and one after. So a new record, verb or reply does not compile before it has a name
-//! there, and fails the matrix until processes die at its points.
+//! `CONSORCIO_CRASH=<name>[:<n>]` kills the process when it passes the point `name` for the n-th
+//! time (1 without `:<n>`), with a real SIGKILL: nothing is unwound, flushed or printed.
+//! `tests/kill_matrix` kills a process at every point. `points` derives the points from the types
+//! of the core: one for each kind of record at each stage of its batch, and one before and one
+//! after each request and reply. So a new record, verb or reply does not compile without a name,
+//! and fails the matrix until a test passes its points.
 //!
-//! `CONSORCIO_CRASH=hang:<ms>@<name>[:<n>]` lets the thread that passes the point hang there for so
-//! many milliseconds, as a disk that does not answer would.
+//! `CONSORCIO_CRASH=hang:<ms>@<name>[:<n>]` makes the thread that passes the point hang for so many
+//! milliseconds, like a disk that does not answer.
 //!
-//! Here is what the edges call. Which points there are is in `points`, their names in `names`, the
-//! death itself in `armed`.
+//! This file has the functions that other code calls. `points` defines the points, `names` their
+//! names, and `armed` kills the process.
 //!
-//! Architecture invariant: only builds with debug assertions can die here. In all others every
-//! function below is empty and `Leaving` and `Kinds` have no size; the test of a release build
-//! looks for the variable's name in the programs. The pure core has no point: it has no step that a
-//! crash could split.
+//! Architecture invariant: only builds with debug assertions have crash points. In all others every
+//! function below is empty, and `BufferedPoints` and `BatchPoints` have no size; the test of a
+//! release build searches the programs for the variable's name. The pure core has no crash point,
+//! because it has no step that a crash could split.
 
 #[cfg(debug_assertions)]
 mod armed;
 mod names;
 mod points;
 
-pub use names::{Answer, Asking, Kind, Stage, Step};
-pub use points::{Inquiry, Point};
+pub use names::{ClientRequestPoint, RecordKind, ReplyPoint, Stage, Step};
+pub use points::{Point, RequestPoint};
 
 use consorcio_core::bank::io::Origin;
 use consorcio_core::bank::record::Record;
@@ -32,12 +32,12 @@ use consorcio_core::commit::message::{Message, PeerVerb};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 
-/// The environment variable that names the point.
+/// The environment variable with the name of the point.
 #[cfg(debug_assertions)]
 pub const VARIABLE: &str = "CONSORCIO_CRASH";
 
-/// The process passes `point`; where it is to die there, it does `last` before. A release never
-/// asks which point it is.
+/// The process passes `point`; if it is to die there, it runs `last` first. Release builds never
+/// evaluate `point`.
 #[inline]
 fn pass(point: impl FnOnce() -> Point, last: impl FnOnce()) {
     #[cfg(debug_assertions)]
@@ -53,44 +53,44 @@ fn point(point: impl FnOnce() -> Point) {
     pass(point, || ());
 }
 
-/// The process passes a step that is neither a record's nor a message's.
+/// The process passes a step that is part of neither a record nor a message.
 #[inline]
 pub fn step(step: Step) {
     point(|| Point::Step(step));
 }
 
-/// What kinds of records a batch has.
+/// The crash points of a batch: the kinds of its records.
 #[derive(Debug, Clone, Default)]
-pub struct Kinds {
+pub struct BatchPoints {
     #[cfg(debug_assertions)]
-    kinds: std::collections::BTreeSet<Kind>,
+    kinds: std::collections::BTreeSet<RecordKind>,
 }
 
-impl Kinds {
-    /// A record was put into the batch.
+impl BatchPoints {
+    /// Call when a record was added to the batch.
     #[inline]
     pub fn add(&mut self, record: &Record) {
         #[cfg(debug_assertions)]
         if armed::is_armed() {
-            self.kinds.insert(Kind::of(record));
+            self.kinds.insert(RecordKind::of(record));
         }
         let _ = record;
     }
 
-    /// The batch is empty again.
+    /// Call when the batch was cleared.
     #[inline]
     pub fn clear(&mut self) {
         #[cfg(debug_assertions)]
         self.kinds.clear();
     }
 
-    /// The batch passes `stage`.
+    /// Call when the batch passes `stage`.
     #[inline]
     pub fn pass(&self, stage: Stage) {
         self.pass_with(stage, || ());
     }
 
-    /// The batch is about to be written: dies after `write_half`.
+    /// Call when the batch is about to be written: the process dies after `write_half`.
     #[inline]
     pub fn torn(&self, write_half: impl Fn()) {
         self.pass_with(Stage::Torn, write_half);
@@ -100,7 +100,7 @@ impl Kinds {
     fn pass_with(&self, stage: Stage, last: impl Fn()) {
         #[cfg(debug_assertions)]
         if self.kinds.is_empty() {
-            pass(|| Point::Batch(Kind::Mark, stage), &last);
+            pass(|| Point::Batch(RecordKind::Mark, stage), &last);
         }
         #[cfg(debug_assertions)]
         self.kinds.iter().for_each(|kind| pass(|| Point::Batch(*kind, stage), &last));
@@ -108,79 +108,79 @@ impl Kinds {
     }
 }
 
-/// A session has read `request`, or HTTP has asked it.
+/// Call when a session has read `request`, or HTTP has submitted it.
 #[inline]
 pub fn received(request: &Request, origin: Origin) {
-    point(|| Point::Received(Inquiry::of(request, origin)));
+    point(|| Point::Received(RequestPoint::of(request, origin)));
 }
 
-/// A reply is about to be put into a session's buffer.
+/// Call when a reply is about to be put into a session's buffer.
 #[inline]
 pub fn replying(reply: &Reply) {
-    point(|| Point::Replying(Answer::of(reply)));
+    point(|| Point::Replying(ReplyPoint::of(reply)));
 }
 
-/// A link is about to send a message of a transaction.
+/// Call when a link is about to send a message about a transaction.
 #[inline]
 pub fn sending(message: &Message) {
-    point(|| Point::Sending(Inquiry::of_message(message)));
+    point(|| Point::Sending(RequestPoint::of_message(message)));
 }
 
-/// A link is about to send something.
+/// Call when a link is about to send another request.
 #[inline]
-pub fn saying(verb: Inquiry) {
+pub fn sending_request(verb: RequestPoint) {
     point(|| Point::Sending(verb));
 }
 
-/// A link has read the answer to a message of a transaction.
+/// Call when a link has read the answer to a message about a transaction.
 #[inline]
 pub fn answered(verb: PeerVerb) {
-    point(|| Point::Answered(Inquiry::of_asked(verb)));
+    point(|| Point::Answered(RequestPoint::of_verb(verb)));
 }
 
-/// A link has read the answer to something.
+/// Call when a link has read the answer to another request.
 #[inline]
-pub fn heard(verb: Inquiry) {
+pub fn answer_received(verb: RequestPoint) {
     point(|| Point::Answered(verb));
 }
 
-/// `cliente` is about to send a message of a transaction that it drives.
+/// Call when `cliente` is about to send a message of a transaction that it drives.
 #[inline]
 pub fn client_sending(message: &Message) {
-    point(|| Point::ClientSending(Asking::of_message(message)));
+    point(|| Point::ClientSending(ClientRequestPoint::of_message(message)));
 }
 
-/// `cliente` has sent it.
+/// Call when `cliente` has sent such a message.
 #[inline]
 pub fn client_sent(message: &Message) {
-    point(|| Point::ClientSent(Asking::of_message(message)));
+    point(|| Point::ClientSent(ClientRequestPoint::of_message(message)));
 }
 
-/// `cliente` has read the answer to one.
+/// Call when `cliente` has read the answer to such a message.
 #[inline]
 pub fn client_answered(verb: PeerVerb) {
-    point(|| Point::ClientAnswered(Asking::of_asked(verb)));
+    point(|| Point::ClientAnswered(ClientRequestPoint::of_verb(verb)));
 }
 
-/// `cliente` is about to send a request to one bank.
+/// Call when `cliente` is about to send a request to one bank.
 #[inline]
-pub fn client_asking(request: &Request) {
-    point(|| Point::ClientSending(Asking::of(request)));
+pub fn client_sending_request(request: &Request) {
+    point(|| Point::ClientSending(ClientRequestPoint::of(request)));
 }
 
-/// `cliente` has sent it.
+/// Call when `cliente` has sent such a request.
 #[inline]
-pub fn client_asked(request: &Request) {
-    point(|| Point::ClientSent(Asking::of(request)));
+pub fn client_sent_request(request: &Request) {
+    point(|| Point::ClientSent(ClientRequestPoint::of(request)));
 }
 
-/// `cliente` has read the reply to it.
+/// Call when `cliente` has read the reply to such a request.
 #[inline]
-pub fn client_told(request: &Request) {
-    point(|| Point::ClientAnswered(Asking::of(request)));
+pub fn client_reply_received(request: &Request) {
+    point(|| Point::ClientAnswered(ClientRequestPoint::of(request)));
 }
 
-/// The journal has written and synced a file under a passing name.
+/// Call when the journal has written and synced a file under a temporary name.
 #[inline]
 pub fn file_written(name: &str) {
     file(
@@ -189,7 +189,7 @@ pub fn file_written(name: &str) {
     );
 }
 
-/// The journal has given a file its own name.
+/// Call when the journal has renamed a file.
 #[inline]
 pub fn file_named(name: &str) {
     file(name, [Step::SegmentNamed, Step::IndexNamed, Step::MergeNamed, Step::SnapshotNamed]);
@@ -208,33 +208,33 @@ fn file(name: &str, [segment, index, merged, snapshot]: [Step; 4]) {
     }
 }
 
-/// The points of what was put into a buffer; they are passed once it is written to its socket.
+/// The crash points of a buffer's content, which are passed once it is written to its socket.
 #[derive(Debug, Default)]
-pub struct Leaving {
+pub struct BufferedPoints {
     #[cfg(debug_assertions)]
     points: Vec<Point>,
 }
 
-impl Leaving {
-    /// A reply was put into the buffer.
+impl BufferedPoints {
+    /// Call when a reply was put into the buffer.
     #[inline]
     pub fn reply(&mut self, reply: &Reply) {
-        self.add(|| Point::Replied(Answer::of(reply)));
+        self.add(|| Point::Replied(ReplyPoint::of(reply)));
     }
 
-    /// A message of a transaction was put into the buffer.
+    /// Call when a message about a transaction was put into the buffer.
     #[inline]
     pub fn message(&mut self, message: &Message) {
-        self.add(|| Point::Sent(Inquiry::of_message(message)));
+        self.add(|| Point::Sent(RequestPoint::of_message(message)));
     }
 
-    /// Something that one bank says to another was put into the buffer.
+    /// Call when another request to a bank was put into the buffer.
     #[inline]
-    pub fn said(&mut self, verb: Inquiry) {
+    pub fn request(&mut self, verb: RequestPoint) {
         self.add(|| Point::Sent(verb));
     }
 
-    /// All of the buffer is written.
+    /// Call when the whole buffer was written.
     #[inline]
     pub fn written(&mut self) {
         #[cfg(debug_assertions)]

@@ -1,9 +1,9 @@
-//! A socket as a stream of lines and a sink of requests: `tokio_util::codec::Framed` around the
+//! A socket as a stream of lines and a sink of requests: `tokio_util::codec::Framed` with the
 //! core's own `Lines`.
 //!
-//! The codecs of tokio-util are not used for lines: theirs hands over a tail without its end as a
-//! line, and `Framed` ends for good after any error of a codec. Here a bad line is an item, and
-//! the tail that the end of a stream cuts off is dropped.
+//! tokio-util's own codec for lines is not used: it returns an unterminated tail as a line, and
+//! `Framed` ends after any error of a codec. Here a bad line is an item, and an unterminated tail
+//! is dropped.
 
 use bytes::{Buf, BytesMut};
 use consorcio_core::commit::message::Message;
@@ -15,19 +15,19 @@ use std::mem;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::{Decoder, Encoder, Framed};
 
-/// Cuts a stream into lines and reads each as a `T`; writes requests and messages.
+/// Splits a stream into lines and parses each as a `T`; writes requests and messages.
 #[derive(Debug)]
 pub struct LineCodec<T> {
     lines: Lines,
     read: fn(&str) -> T,
-    /// What is encoded first, as the core appends to vectors; its room is used again.
+    /// A reused buffer for encoding, because the core appends to vectors.
     encoded: Vec<u8>,
 }
 
-/// A socket that gives what `read` makes of each line; a line that is no line is an item too.
+/// A socket whose items are the results of `read`, or errors of single lines.
 ///
-/// After `LineError::TooLong` no line comes any more. A request that is sent waits in memory until
-/// it is flushed.
+/// No line follows `LineError::TooLong`. A request that is sent stays in memory until it is
+/// flushed.
 pub fn framed<S: AsyncRead + AsyncWrite, T>(
     socket: S,
     read: fn(&str) -> T,
@@ -36,12 +36,12 @@ pub fn framed<S: AsyncRead + AsyncWrite, T>(
 }
 
 impl<T> LineCodec<T> {
-    /// A codec of a stream that nothing was read from yet.
+    /// A codec of a stream, before its first byte.
     pub fn new(read: fn(&str) -> T) -> LineCodec<T> {
         LineCodec { lines: Lines::new(), read, encoded: Vec::new() }
     }
 
-    /// Bytes of a line whose end has not come yet.
+    /// How many bytes of an incomplete line were read.
     pub fn waiting_bytes(&self) -> usize {
         self.lines.waiting_bytes()
     }
@@ -61,7 +61,7 @@ impl<T> Decoder for LineCodec<T> {
         if !bytes.is_empty() {
             let space = self.lines.space(FRAMED_READ_BYTES);
             if space.is_empty() {
-                // No line waits for its end: the buffers change places, and nothing is copied.
+                // No incomplete line is waiting, so the buffers are swapped without a copy.
                 mem::swap(space, bytes);
             } else {
                 space.extend_from_slice(bytes);
@@ -71,7 +71,7 @@ impl<T> Decoder for LineCodec<T> {
         Ok(self.lines.next().map(|line| line.map(self.read)))
     }
 
-    /// What the end of the stream cuts off was never a line.
+    /// An unterminated tail was never a line.
     fn decode_eof(&mut self, bytes: &mut BytesMut) -> io::Result<Option<Self::Item>> {
         self.decode(bytes)
     }
@@ -95,7 +95,7 @@ impl<T> Encoder<&Message> for LineCodec<T> {
     }
 }
 
-/// Whole lines that are written already, ends included.
+/// Encodes complete lines as they are.
 impl<T> Encoder<&[u8]> for LineCodec<T> {
     type Error = io::Error;
 
@@ -119,7 +119,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
-    /// All items of a stream that comes in these pieces and then ends.
+    /// All items of a stream that arrives in these pieces and then ends.
     fn items(pieces: Vec<Vec<u8>>) -> Vec<Item> {
         block_on(async {
             let (near, mut far) = duplex(8 * LINE_BYTES_MAX);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_lines_are_items_and_a_cut_tail_never_runs() {
+    fn bad_lines_are_items_and_an_unterminated_tail_is_dropped() {
         let stream: &[u8] = b"PONG\r\nb\xff\xfed\nBYE\nCOMMIT t1 of a tail that is cut o";
         let expected = [ok("PONG"), Err(LineError::NotUtf8), ok("BYE")];
         assert_eq!(items(vec![stream.to_vec()]), expected);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_past_the_bound_ends_the_lines() {
+    fn no_line_follows_one_that_is_too_long() {
         let mut stream = vec![b'x'; LINE_BYTES_MAX];
         stream.extend_from_slice(b"\nPING\n");
         assert_eq!(items(vec![b"PING\n".to_vec(), stream]), [ok("PING"), Err(LineError::TooLong)]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_stay_whole_over_many_reads() {
+    fn lines_are_complete_over_many_reads() {
         let line = "y".repeat(700);
         let count = 500;
         let stream: Vec<u8> = format!("{line}\n").repeat(count).into_bytes();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_wait_until_they_are_flushed() {
+    fn requests_are_written_when_flushed() {
         block_on(async {
             let (near, mut far) = duplex(1024);
             let mut lines = framed(near, str::to_owned);

@@ -1,17 +1,15 @@
-//! Ids that the program makes for transactions: time-ordered, and short enough to be kept inline
-//! (24 bytes).
+//! Generates transaction ids: ordered by time, and short enough to be stored inline (24 bytes).
 
 use consorcio_core::ids::TxId;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Digits in ASCII order without those that people mix up (Crockford), so ids sort by their time as
-/// texts.
+/// Digits in ASCII order, without easily confused ones (Crockford), so that ids sort by time.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// Makes ids: ten digits of milliseconds, six random ones for this maker, six of a counter.
+/// Generates ids: ten digits of milliseconds, six random ones of this generator, six of a counter.
 ///
-/// The counter begins at random, so that two makers with the same random part still hardly ever
-/// meet.
+/// The counter starts at a random number, so two generators with the same random part still hardly
+/// ever collide.
 #[derive(Debug, Clone)]
 pub struct IdGenerator {
     random: u64,
@@ -19,10 +17,10 @@ pub struct IdGenerator {
 }
 
 impl IdGenerator {
-    /// A maker of its own.
+    /// A generator with random parts.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
+    /// If the system has no randomness.
     pub fn new() -> Result<IdGenerator, getrandom::Error> {
         Ok(IdGenerator { random: getrandom::u64()?, count: getrandom::u64()? })
     }
@@ -38,7 +36,7 @@ impl IdGenerator {
         TxId::new(text).expect("DIGITS are legal in an id")
     }
 
-    /// The next id, now.
+    /// The next id, with the current time.
     pub fn now(&mut self) -> TxId {
         self.at(now_ms())
     }
@@ -50,7 +48,7 @@ pub fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The low digits of `number`, as many as there is room for.
+/// Writes the low digits of `number` that fit `text`.
 fn digits(mut number: u64, text: &mut [u8]) {
     for digit in text.iter_mut().rev() {
         *digit = DIGITS[usize::try_from(number & 31).unwrap_or(0)];
@@ -63,17 +61,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_short_different_and_in_order_of_time() {
-        let mut maker = IdGenerator { random: 7, count: 0 };
-        let ids =
-            [maker.at(1), maker.at(2), maker.at(1_795_000_000_000), maker.at(1_795_000_000_001)];
+    fn ids_are_short_unique_and_in_order_of_time() {
+        let mut generator = IdGenerator { random: 7, count: 0 };
+        let ids = [
+            generator.at(1),
+            generator.at(2),
+            generator.at(1_795_000_000_000),
+            generator.at(1_795_000_000_001),
+        ];
         assert!(ids.is_sorted());
-        assert_ne!(maker.at(5), maker.at(5));
+        assert_ne!(generator.at(5), generator.at(5));
         assert!(ids.iter().all(|id| id.as_str().len() <= 24));
     }
 
     #[test]
-    fn two_makers_differ() {
+    fn two_generators_differ() {
         let (mut one, mut two) = (IdGenerator::new().unwrap(), IdGenerator::new().unwrap());
         assert_ne!(one.at(1), two.at(1));
     }

@@ -1,7 +1,9 @@
-//! What a process takes from its machine: clocks, threads, fresh ids, its command line, its
-//! configuration.
+//! What a process uses of its machine: clocks, threads, ids, the command line, the configuration,
+//! and standard error.
 //!
-//! `crash` are the places where a test makes a process die; they are empty but in debug builds.
+//! `crash` has the points at which tests kill a process; they exist in debug builds only.
+
+#![warn(unreachable_pub)]
 
 pub mod config;
 pub mod crash;

@@ -1,5 +1,4 @@
-//! Command lines of both programs, with one rule for their variables: an empty one counts as not
-//! given.
+//! The command lines of both programs; an empty environment variable counts as not set.
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -7,23 +6,23 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches};
 use std::ffi::OsString;
 use std::num::ParseIntError;
 
-/// Reads a command line.
+/// Parses a command line.
 ///
 /// # Errors
-/// As clap tells them: also the help, which is none.
+/// The errors of clap, including the one for `--help`.
 pub fn parse<T: CommandFactory + FromArgMatches>(
     words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<T, clap::Error> {
     let mut command = without_empty_variables(T::command());
     let matches = match command.try_get_matches_from_mut(words) {
         Ok(matches) => matches,
-        Err(error) => return Err(number_in_words(&error, &mut command).unwrap_or(error)),
+        Err(error) => return Err(number_error(&error, &mut command).unwrap_or(error)),
     };
     T::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// The same error in words that say what to give, where a number is out of its range or is none.
-fn number_in_words(error: &clap::Error, command: &mut Command) -> Option<clap::Error> {
+/// The same error with a sentence on what to give, if it is about a number.
+fn number_error(error: &clap::Error, command: &mut Command) -> Option<clap::Error> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         Some(_) | None => None,
@@ -44,7 +43,7 @@ fn number_in_words(error: &clap::Error, command: &mut Command) -> Option<clap::E
     Some(command.error(ErrorKind::ValueValidation, format!("{name} can't be {value:?}: {rule}")))
 }
 
-/// `command` without the variables that are empty, in it and all commands below it.
+/// `command` without empty environment variables, including its subcommands.
 fn without_empty_variables(command: Command) -> Command {
     let is_empty =
         |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());

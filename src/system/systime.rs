@@ -1,31 +1,30 @@
-//! The machine's clocks, read. What a bank believes of them is `clock`'s.
+//! Reads the machine's clocks. The core's `clock` decides how far a bank follows them.
 //!
-//! In builds with debug assertions `CONSORCIO_CLOCK=<file>` lets a test set a running process's
-//! clocks: the file holds microseconds that are added to the wall clock, and after a blank, where
-//! it holds two numbers, those that are added to the clock of the uptime. It is read at each
-//! reading. In all other builds there is nothing of it; the test of a release build looks for the
-//! variable's name in the programs.
+//! In builds with debug assertions, `CONSORCIO_CLOCK=<file>` lets a test set the clocks of a
+//! running process: the file has the microseconds to add to the wall clock, and optionally, after a
+//! blank, those to add to the uptime. It is read at each reading. Other builds ignore it; the test
+//! of a release build searches the programs for the variable's name.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// The environment variable that names the file.
+/// The environment variable with the name of the file.
 #[cfg(debug_assertions)]
 pub const VARIABLE: &str = "CONSORCIO_CLOCK";
 
-/// Runs on while the machine is suspended, and is not set by anybody.
+/// Continues while the machine is suspended, and can't be set.
 #[cfg(target_os = "linux")]
 const UPTIME: ClockId = ClockId::Boottime;
-/// Elsewhere the monotonic clock is the nearest to it.
+/// On other systems the monotonic clock is the closest.
 #[cfg(not(target_os = "linux"))]
 const UPTIME: ClockId = ClockId::Monotonic;
 
-/// The wall clock, in microseconds since 1970; 0 where it shows less.
+/// The wall clock, in microseconds since 1970; 0 if it shows an earlier time.
 pub fn wall_us() -> i64 {
     let (wall_us, _) = offsets();
     micros(clock_gettime(ClockId::Realtime)).saturating_add(wall_us).max(0)
 }
 
-/// The time since the machine was started, suspensions included, in microseconds.
+/// The time since the machine was started, including suspensions, in microseconds.
 pub fn uptime_us() -> u64 {
     let (_, uptime_us) = offsets();
     u64::try_from(micros(clock_gettime(UPTIME)).saturating_add(uptime_us)).unwrap_or(0)
@@ -41,7 +40,7 @@ fn offsets() -> (i64, i64) {
     (0, 0)
 }
 
-/// What a test adds to the two clocks.
+/// The offsets of the two clocks, set by a test.
 #[cfg(debug_assertions)]
 fn offsets() -> (i64, i64) {
     use std::path::PathBuf;
@@ -68,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_clocks_run() {
+    fn both_clocks_advance() {
         let (wall, uptime) = (wall_us(), uptime_us());
         assert!(wall > 0 && uptime > 0);
         assert!(uptime_us() >= uptime);

@@ -1,18 +1,18 @@
-//! Threads that are waited for, but not for ever: a disk that hangs must not keep a process from
-//! its end.
+//! Joins threads with a time limit, so that a disk that hangs can't prevent the process from
+//! exiting.
 
 use consorcio_core::limits::THREAD_END_MS_MAX;
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-/// How long a thread's end is waited for before it is left behind.
+/// How long to wait for a thread before it is abandoned.
 pub const END_WITHIN: Duration = Duration::from_millis(THREAD_END_MS_MAX);
 
-/// How often it is looked at: often at first, for most threads end at once.
-const LOOKS: [Duration; 2] = [Duration::from_micros(200), Duration::from_millis(5)];
+/// The polling interval: short at first, because most threads end at once.
+const POLLS: [Duration; 2] = [Duration::from_micros(200), Duration::from_millis(5)];
 
-/// Waits for the end of `thread`, at most for `within`. Says whether it came; a panic in it was
-/// told by the hook.
+/// Waits for the end of `thread`, at most for `within`; returns whether it ended. A panic in it was
+/// already printed by the panic hook.
 pub fn join_within<T>(thread: JoinHandle<T>, within: Duration) -> bool {
     let began = Instant::now();
     while !thread.is_finished() {
@@ -20,7 +20,7 @@ pub fn join_within<T>(thread: JoinHandle<T>, within: Duration) -> bool {
         if waited >= within {
             return false;
         }
-        sleep(if waited < LOOKS[1] { LOOKS[0] } else { LOOKS[1] });
+        sleep(if waited < POLLS[1] { POLLS[0] } else { POLLS[1] });
     }
     let _panicked = thread.join();
     true
@@ -32,7 +32,7 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     #[test]
-    fn one_that_ends_is_waited_for_and_one_that_hangs_is_left() {
+    fn a_thread_that_ends_is_joined_and_one_that_hangs_is_abandoned() {
         assert!(join_within(std::thread::spawn(|| ()), Duration::from_secs(60)));
         let (end, ended) = sync_channel::<()>(0);
         let hangs = std::thread::spawn(move || ended.recv());

@@ -3,7 +3,7 @@
 
 use crate::kill_matrix::cluster::FinalOutcome;
 use crate::kill_matrix::scenarios::Scenario;
-use consorcio::crash::{Kind, Point, Stage};
+use consorcio::crash::{Point, RecordKind, Stage};
 
 /// One line for each role and scenario: the victim, then the crash points, with `:n` for the nth
 /// time that it passes one. After `=` stands the expected outcome: `C` committed, `A` not
@@ -267,7 +267,7 @@ pub fn read() -> Vec<Case> {
 /// The crash points that one word of a line means, each with its expected outcome.
 fn crashes_of(word: &'static str) -> Vec<(String, &'static str)> {
     let (crash, outcome) = word.split_once('=').expect("a crash has an outcome");
-    if !Kind::ALL.iter().any(|kind| kind.name() == crash) {
+    if !RecordKind::ALL.iter().any(|kind| kind.name() == crash) {
         return vec![(crash.to_owned(), outcome)];
     }
     let (before, after) = outcome.split_once('>').unwrap_or((outcome, outcome));

@@ -2,7 +2,7 @@
 //! durable, as the case states.
 
 use crate::kill_matrix::cases::Case;
-use consorcio::crash::{Kind, Point, Stage};
+use consorcio::crash::{Point, RecordKind, Stage};
 use consorcio::journal::{FileDisk, JournalError, JournalScan, Scanned};
 use std::path::Path;
 
@@ -33,9 +33,9 @@ impl JournalBaseline {
 }
 
 /// The kind of record at whose batch the victim of `case` crashes. A mark is no record.
-fn crash_record(case: &Case) -> Option<(Kind, Stage)> {
+fn crash_record(case: &Case) -> Option<(RecordKind, Stage)> {
     match case.point {
-        Point::Batch(Kind::Mark, _) => None,
+        Point::Batch(RecordKind::Mark, _) => None,
         Point::Batch(kind, stage) => Some((kind, stage)),
         Point::Step(_)
         | Point::Received(_)
@@ -51,7 +51,7 @@ fn crash_record(case: &Case) -> Option<(Kind, Stage)> {
 }
 
 /// The number of complete records of this kind.
-fn count(folder: &Path, kind: Kind) -> usize {
+fn count(folder: &Path, kind: RecordKind) -> usize {
     if !folder.exists() {
         return 0;
     }
@@ -59,7 +59,7 @@ fn count(folder: &Path, kind: Kind) -> usize {
     let mut count = 0;
     let read = JournalScan::new(&disk).read(|scanned| {
         match scanned {
-            Scanned::Record { record, .. } => count += usize::from(Kind::of(&record) == kind),
+            Scanned::Record { record, .. } => count += usize::from(RecordKind::of(&record) == kind),
             Scanned::Fault(fault) => panic!("damaged before its end: {fault}"),
         }
         Ok::<(), JournalError>(())

@@ -13,4 +13,4 @@ pub const SHORT_DOCS: &[&str] = &[];
 pub const BOUNDS: &[&str] = &[];
 
 /// Type names that are defined more than once, and how often at most.
-pub const TWICE: &[(&str, usize)] = &[("Inquiry", 2), ("Proof", 2)];
+pub const TWICE: &[(&str, usize)] = &[];

@@ -1,8 +1,8 @@
-//! How one transaction's bytes are judged by the votes of all banks on them.
+//! Checks the votes of all banks on one transaction's bytes.
 
 use super::*;
 
-/// One transaction's bytes under one id.
+/// The bytes of one transaction under one id.
 pub(super) struct BallotCase<'a> {
     pub(super) tx: &'a TxId,
     pub(super) casts: &'a [Cast],
@@ -59,8 +59,8 @@ impl BallotCase<'_> {
         }
     }
 
-    /// It is committed at bank `at`, so every bank that it names must hold an OK, and nothing but
-    /// this outcome.
+    /// Checks a transaction that is committed at bank `at`: every bank that it names must hold an
+    /// OK, and no other outcome.
     pub(super) fn committed(
         &self,
         at: BankId,

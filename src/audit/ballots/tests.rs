@@ -1,4 +1,4 @@
-//! Votes and outcomes of journals, in every combination that must be found or pass.
+//! Combinations of votes and outcomes in journals: each violation is found, and valid ones pass.
 
 use super::*;
 use consorcio_core::bank::io::OwnVote;
@@ -63,7 +63,7 @@ fn judged(records: &[(usize, Record)], whole: &[usize]) -> (BallotCounts, Vec<St
 }
 
 #[test]
-fn what_a_driver_told_is_compared_with_what_the_banks_did() {
+fn the_outcome_that_a_driver_reported_is_compared_with_the_banks() {
     let voted = [(0, ok(1, T1)), (1, ok(2, T1))];
     let with = |more: &[(usize, Record)]| judged(&[&voted, more].concat(), &[0, 1, 2]).1;
     let refused_it = Some(Reason::Locked);
@@ -73,18 +73,18 @@ fn what_a_driver_told_is_compared_with_what_the_banks_did() {
         &[0, 1, 2],
     );
     assert_eq!(faults, Vec::<String>::new());
-    for (records, told) in [
+    for (records, expected) in [
         (
             vec![(0, committed(2)), (2, drove(3, None))],
-            "told committed, and bank 0 has committed it",
+            "reported committed, and bank 0 has committed it",
         ),
         (
             vec![(0, committed(2)), (2, drove(2, refused_it))],
-            "told aborted, and bank 0 has committed it",
+            "reported aborted, and bank 0 has committed it",
         ),
     ] {
         let faults = with(&records);
-        assert!(faults.len() == 1 && faults[0].contains(told), "{faults:?}");
+        assert!(faults.len() == 1 && faults[0].contains(expected), "{faults:?}");
     }
     let (_, faults) =
         judged(&[(0, ok(1, T1)), (0, aborted()), (1, refused(9)), (2, drove(2, None))], &[0, 1, 2]);
@@ -92,8 +92,8 @@ fn what_a_driver_told_is_compared_with_what_the_banks_did() {
 }
 
 #[test]
-fn every_way_to_break_atomicity_is_named() {
-    for (records, told) in [
+fn each_violation_of_atomicity_is_named() {
+    for (records, expected) in [
         (
             vec![(0, ok(1, T1)), (0, committed(2)), (1, ok(2, T1)), (1, aborted())],
             "aborted at bank 1",
@@ -113,13 +113,13 @@ fn every_way_to_break_atomicity_is_named() {
         (vec![(0, ok(1, T1)), (0, aborted())], "no bank that it names refused it"),
     ] {
         let (_, faults) = judged(&records, &[0, 1, 2]);
-        assert!(faults.iter().any(|fault| fault.contains(told)), "{told}: {faults:?}");
+        assert!(faults.iter().any(|fault| fault.contains(expected)), "{expected}: {faults:?}");
         assert!(faults.iter().all(|fault| fault.starts_with("transaction t: ")), "{faults:?}");
     }
 }
 
 #[test]
-fn what_may_happen_is_no_fault() {
+fn valid_combinations_are_no_violation() {
     for (records, ended) in [
         (vec![(0, ok(1, T1)), (0, committed(2)), (1, ok(2, T1)), (1, committed(2))], (1, 0, 0)),
         (vec![(0, ok(1, T1)), (0, committed(2)), (1, ok(2, T1))], (1, 0, 0)),
@@ -128,8 +128,7 @@ fn what_may_happen_is_no_fault() {
         (vec![(0, ok(1, T1)), (0, aborted()), (1, ok(2, T2)), (1, aborted())], (0, 2, 0)),
         (vec![(0, ok(1, T1))], (0, 0, 1)),
         (vec![(1, refused(2))], (0, 1, 0)),
-        // Two people who both typed the same id, at banks that have nothing to do with each
-        // other.
+        // The same id was used by two people, at banks that have nothing to do with each other.
         (
             vec![
                 (0, ok(1, T1)),
@@ -148,7 +147,7 @@ fn what_may_happen_is_no_fault() {
 }
 
 #[test]
-fn without_a_journal_nothing_is_said_of_its_bank() {
+fn without_a_journal_its_bank_is_not_judged() {
     let (counts, faults) = judged(&[(0, ok(1, T1)), (0, committed(3))], &[0]);
     assert!(faults.is_empty(), "{faults:?}");
     assert_eq!((counts.committed, counts.unproven), (1, 1));

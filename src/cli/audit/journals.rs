@@ -4,7 +4,7 @@ use super::super::Context;
 use super::super::failure::Failure;
 use super::super::output::{CommandOutput, ErrorPart, Tone, plain};
 use consorcio_audit::cut::Sums;
-use consorcio_audit::{Proof, prove};
+use consorcio_audit::{JournalAudit, prove};
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::limits::AUDIT_SHOWN_MAX;
 use serde::Serialize;
@@ -66,7 +66,7 @@ pub(super) async fn run(context: &Context, folders: Vec<PathBuf>) -> CommandOutp
     }
 }
 
-fn output(context: &Context, proof: &Proof) -> CommandOutput {
+fn output(context: &Context, proof: &JournalAudit) -> CommandOutput {
     let failure = failure(proof);
     let books = proof.banks.iter().map(|book| BookDocument {
         bank: book.bank,
@@ -101,7 +101,7 @@ fn output(context: &Context, proof: &Proof) -> CommandOutput {
     CommandOutput::new(text(context, proof), &document).with_failure(failure)
 }
 
-fn verdict(proof: &Proof) -> &'static str {
+fn verdict(proof: &JournalAudit) -> &'static str {
     if proof.violations_total > 0 {
         "broken"
     } else if proof.missing.is_empty() {
@@ -111,7 +111,7 @@ fn verdict(proof: &Proof) -> &'static str {
     }
 }
 
-fn failure(proof: &Proof) -> Option<Failure> {
+fn failure(proof: &JournalAudit) -> Option<Failure> {
     if let Some(first) = proof.violations.first() {
         let more = match proof.violations_total {
             1 => String::new(),
@@ -122,7 +122,7 @@ fn failure(proof: &Proof) -> Option<Failure> {
     (!proof.missing.is_empty()).then(|| Failure::Doubt(missing(proof)))
 }
 
-fn missing(proof: &Proof) -> String {
+fn missing(proof: &JournalAudit) -> String {
     let banks: Vec<String> = proof.missing.iter().map(|bank| format!("bank {bank}")).collect();
     format!(
         "the journal of {} is missing: {} transactions that name it are proved only as far as the \
@@ -132,7 +132,7 @@ fn missing(proof: &Proof) -> String {
     )
 }
 
-fn text(context: &Context, proof: &Proof) -> String {
+fn text(context: &Context, proof: &JournalAudit) -> String {
     let paint = context.paint;
     let headings = [
         "bank",
@@ -180,7 +180,7 @@ fn text(context: &Context, proof: &Proof) -> String {
 }
 
 /// The findings and the verdict.
-fn sentences(paint: crate::output::Paint, proof: &Proof) -> String {
+fn sentences(paint: crate::output::Paint, proof: &JournalAudit) -> String {
     let mut text = String::new();
     for torn in proof.banks.iter().filter_map(|book| book.torn.as_ref()) {
         text.push_str(&format!("A torn tail, of records that were never acknowledged: {torn}\n"));
@@ -195,7 +195,7 @@ fn sentences(paint: crate::output::Paint, proof: &Proof) -> String {
             proof.violations.len()
         ));
     }
-    let Proof { committed, aborted, undecided, pending, registers, .. } = proof;
+    let JournalAudit { committed, aborted, undecided, pending, registers, .. } = proof;
     text.push_str(&format!(
         "{committed} transactions committed, {aborted} aborted, {undecided} undecided; {pending} \
             commits not yet \

@@ -1,18 +1,19 @@
-//! The consortium list, as `servidor` and `cliente` are given it. What a journal says of it is
-//! elsewhere.
+//! The consortium list, as given to `servidor` and `cliente`. `succession` compares it with the one
+//! in a journal.
 
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::limits::BANKS_MAX;
 use std::fmt;
 use std::str::FromStr;
 
-/// The banks by position: each one's address, or `None` where a bank left. Positions are for ever.
+/// The banks by position: the address of each, or `None` for a bank that left. Positions are
+/// permanent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consortium {
     places: Vec<Option<String>>,
 }
 
-/// Why a text is no consortium list: which item, and what it may be.
+/// Why a text is no consortium list: which item, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("consortium: {0}")]
 pub struct BadConsortium(String);
@@ -25,7 +26,7 @@ impl Consortium {
     /// `8886-8888`.
     ///
     /// # Errors
-    /// For what is no such list: empty or too long, a bad port, an address that stands twice.
+    /// If it is no such list: empty or too long, a bad port, an address that occurs twice.
     pub fn parse(text: &str) -> Result<Consortium, BadConsortium> {
         let mut places: Vec<Option<String>> = Vec::new();
         for item in text.split(',').map(str::trim) {
@@ -50,7 +51,7 @@ impl Consortium {
         Ok(Consortium { places })
     }
 
-    /// Addresses by position; `None` where a bank left.
+    /// Addresses by position; `None` for a bank that left.
     pub fn places(&self) -> &[Option<String>] {
         &self.places
     }
@@ -60,7 +61,7 @@ impl Consortium {
         self.places.get(bank.index())?.as_deref()
     }
 
-    /// The banks that are in it.
+    /// The banks that are in the consortium.
     pub fn banks(&self) -> BankSet {
         (0..self.places.len())
             .filter(|at| self.places[*at].is_some())
@@ -68,7 +69,7 @@ impl Consortium {
             .fold(BankSet::EMPTY, BankSet::with)
     }
 
-    /// The same list, with `bank` at another address.
+    /// The same list, with another address for `bank`.
     #[must_use]
     pub fn moved(mut self, bank: BankId, address: &str) -> Consortium {
         if let Some(place) = self.places.get_mut(bank.index()) {
@@ -77,7 +78,7 @@ impl Consortium {
         self
     }
 
-    /// Its places as texts, `-` where a bank left: the form that journals and links hold.
+    /// The list as texts, with `-` for a bank that left: the form in journals and on links.
     pub fn to_texts(&self) -> Vec<String> {
         self.places.iter().map(|place| place.clone().unwrap_or_else(|| "-".into())).collect()
     }
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_list() {
+    fn each_form_of_a_list_is_read() {
         let three = texts(Consortium::DEFAULT);
         assert_eq!(three, ["127.0.0.1:8886", "127.0.0.1:8887", "127.0.0.1:8888"]);
         assert_eq!(texts("8886-8888"), three);
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_was_left_is_no_bank() {
+    fn a_position_whose_bank_left_is_no_bank() {
         let list = Consortium::parse("8886,-,8888").unwrap();
         let banks: Vec<usize> = list.banks().iter().map(BankId::index).collect();
         assert_eq!(banks, [0, 2]);
@@ -164,8 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_refused_by_name() {
-        for (list, told) in [
+    fn a_text_that_is_no_list_is_rejected_with_its_fault() {
+        for (list, expected) in [
             ("", "a place is"),
             ("-", "no bank"),
             ("8886,,8887", "a place is"),
@@ -182,7 +183,7 @@ mod tests {
             ("host", "a place is"),
         ] {
             let error = Consortium::parse(list).unwrap_err().to_string();
-            assert!(error.contains(told), "{list:?}: {error}");
+            assert!(error.contains(expected), "{list:?}: {error}");
         }
     }
 }

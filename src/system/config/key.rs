@@ -5,18 +5,18 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Why there is no key.
+/// Why a key file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The file can't be read or made.
+    /// The file can't be read or created.
     #[error("key file {path}: {error}")]
     Io {
         /// The path of the key file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         error: io::Error,
     },
-    /// No key file is at the path.
+    /// There is no key file at the path.
     #[error(
         "key file {path} is not there; name the one that all banks have, or make one: servidor \
          key {path}"
@@ -25,19 +25,19 @@ pub enum KeyError {
         /// The path of the key file.
         path: PathBuf,
     },
-    /// A new one would take its place.
+    /// A file exists where a new key was to be written.
     #[error("key file {path} is there already, and a key is never overwritten; name another file")]
     There {
         /// The path of the key file.
         path: PathBuf,
     },
-    /// A folder, a pipe or a device stands there.
+    /// The path is a folder, a pipe or a device.
     #[error("key file {path} is no regular file; name one (servidor key FILE makes one)")]
     NoFile {
         /// The path of the key file.
         path: PathBuf,
     },
-    /// The key would be everyone's.
+    /// Other users could read the key.
     #[error(
         "key file {path} can be read by others (mode {mode:o}); make it yours alone: chmod 600 \
          {path}"
@@ -45,10 +45,10 @@ pub enum KeyError {
     Open {
         /// The path of the key file.
         path: PathBuf,
-        /// Its permission bits, as of chmod.
+        /// Its permission bits, as for chmod.
         mode: u32,
     },
-    /// What is in it is no key.
+    /// The file does not contain a key.
     #[error(
         "key file {path} holds no key: it must be 64 hex digits or 32 bytes (make one: servidor \
          key FILE)"
@@ -62,19 +62,19 @@ pub enum KeyError {
 /// Reads the key in the file at `path`: 64 hex digits, or 32 raw bytes.
 ///
 /// # Errors
-/// When it can't be read, others can read it too, or it holds something else.
+/// If it can't be read, other users can read it too, or it contains something else.
 pub fn read_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
     let io = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => KeyError::Missing { path: path.to_owned() },
         _ => KeyError::Io { path: path.to_owned(), error },
     };
     let no_file = || KeyError::NoFile { path: path.to_owned() };
-    // To open a pipe is to wait for whoever writes to it.
+    // Opening a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(io)?.is_file() {
         return Err(no_file());
     }
     let file = File::open(path).map_err(io)?;
-    // The open file's own permissions are looked at: the name might mean another file by now.
+    // Checks the permissions of the open file: the name may refer to another file by now.
     let found = file.metadata().map_err(io)?;
     if !found.is_file() {
         return Err(no_file());
@@ -88,10 +88,10 @@ pub fn read_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
     key_of(&bytes).ok_or_else(|| KeyError::NoKey { path: path.to_owned() })
 }
 
-/// Makes a fresh key in a new file at `path` that only its owner can read. Never overwrites.
+/// Creates a new file at `path` with a random key, readable by its owner only. Never overwrites.
 ///
 /// # Errors
-/// When the file is there already, or can't be made.
+/// If the file exists, or can't be created.
 pub fn make_key_file(path: &Path) -> Result<(), KeyError> {
     let io = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => KeyError::There { path: path.to_owned() },
@@ -106,12 +106,12 @@ pub fn make_key_file(path: &Path) -> Result<(), KeyError> {
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)
 }
 
-/// Reads the key in the file at `path`, or makes it there. Banks that start at once make one key:
-/// it is written aside, synced, and then given its name, which fails where the file is there. So
-/// nobody reads half a key.
+/// Reads the key in the file at `path`, or creates it. Banks that start at the same time get one
+/// key: it is written under another name, synced, and then linked to `path`, which fails if that
+/// exists. So no bank ever reads a partial key.
 ///
 /// # Errors
-/// When it can't be read or made, others can read it too, or it holds something else.
+/// If it can't be read or created, other users can read it too, or it contains something else.
 pub fn read_or_make_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
     let io = |error| KeyError::Io { path: path.to_owned(), error };
     match read_key_file(path) {
@@ -127,7 +127,7 @@ pub fn read_or_make_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
     let named = std::fs::hard_link(&aside, path);
     let gone = std::fs::remove_file(&aside);
     match named {
-        // Another bank was faster: its key is everyone's.
+        // Another bank was faster, so its key is used.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         named => named.and(gone).and_then(|()| sync_folder_of(path)).map_err(io)?,
     }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_key_is_read_back_and_never_overwritten() {
+    fn a_new_key_is_read_back_and_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         make_key_file(&path).unwrap();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn banks_that_start_at_once_make_one_key() {
+    fn banks_that_start_together_create_one_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         let keys: Vec<[u8; 32]> = std::thread::scope(|scope| {
@@ -179,7 +179,7 @@ mod tests {
         });
         assert!(keys.iter().all(|key| *key == keys[0] && *key != [0; 32]));
         let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
-        assert_eq!(left.len(), 1, "nothing is left beside the key: {left:?}");
+        assert_eq!(left.len(), 1, "no temporary file is left: {left:?}");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn a_file_without_a_key_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         for bytes in [&b""[..], b"short", &[b'z'; 64], &[b'a'; 63], &[1; 33]] {

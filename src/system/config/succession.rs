@@ -1,27 +1,27 @@
-//! The consortium list over time: what may follow the list that a journal holds, and who may be
-//! dialled.
+//! The consortium list over time: which list may follow the one in a journal, and which addresses
+//! may be dialled.
 
 use crate::config::Consortium;
 use consorcio_core::ids::BankId;
 use std::net::IpAddr;
 
-/// What stands in the place of a bank that left.
+/// The entry of a bank that left.
 pub const LEFT: &str = "-";
 
-/// Why a bank may not start with this list on this data.
+/// Why a bank can't start with this list on this data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadSuccession(String);
 
-/// May the bank at `me` with the list `new` go on where a journal of the bank at `old_me` with the
-/// list `old` ended? `true` when the list is another one than before, and so must be recorded.
+/// Can the bank at `me` with the list `new` continue a journal of the bank at `old_me` with the
+/// list `old`? `true` if the list differs, and so must be recorded.
 ///
-/// A bank may move to a new address, leave, or come at the end; a position never means another
-/// bank. A list that shares no address with the old one is another consortium's, unless all banks
-/// `moved`.
+/// A bank may move to a new address, leave, or be added at the end; a position never refers to
+/// another bank. A list without any address of the old one belongs to another consortium, unless
+/// all banks `moved`.
 ///
 /// # Errors
-/// For anything else, naming the place.
+/// If any other difference is found, naming the position.
 pub fn follows(
     me: BankId,
     new: &Consortium,
@@ -67,7 +67,7 @@ pub fn follows(
     Ok(new != old)
 }
 
-/// Is the host of `address` (`host:port`) this machine's loopback, whatever a name server says?
+/// Is the host of `address` (`host:port`) this machine's loopback, without a name server?
 pub fn is_loopback(address: &str) -> bool {
     let Some((host, _)) = address.rsplit_once(':') else { return false };
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_never_means_another_bank() {
+    fn a_position_never_refers_to_another_bank() {
         let old = list("1,2,-,4").to_texts();
         let refusal = |new: &str, me| {
             follows(bank(me), &list(new), bank(0), &old, false).unwrap_err().to_string()
@@ -123,11 +123,11 @@ mod tests {
         );
         assert_eq!(follow("5,6,-,7", true), Ok(true));
         assert_eq!(follow("5,2,-", false), Ok(true), "bank 1 is where it was");
-        assert!(follow("5,1,-", true).is_err(), "a position never means another bank");
+        assert!(follow("5,1,-", true).is_err(), "a position never refers to another bank");
     }
 
     #[test]
-    fn loopback_is_told_without_asking_anyone() {
+    fn loopback_is_recognised_without_a_name_server() {
         for yes in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"] {
             assert!(is_loopback(yes), "{yes}");
         }

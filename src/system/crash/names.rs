@@ -1,4 +1,4 @@
-//! The names that those of points are put together of. What each stands for is found in `points`.
+//! The parts of which the names of crash points consist. `points` maps the core's types to them.
 
 macro_rules! names {
     ($(#[$doc:meta])* $what:ident: $($item:ident $name:literal $means:literal)+) => {
@@ -25,7 +25,7 @@ macro_rules! names {
 names! {
     /// A kind of durable record; a vote, an outcome and an outside vote that say yes are others
     /// than those that say no.
-    Kind:
+    RecordKind:
     Mark "mark" "No record: how far those before were synced."
     Consortium "consortium" "The consortium's list."
     VotedOk "voted-ok" "A vote OK."
@@ -60,7 +60,7 @@ names! {
 
 names! {
     /// What a bank replies.
-    Answer:
+    ReplyPoint:
     Ok "ok" "`OK`"
     Nok "nok" "`NOK`"
     Committed "committed" "`COMMITTED`"
@@ -82,7 +82,7 @@ names! {
 
 names! {
     /// What `cliente` asks of a bank.
-    Asking:
+    ClientRequestPoint:
     Prepare "prepare" "`PREPARE`"
     Commit "commit" "`COMMIT`, as a driver or by `cliente resolve`."
     Abort "abort" "`ABORT`"

@@ -1,7 +1,7 @@
-//! Which points there are, made of what there is: kinds of records, verbs, replies. Each is found
-//! by an exhaustive match over what the other modules know, so that none can be forgotten here.
+//! Derives all crash points from the core's types: kinds of records, verbs, replies. Each mapping
+//! is an exhaustive match, so a new variant can't be forgotten.
 
-use super::names::{Answer, Asking, Kind, Stage, Step};
+use super::names::{ClientRequestPoint, RecordKind, ReplyPoint, Stage, Step};
 use consorcio_core::bank::io::{Origin, Outcome};
 use consorcio_core::bank::record::Record;
 use consorcio_core::commit::message::{Message, PeerVerb};
@@ -9,58 +9,66 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
 use consorcio_core::wire::verb::Verb;
 
-/// A step at which a process can be made to die.
+/// A step at which a test can kill the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Point {
-    /// A step of its own.
+    /// A step that is part of neither a record nor a message.
     Step(Step),
-    /// A batch that has a record of this kind.
-    Batch(Kind, Stage),
-    /// A bank has read it.
-    Received(Inquiry),
+    /// A batch with a record of this kind reaches this stage.
+    Batch(RecordKind, Stage),
+    /// A bank has read the request.
+    Received(RequestPoint),
     /// A bank is about to reply.
-    Replying(Answer),
-    /// The reply has left.
-    Replied(Answer),
-    /// A bank is about to send it to another.
-    Sending(Inquiry),
-    /// The message has left this process.
-    Sent(Inquiry),
-    /// Its answer was read.
-    Answered(Inquiry),
-    /// `cliente` is about to send it.
-    ClientSending(Asking),
-    /// `cliente` has sent it.
-    ClientSent(Asking),
-    /// `cliente` has read the answer.
-    ClientAnswered(Asking),
+    Replying(ReplyPoint),
+    /// The reply has been written to its socket.
+    Replied(ReplyPoint),
+    /// A bank is about to send the request to another bank.
+    Sending(RequestPoint),
+    /// The request has been written to its socket.
+    Sent(RequestPoint),
+    /// The answer to the request was read.
+    Answered(RequestPoint),
+    /// `cliente` is about to send the request.
+    ClientSending(ClientRequestPoint),
+    /// `cliente` has sent the request.
+    ClientSent(ClientRequestPoint),
+    /// `cliente` has read the reply.
+    ClientAnswered(ClientRequestPoint),
 }
 
 impl Point {
-    /// All of them: every kind at every stage, every verb and every reply before and after.
+    /// All points: every kind of record at every stage, and every request and reply, before and
+    /// after.
     pub fn all() -> impl Iterator<Item = Point> {
-        let stages = |kind: &Kind| {
+        let stages = |kind: &RecordKind| {
             Stage::ALL.iter().map(|stage| Point::Batch(*kind, *stage)).collect::<Vec<_>>()
         };
-        let on_links =
-            |asked: Inquiry| [Point::Sending(asked), Point::Sent(asked), Point::Answered(asked)];
-        let by_client = |asked: &Asking| {
-            [Point::ClientSending(*asked), Point::ClientSent(*asked), Point::ClientAnswered(*asked)]
+        let on_links = |request: RequestPoint| {
+            [Point::Sending(request), Point::Sent(request), Point::Answered(request)]
+        };
+        let by_client = |request: &ClientRequestPoint| {
+            [
+                Point::ClientSending(*request),
+                Point::ClientSent(*request),
+                Point::ClientAnswered(*request),
+            ]
         };
         let steps = Step::ALL.iter().map(|step| Point::Step(*step));
         steps
-            .chain(Kind::ALL.iter().flat_map(stages))
-            .chain(Inquiry::all().map(Point::Received))
+            .chain(RecordKind::ALL.iter().flat_map(stages))
+            .chain(RequestPoint::all().map(Point::Received))
             .chain(
-                Answer::ALL
+                ReplyPoint::ALL
                     .iter()
                     .flat_map(|answer| [Point::Replying(*answer), Point::Replied(*answer)]),
             )
-            .chain(Inquiry::all().filter(|asked| asked.goes_over_links()).flat_map(on_links))
-            .chain(Asking::ALL.iter().flat_map(by_client))
+            .chain(
+                RequestPoint::all().filter(|request| request.goes_over_links()).flat_map(on_links),
+            )
+            .chain(ClientRequestPoint::ALL.iter().flat_map(by_client))
     }
 
-    /// Its name in the variable.
+    /// Its name in the environment variable.
     pub fn name(self) -> String {
         match self {
             Point::Step(step) => step.name().to_owned(),
@@ -71,9 +79,9 @@ impl Point {
             Point::Sending(verb) => format!("sending-{}", verb.name()),
             Point::Sent(verb) => format!("sent-{}", verb.name()),
             Point::Answered(verb) => format!("answered-{}", verb.name()),
-            Point::ClientSending(asked) => format!("client-sending-{}", asked.name()),
-            Point::ClientSent(asked) => format!("client-sent-{}", asked.name()),
-            Point::ClientAnswered(asked) => format!("client-answered-{}", asked.name()),
+            Point::ClientSending(request) => format!("client-sending-{}", request.name()),
+            Point::ClientSent(request) => format!("client-sent-{}", request.name()),
+            Point::ClientAnswered(request) => format!("client-answered-{}", request.name()),
         }
     }
 
@@ -83,88 +91,88 @@ impl Point {
     }
 }
 
-impl Kind {
-    /// What kind of record it is.
-    pub fn of(record: &Record) -> Kind {
+impl RecordKind {
+    /// The kind of a record.
+    pub fn of(record: &Record) -> RecordKind {
         match record {
-            Record::Consortium { .. } => Kind::Consortium,
-            Record::Voted { refusal: None, .. } => Kind::VotedOk,
-            Record::Voted { refusal: Some(_), .. } => Kind::VotedNok,
-            Record::Refused { .. } => Kind::Refused,
-            Record::Decided { outcome: Outcome::Committed(_), .. } => Kind::Committed,
-            Record::Decided { outcome: Outcome::Aborted(..), .. } => Kind::Aborted,
-            Record::Executed { .. } => Kind::Executed,
-            Record::ClientAdded { .. } => Kind::ClientAdded,
-            Record::AccountOpened { .. } => Kind::AccountOpened,
-            Record::ClockMoved { .. } => Kind::ClockMoved,
-            Record::Stopped { .. } => Kind::Stopped,
-            Record::OutsideVoted { refusal: None, .. } => Kind::OutsideCommitted,
-            Record::OutsideVoted { refusal: Some(_), .. } => Kind::OutsideAborted,
-            Record::KeyKnown { .. } => Kind::KeyKnown,
-            Record::RegistersLearned { .. } => Kind::RegistersLearned,
-            Record::Founded { .. } => Kind::Founded,
-            Record::Met { .. } => Kind::Met,
-            Record::Introduced { .. } => Kind::Introduced,
-            Record::Drove { refusal: None, .. } => Kind::DroveCommitted,
-            Record::Drove { refusal: Some(_), .. } => Kind::DroveAborted,
+            Record::Consortium { .. } => RecordKind::Consortium,
+            Record::Voted { refusal: None, .. } => RecordKind::VotedOk,
+            Record::Voted { refusal: Some(_), .. } => RecordKind::VotedNok,
+            Record::Refused { .. } => RecordKind::Refused,
+            Record::Decided { outcome: Outcome::Committed(_), .. } => RecordKind::Committed,
+            Record::Decided { outcome: Outcome::Aborted(..), .. } => RecordKind::Aborted,
+            Record::Executed { .. } => RecordKind::Executed,
+            Record::ClientAdded { .. } => RecordKind::ClientAdded,
+            Record::AccountOpened { .. } => RecordKind::AccountOpened,
+            Record::ClockMoved { .. } => RecordKind::ClockMoved,
+            Record::Stopped { .. } => RecordKind::Stopped,
+            Record::OutsideVoted { refusal: None, .. } => RecordKind::OutsideCommitted,
+            Record::OutsideVoted { refusal: Some(_), .. } => RecordKind::OutsideAborted,
+            Record::KeyKnown { .. } => RecordKind::KeyKnown,
+            Record::RegistersLearned { .. } => RecordKind::RegistersLearned,
+            Record::Founded { .. } => RecordKind::Founded,
+            Record::Met { .. } => RecordKind::Met,
+            Record::Introduced { .. } => RecordKind::Introduced,
+            Record::Drove { refusal: None, .. } => RecordKind::DroveCommitted,
+            Record::Drove { refusal: Some(_), .. } => RecordKind::DroveAborted,
         }
     }
 }
 
-/// What a bank is asked.
+/// A request to a bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Inquiry {
-    /// By a line; `PEER` is the first one of a link.
+pub enum RequestPoint {
+    /// A request line; for `PEER`, the first one of a link.
     Line(Verb),
-    /// By the `PEER` that opens a link.
+    /// The `PEER` that authenticates a link.
     Proof,
-    /// By a `PEER` on an open link.
+    /// A `PEER` on an open link.
     News,
-    /// By an outside coordinator's `/prepare`.
+    /// The `/prepare` of an outside coordinator.
     OutsidePrepare,
-    /// It votes OK by `/commit`.
+    /// Its OK vote, by `/commit`.
     OutsideCommit,
-    /// It votes NOK by `/abort`.
+    /// Its NOK vote, by `/abort`.
     OutsideAbort,
 }
 
-impl Inquiry {
-    /// Every inquiry, in a fixed order.
-    pub fn all() -> impl Iterator<Item = Inquiry> {
+impl RequestPoint {
+    /// All requests, in a fixed order.
+    pub fn all() -> impl Iterator<Item = RequestPoint> {
         let others = [
-            Inquiry::Proof,
-            Inquiry::News,
-            Inquiry::OutsidePrepare,
-            Inquiry::OutsideCommit,
-            Inquiry::OutsideAbort,
+            RequestPoint::Proof,
+            RequestPoint::News,
+            RequestPoint::OutsidePrepare,
+            RequestPoint::OutsideCommit,
+            RequestPoint::OutsideAbort,
         ];
-        Verb::ALL.iter().map(|verb| Inquiry::Line(*verb)).chain(others)
+        Verb::ALL.iter().map(|verb| RequestPoint::Line(*verb)).chain(others)
     }
 
-    /// Its name in those of points.
+    /// Its part of a point's name.
     pub fn name(self) -> String {
         match self {
-            Inquiry::Line(Verb::Peer) => "hello".to_owned(),
-            Inquiry::Line(Verb::Hello) => "greeting".to_owned(),
-            Inquiry::Line(verb) => verb.name().to_ascii_lowercase(),
-            Inquiry::Proof => "proof".to_owned(),
-            Inquiry::News => "news".to_owned(),
-            Inquiry::OutsidePrepare => "outside-prepare".to_owned(),
-            Inquiry::OutsideCommit => "outside-commit".to_owned(),
-            Inquiry::OutsideAbort => "outside-abort".to_owned(),
+            RequestPoint::Line(Verb::Peer) => "hello".to_owned(),
+            RequestPoint::Line(Verb::Hello) => "greeting".to_owned(),
+            RequestPoint::Line(verb) => verb.name().to_ascii_lowercase(),
+            RequestPoint::Proof => "proof".to_owned(),
+            RequestPoint::News => "news".to_owned(),
+            RequestPoint::OutsidePrepare => "outside-prepare".to_owned(),
+            RequestPoint::OutsideCommit => "outside-commit".to_owned(),
+            RequestPoint::OutsideAbort => "outside-abort".to_owned(),
         }
     }
 
-    /// What `request` asks, from whom it came.
-    pub fn of(request: &Request, origin: Origin) -> Inquiry {
+    /// The kind of `request` from this origin.
+    pub fn of(request: &Request, origin: Origin) -> RequestPoint {
         let outside = origin == Origin::Outside;
         match request {
-            Request::Prepare(..) if outside => Inquiry::OutsidePrepare,
-            Request::Commit(..) if outside => Inquiry::OutsideCommit,
-            Request::Abort(..) if outside => Inquiry::OutsideAbort,
-            Request::Local(Local::Peer(_)) if origin == Origin::Link => Inquiry::News,
+            Request::Prepare(..) if outside => RequestPoint::OutsidePrepare,
+            Request::Commit(..) if outside => RequestPoint::OutsideCommit,
+            Request::Abort(..) if outside => RequestPoint::OutsideAbort,
+            Request::Local(Local::Peer(_)) if origin == Origin::Link => RequestPoint::News,
             // Only the first line of a link has a nonce.
-            Request::Local(Local::Peer(json)) if !json.contains("\"nonce\"") => Inquiry::Proof,
+            Request::Local(Local::Peer(json)) if !json.contains("\"nonce\"") => RequestPoint::Proof,
             Request::Prepare(..)
             | Request::Commit(..)
             | Request::Abort(..)
@@ -175,18 +183,18 @@ impl Inquiry {
             | Request::Account(_)
             | Request::Read(_)
             | Request::Registers { .. }
-            | Request::Local(_) => Inquiry::Line(request.verb()),
+            | Request::Local(_) => RequestPoint::Line(request.verb()),
         }
     }
 
-    /// What one bank tells another with it.
-    pub fn of_message(message: &Message) -> Inquiry {
-        Inquiry::of_asked(message.key().verb)
+    /// The kind of a message between banks.
+    pub fn of_message(message: &Message) -> RequestPoint {
+        RequestPoint::of_verb(message.key().verb)
     }
 
-    /// What a bank was asked by another.
-    pub fn of_asked(verb: PeerVerb) -> Inquiry {
-        Inquiry::Line(match verb {
+    /// The kind of a message between banks with this verb.
+    pub fn of_verb(verb: PeerVerb) -> RequestPoint {
+        RequestPoint::Line(match verb {
             PeerVerb::Prepare => Verb::Prepare,
             PeerVerb::Commit => Verb::Commit,
             PeerVerb::Abort => Verb::Abort,
@@ -198,85 +206,85 @@ impl Inquiry {
     /// Do banks send it to each other?
     fn goes_over_links(self) -> bool {
         match self {
-            Inquiry::Line(Verb::Prepare | Verb::Commit | Verb::Abort | Verb::Resolve)
-            | Inquiry::Line(Verb::Registers | Verb::Peer | Verb::Ping)
-            | Inquiry::Proof
-            | Inquiry::News => true,
-            Inquiry::Line(_)
-            | Inquiry::OutsidePrepare
-            | Inquiry::OutsideCommit
-            | Inquiry::OutsideAbort => false,
+            RequestPoint::Line(Verb::Prepare | Verb::Commit | Verb::Abort | Verb::Resolve)
+            | RequestPoint::Line(Verb::Registers | Verb::Peer | Verb::Ping)
+            | RequestPoint::Proof
+            | RequestPoint::News => true,
+            RequestPoint::Line(_)
+            | RequestPoint::OutsidePrepare
+            | RequestPoint::OutsideCommit
+            | RequestPoint::OutsideAbort => false,
         }
     }
 }
 
-impl Answer {
-    /// What kind of reply it is.
-    pub fn of(reply: &Reply) -> Answer {
+impl ReplyPoint {
+    /// The kind of a reply.
+    pub fn of(reply: &Reply) -> ReplyPoint {
         match reply {
-            Reply::Ok(..) => Answer::Ok,
-            Reply::Nok(..) => Answer::Nok,
-            Reply::Committed(..) => Answer::Committed,
-            Reply::Aborted(_, token, _, _) if token.digest.is_none() => Answer::Tombstone,
-            Reply::Aborted(..) => Answer::Aborted,
-            Reply::Doubt(..) => Answer::Doubt,
-            Reply::Unknown(_) => Answer::Unknown,
-            Reply::Done(json) => Answer::of_done(json),
-            Reply::Refused(..) => Answer::Refused,
-            Reply::Err(..) => Answer::Err,
-            Reply::Pong => Answer::Pong,
-            Reply::Bye => Answer::Bye,
+            Reply::Ok(..) => ReplyPoint::Ok,
+            Reply::Nok(..) => ReplyPoint::Nok,
+            Reply::Committed(..) => ReplyPoint::Committed,
+            Reply::Aborted(_, token, _, _) if token.digest.is_none() => ReplyPoint::Tombstone,
+            Reply::Aborted(..) => ReplyPoint::Aborted,
+            Reply::Doubt(..) => ReplyPoint::Doubt,
+            Reply::Unknown(_) => ReplyPoint::Unknown,
+            Reply::Done(json) => ReplyPoint::of_done(json),
+            Reply::Refused(..) => ReplyPoint::Refused,
+            Reply::Err(..) => ReplyPoint::Err,
+            Reply::Pong => ReplyPoint::Pong,
+            Reply::Bye => ReplyPoint::Bye,
         }
     }
 
-    /// A DONE does not say what it answers, but the first names in its JSON do.
-    fn of_done(json: &str) -> Answer {
+    /// The kind of a DONE, which its first JSON names determine.
+    fn of_done(json: &str) -> ReplyPoint {
         let mut parts = json.split('"');
         match (parts.next(), parts.next(), parts.nth(1)) {
-            (Some("{"), Some("cpf"), _) => Answer::Registration,
-            (Some("{"), Some("seen"), _) => Answer::Seen,
-            (Some("{"), Some("registers"), _) => Answer::Registers,
-            (Some("{"), Some("bank"), Some("places")) => Answer::Welcome,
-            (Some("{"), Some("bank"), Some("time")) => Answer::Cut,
-            _ => Answer::Done,
+            (Some("{"), Some("cpf"), _) => ReplyPoint::Registration,
+            (Some("{"), Some("seen"), _) => ReplyPoint::Seen,
+            (Some("{"), Some("registers"), _) => ReplyPoint::Registers,
+            (Some("{"), Some("bank"), Some("places")) => ReplyPoint::Welcome,
+            (Some("{"), Some("bank"), Some("time")) => ReplyPoint::Cut,
+            _ => ReplyPoint::Done,
         }
     }
 }
 
-impl Asking {
-    /// What `cliente` asks one bank with it. It never sends PREPARE or ABORT so, and no RESOLVE at
-    /// all.
-    pub fn of(request: &Request) -> Asking {
+impl ClientRequestPoint {
+    /// The kind of a request that `cliente` sends to one bank. PREPARE, ABORT and RESOLVE are not
+    /// sent this way.
+    pub fn of(request: &Request) -> ClientRequestPoint {
         match request {
-            Request::Prepare(..) => Asking::Prepare,
-            Request::Commit(..) => Asking::Commit,
-            Request::Abort(..) | Request::Resolve(_) => Asking::Abort,
-            Request::Execute(..) => Asking::Execute,
-            Request::Client(_) | Request::Account(_) => Asking::Registration,
+            Request::Prepare(..) => ClientRequestPoint::Prepare,
+            Request::Commit(..) => ClientRequestPoint::Commit,
+            Request::Abort(..) | Request::Resolve(_) => ClientRequestPoint::Abort,
+            Request::Execute(..) => ClientRequestPoint::Execute,
+            Request::Client(_) | Request::Account(_) => ClientRequestPoint::Registration,
             Request::Status(_)
             | Request::Read(_)
             | Request::Local(_)
-            | Request::Registers { .. } => Asking::Question,
+            | Request::Registers { .. } => ClientRequestPoint::Question,
         }
     }
 
-    /// The same for a message of a transaction that it drives.
-    pub fn of_message(message: &Message) -> Asking {
+    /// The kind of a message of a transaction that it drives.
+    pub fn of_message(message: &Message) -> ClientRequestPoint {
         match message {
-            Message::Prepare(..) => Asking::Prepare,
-            Message::Commit(..) => Asking::Commit,
-            Message::Abort(..) | Message::Resolve(_) => Asking::Abort,
-            Message::Registers { .. } => Asking::Question,
+            Message::Prepare(..) => ClientRequestPoint::Prepare,
+            Message::Commit(..) => ClientRequestPoint::Commit,
+            Message::Abort(..) | Message::Resolve(_) => ClientRequestPoint::Abort,
+            Message::Registers { .. } => ClientRequestPoint::Question,
         }
     }
 
-    /// The same for what such a message asked.
-    pub fn of_asked(verb: PeerVerb) -> Asking {
+    /// The kind of such a message with this verb.
+    pub fn of_verb(verb: PeerVerb) -> ClientRequestPoint {
         match verb {
-            PeerVerb::Prepare => Asking::Prepare,
-            PeerVerb::Commit => Asking::Commit,
-            PeerVerb::Abort | PeerVerb::Resolve => Asking::Abort,
-            PeerVerb::Registers => Asking::Question,
+            PeerVerb::Prepare => ClientRequestPoint::Prepare,
+            PeerVerb::Commit => ClientRequestPoint::Commit,
+            PeerVerb::Abort | PeerVerb::Resolve => ClientRequestPoint::Abort,
+            PeerVerb::Registers => ClientRequestPoint::Question,
         }
     }
 }
@@ -287,7 +295,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_name_is_its_own() {
+    fn all_names_are_different() {
         let names: BTreeSet<String> = Point::all().map(Point::name).collect();
         assert_eq!(names.len(), Point::all().count());
         for name in names {

@@ -1,16 +1,17 @@
-//! Which events are written: by `-v` and RUST_LOG.
+//! Selects the events that are written, by `-v` and `RUST_LOG`.
 
 use super::{LIFECYCLE_TARGET, LogArgs, LogFormat, STEP_TARGET};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
-/// All targets of this project begin so.
+/// The prefix of all targets of this project.
 const OWN_TARGETS: &str = "consorcio";
 
-/// The filter, and what is wrong with `rust_log`, which then counts as not given.
+/// The filter, and a complaint about `rust_log` if that is invalid and so ignored.
 ///
-/// `-v` stands on the command line, so it outweighs RUST_LOG where both name the same. A RUST_LOG
-/// that names targets only leaves the level of all others as it is: a typo silences no warning.
+/// `-v` is on the command line, so it takes precedence over RUST_LOG for the same target. A
+/// RUST_LOG that names only targets keeps the default level of all others, so a typo silences no
+/// warning.
 pub(super) fn filter(options: &LogArgs, rust_log: Option<&str>) -> (Targets, Option<String>) {
     let (given, complaint) = match rust_log.map(str::parse::<Targets>) {
         None => (None, None),
@@ -36,9 +37,9 @@ pub(super) fn filter(options: &LogArgs, rust_log: Option<&str>) -> (Targets, Opt
 }
 
 fn complaint(rust_log: &str) -> String {
-    let shown: String = rust_log.escape_debug().collect();
+    let quoted: String = rust_log.escape_debug().collect();
     format!(
-        "RUST_LOG=\"{shown}\" is left out, it is no list of levels: give one like info, or \
+        "RUST_LOG=\"{quoted}\" is left out, it is no list of levels: give one like info, or \
          consorcio_peers=debug,consorcio::step=off"
     )
 }
@@ -55,7 +56,7 @@ mod tests {
     const PEERS: &str = "consorcio_peers::link";
 
     #[test]
-    fn without_switches_warnings_are_written_and_steps_are_not() {
+    fn by_default_warnings_are_written_and_steps_are_not() {
         let filter = of(0, LogFormat::Text, None);
         assert!(filter.would_enable(PEERS, &Level::INFO));
         assert!(!filter.would_enable(PEERS, &Level::DEBUG));
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn rust_log_filters_and_a_typo_in_it_silences_nothing() {
+    fn rust_log_filters_and_a_typo_in_it_silences_no_warning() {
         let quiet = of(0, LogFormat::Text, Some("error"));
         assert!(!quiet.would_enable(PEERS, &Level::WARN));
         assert!(quiet.would_enable(PEERS, &Level::ERROR));
@@ -86,12 +87,12 @@ mod tests {
         assert!(links.would_enable("consorcio_server", &Level::WARN));
         assert!(of(0, LogFormat::Text, Some("verbose")).would_enable(PEERS, &Level::WARN));
         let both = of(1, LogFormat::Text, Some("error"));
-        assert!(both.would_enable(STEP_TARGET, &Level::DEBUG), "-v outweighs it");
+        assert!(both.would_enable(STEP_TARGET, &Level::DEBUG), "-v takes precedence");
         assert!(!both.would_enable(PEERS, &Level::WARN));
     }
 
     #[test]
-    fn a_bad_rust_log_gets_a_sentence_and_counts_as_none() {
+    fn a_bad_rust_log_is_reported_and_ignored() {
         let options = LogArgs::default();
         let (with, complaint) = filter(&options, Some("a=b=c"));
         let (without, none) = filter(&options, None);

@@ -1,7 +1,7 @@
-//! What a program says of itself on standard error: tracing events, as text or JSON, filtered.
+//! Diagnostics on standard error: tracing events, as text or JSON, filtered.
 //!
-//! Steps are events too, but only while somebody asks for them: their file is the step log's.
-//! Programs print their results on standard output by themselves.
+//! Steps are events too, but only on request: they belong to the step log's file. Programs print
+//! their results on standard output themselves.
 
 mod filter;
 mod stderr;
@@ -17,10 +17,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// The target of steps, which are debug events. Their fields are the columns of the step log: `at`,
-/// `event`, `tx`, `peer`, `bank`, `detail`; a column that is `-` or empty is no field.
+/// `event`, `tx`, `peer`, `bank`, `detail`; a column that is `-` or empty has no field.
 pub const STEP_TARGET: &str = "consorcio::step";
-/// The target of what standard output or the step log tell people already: start, ready, stop. The
-/// text leaves it out unless it is asked for.
+/// The target of events that standard output or the step log already show: start, ready, stop. They
+/// are written as text only on request.
 pub const LIFECYCLE_TARGET: &str = "consorcio::lifecycle";
 
 /// Most people want the warnings; this is for more than that.
@@ -48,10 +48,11 @@ pub enum LogFormat {
     Json,
 }
 
-/// From now on this process's events go to standard error. `program` begins each line of text.
+/// Sends the events of this process to standard error from now on. `program` begins each line of
+/// text.
 ///
-/// No event waits for standard error: a thread of its own writes, and past a bound lines are
-/// dropped and counted. `flush` waits for it.
+/// No event waits for standard error: a thread writes it, and past a bound lines are dropped and
+/// counted. `flush` waits for the thread.
 pub fn init(program: &'static str, options: &LogArgs) {
     let rust_log = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
     let (filter, complaint) = filter::filter(options, rust_log.as_deref());
@@ -64,7 +65,7 @@ pub fn init(program: &'static str, options: &LogArgs) {
         }
         LogFormat::Json => layer.json().with_current_span(false).with_span_list(false).boxed(),
     };
-    // Only a test may have installed another one before.
+    // Only a test may have installed another subscriber before.
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
     if let Some(complaint) = complaint {
         tracing::warn!("{complaint}");

@@ -1,5 +1,5 @@
-//! The thread that writes standard error: a terminal or a pipe that takes nothing stops neither the
-//! program nor its end.
+//! The thread that writes standard error, so that a terminal or a pipe that blocks stops neither
+//! the program nor its exit.
 
 use super::STEP_TARGET;
 use consorcio_core::limits::{LIVE_STEP_LINES_MAX, OPERATOR_LINES_MAX};
@@ -10,10 +10,10 @@ use std::time::Duration;
 use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Hands each event's line to the thread.
+/// Passes the line of each event to the thread.
 pub(super) struct ToStderr;
 
-/// One line on its way. Steps have a bound of their own, so that they take no warning's room.
+/// Writes one line. Steps have a bound of their own, so they never displace warnings.
 pub(super) struct LineWriter {
     is_step: bool,
 }
@@ -43,17 +43,17 @@ impl Write for LineWriter {
 
 /// Waits until all lines are written, at most for `within`.
 pub fn flush(within: Duration) {
-    // Without a line there is no thread.
+    // Without any line the thread was never started.
     let Some(thread) = THREAD.get() else { return };
     let waiting = |queue: &mut LineQueue| queue.is_writing || !queue.lines.is_empty();
-    // Whether they were written in time changes nothing for who ends now.
+    // The caller exits whether or not they were written in time.
     let _ = thread.changed.wait_timeout_while(thread.lock(), within, waiting);
 }
 
 #[derive(Default)]
 struct StderrThread {
     queue: Mutex<LineQueue>,
-    /// Lines came, or were written.
+    /// Notified when lines were added or written.
     changed: Condvar,
 }
 
@@ -62,7 +62,7 @@ struct LineQueue {
     lines: VecDeque<Vec<u8>>,
     steps: LineRoom,
     others: LineRoom,
-    /// Lines that were taken are not written yet.
+    /// The thread took lines and has not written all of them.
     is_writing: bool,
 }
 
@@ -87,7 +87,7 @@ impl LineQueue {
         self.lines.push_back(line.to_vec());
     }
 
-    /// All lines, and how many steps and others had no room since the last time.
+    /// All lines, and how many steps and other lines were dropped since the last call.
     fn take(&mut self) -> (VecDeque<Vec<u8>>, usize, usize) {
         self.is_writing = true;
         let dropped = (self.steps.dropped, self.others.dropped);
@@ -113,7 +113,7 @@ impl StderrThread {
             let (lines, steps, others) = queue.unwrap_or_else(PoisonError::into_inner).take();
             let mut stderr = io::stderr().lock();
             for line in lines {
-                // Nothing can be done where standard error is gone.
+                // If standard error is closed, the line is lost.
                 let _ = stderr.write_all(&line);
             }
             drop(stderr);
@@ -134,7 +134,7 @@ static THREAD: OnceLock<&'static StderrThread> = OnceLock::new();
 fn stderr_thread() -> &'static StderrThread {
     THREAD.get_or_init(|| {
         let thread: &'static StderrThread = Box::leak(Box::default());
-        // Where the system gives no thread, lines wait up to their bound and are never written.
+        // If no thread can be started, lines are queued up to their bound and never written.
         let _ =
             std::thread::Builder::new().name("stderr".to_owned()).spawn(|| thread.write_lines());
         thread
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_leave_the_room_of_other_lines_alone() {
+    fn steps_do_not_use_the_room_of_other_lines() {
         let mut queue = LineQueue::default();
         (0..LIVE_STEP_LINES_MAX + 3).for_each(|_| queue.add(true, b"step\n"));
         (0..OPERATOR_LINES_MAX + 2).for_each(|_| queue.add(false, b"line\n"));

@@ -1,5 +1,5 @@
-//! Events as text: `program: a sentence` for what this project says, columns for steps, and level,
-//! target and fields for what libraries say.
+//! Events as text: `program: a sentence` for this project, columns for steps, and level, target and
+//! fields for libraries.
 
 use super::STEP_TARGET;
 use std::fmt::{self, Write};
@@ -9,10 +9,10 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Text for people; `program` begins each line that is no step.
+/// The text format; `program` begins each line that is no step.
 pub(super) struct TextFormat {
     pub(super) program: &'static str,
-    /// The events of steps are coloured.
+    /// Whether the names of steps are coloured.
     pub(super) colours: bool,
 }
 
@@ -33,13 +33,13 @@ where
             event.record(&mut step);
             return step.write(&mut writer, self.colours);
         }
-        let mut words = EventText::default();
-        event.record(&mut words);
+        let mut text = EventText::default();
+        event.record(&mut text);
         write!(writer, "{}: ", self.program)?;
         if target.starts_with("consorcio") {
-            return writeln!(writer, "{}", words.message);
+            return writeln!(writer, "{}", text.message);
         }
-        writeln!(writer, "{} {target}: {}{}", event.metadata().level(), words.message, words.fields)
+        writeln!(writer, "{} {target}: {}{}", event.metadata().level(), text.message, text.fields)
     }
 }
 
@@ -52,7 +52,7 @@ struct EventText {
 
 impl Visit for EventText {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // Writing to a String does not fail. What came from a peer must not steer a terminal.
+        // Writing to a String can't fail. A peer's text must not control the terminal.
         let _ = match field.name() {
             "message" => write!(OneLine(&mut self.message), "{value:?}"),
             name => write!(OneLine(&mut self.fields), " {name}={value:?}"),
@@ -60,7 +60,7 @@ impl Visit for EventText {
     }
 }
 
-/// Control characters become spaces.
+/// Replaces control characters by spaces.
 struct OneLine<'a>(&'a mut String);
 
 impl Write for OneLine<'_> {
@@ -70,7 +70,7 @@ impl Write for OneLine<'_> {
     }
 }
 
-/// The columns of a step, as its file has them.
+/// The columns of a step, as in the step log's file.
 #[derive(Default)]
 struct StepColumns {
     at: String,
@@ -124,7 +124,7 @@ impl StepColumns {
     }
 }
 
-/// What goes out, what comes in, what is decided, what is durable, and what went wrong.
+/// The colour of a step's name: by direction, decision, durability or failure.
 fn colour(event: &str, detail: &str) -> Option<&'static str> {
     const RED: &str = "31";
     const GREEN: &str = "32";
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_has_its_columns_and_a_terminal_sees_its_event_in_colour() {
+    fn a_step_has_its_columns_and_its_name_is_coloured_on_a_terminal() {
         let plain = line(&step("vote", "OK time=5"), false);
         let columns =
             ["1970-01-01T00:00:01.000000Z vote       tx=t1", "peer=-", "OK time=5\n"].concat();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_peer_said_does_not_steer_the_terminal() {
+    fn a_peers_text_does_not_control_the_terminal() {
         let mut text = String::new();
         write!(OneLine(&mut text), "a\x1b[2Jb\nc").unwrap();
         assert_eq!(text, "a [2Jb c");
