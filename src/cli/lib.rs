@@ -218,8 +218,8 @@ fn check_list(context: &Context, is_transaction: bool, output: CommandOutput) ->
     match (context.client.two_keys().map(failure), context.client.short_list().map(failure)) {
         (Some(why), _) if is_transaction => warn(&why.to_string()),
         (Some(failure), _) => {
-            let output = CommandOutput::from(failure.clone());
-            return CommandOutput { text: output.text, ..output };
+            let failed = CommandOutput::from(failure.clone());
+            return CommandOutput { text: output.text, ..failed };
         }
         (None, Some(why)) if !matches!(output.failure, Some(Failure::Usage(_))) => {
             warn(&why.to_string());

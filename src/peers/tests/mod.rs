@@ -17,6 +17,7 @@ use consorcio_steps::steplog::StepLogOptions;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
@@ -24,7 +25,7 @@ use tokio::task::JoinHandle;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// More inputs than any test leaves unread.
-const INPUTS_MAX: usize = 1_024;
+const INPUTS_MAX: usize = 65_536;
 
 fn bank(position: usize) -> BankId {
     BankId::new(position).unwrap()
@@ -64,7 +65,10 @@ impl DialingBank {
         let peers = Peers::with_timing(identity, founding(0), steplog, timing);
         let (sender, inputs) = channel(INPUTS_MAX);
         let links = peers.links(move |inputs: &mut Vec<Input>| {
-            inputs.drain(..).for_each(|input| sender.try_send(input).unwrap_or(()));
+            for input in inputs.drain(..) {
+                let full = matches!(sender.try_send(input), Err(TrySendError::Full(_)));
+                assert!(!full, "the test takes inputs as fast as they come");
+            }
         });
         DialingBank { peers, inputs, tasks: links.into_iter().map(tokio::spawn).collect() }
     }

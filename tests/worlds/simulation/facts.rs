@@ -3,7 +3,7 @@
 
 use crate::simulation::run::Simulation;
 use consorcio_core::bank::io::Seq;
-use consorcio_core::ids::{BankSet, Time, TxId};
+use consorcio_core::ids::{BankId, BankSet, Time, TxId};
 use consorcio_core::wire::token::{Digest, Token, Vote};
 use consorcio_core::wire::transaction::Transaction;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl Simulation<'_> {
         let named = version.transaction.banks();
         let votes = &self.facts[number(tx)].votes;
         let refuses = |vote: &ObservedVote| vote.vote == Vote::No || vote.digest != Some(*digest);
-        let named = |of: usize| consorcio_core::ids::BankId::new(of).is_some_and(|of| named.has(of));
+        let named = |of: usize| BankId::new(of).is_some_and(|of| named.has(of));
         votes.iter().any(|(of, vote)| named(*of) && refuses(vote) && self.is_durable(*of, vote.seq))
     }
 

@@ -1,6 +1,6 @@
-//! Golden scripts of the protocol: each file under `tests/worlds/scripts` holds requests of clients and
-//! events, in text, and below them the output of the shipped core. `UPDATE_GOLDENFILES=1` rewrites
-//! the output; review the diff.
+//! Golden scripts of the protocol: each file under `tests/worlds/scripts` holds requests of clients
+//! and events, in text, and below them the output of the shipped core. `UPDATE_GOLDENFILES=1`
+//! rewrites the output; review the diff.
 //!
 //! Commands; the output below each shows its effects:
 //! - `let NAME 'TEXT'`: `$NAME` stands for TEXT from here on.
