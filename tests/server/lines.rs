@@ -198,7 +198,7 @@ fn a_session_that_does_not_read_is_not_read() {
         if read == 0 {
             break;
         }
-        replies += buffer[..read].iter().filter(|byte| **byte == b'\n').count();
+        replies += memchr::memchr_iter(b'\n', &buffer[..read]).count();
     }
     sender.join().expect("it sent all");
     assert_eq!(replies, sent.div_ceil(5));

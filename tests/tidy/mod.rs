@@ -217,6 +217,15 @@ fn the_table_of_crates_matches_their_manifests() {
     assert_eq!(table, found);
 }
 
+/// A `pub` item of a crate is part of its interface: what others can't reach is `pub(crate)`. The
+/// lint is on in each crate and not for the workspace, since in test programs nothing is reachable.
+#[test]
+fn every_crate_checks_that_public_items_are_reachable() {
+    let lint = "#![warn(unreachable_pub)]";
+    let without = crates().into_iter().map(|name| format!("src/{name}/lib.rs"));
+    none(without.filter(|path| !read(path).lines().any(|line| line == lint)).collect());
+}
+
 /// The core does no I/O, so none of its dependencies may. A new dependency must be reviewed and
 /// added here.
 #[test]
