@@ -81,8 +81,11 @@ impl Context {
 /// Runs the program: parses the command line, executes it, prints the output, and returns the exit
 /// code.
 pub fn main() -> ExitCode {
-    let arguments = match switches::parse::<Arguments>(std::env::args_os()) {
-        Ok(arguments) => arguments,
+    let needs_file = |matches: &clap::ArgMatches| {
+        !matches.subcommand_name().is_some_and(args::ManualCommand::is_named)
+    };
+    let arguments = match switches::parse::<Arguments>(std::env::args_os(), needs_file) {
+        Ok((arguments, _)) => arguments,
         Err(error) => return usage(&error),
     };
     logging::init("cliente", &arguments.log);

@@ -1,12 +1,14 @@
 //! The command line of `servidor`.
 
 use crate::ServerBounds;
+use crate::commands::{LookArgs, ServerCommand};
 use crate::listen::address;
 use crate::web::HttpArgs;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_system::config::{Consortium, is_loopback};
 use consorcio_system::logging::LogArgs;
+use consorcio_system::switches::ConfigArgs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -19,38 +21,34 @@ Three terminals make a consortium:
     servidor --port 8888
 ";
 
+/// What follows the switches in `--help`.
+const AFTER: &str = "\
+A switch outweighs its environment variable, that outweighs the settings file (consorcio.toml
+beside the data folder, or --config FILE), and that outweighs the default.
+";
+
 /// One bank of a consortium
 #[derive(Debug, Parser)]
 #[command(
-    version, args_conflicts_with_subcommands = true, args_override_self = true,
-    before_help = EXAMPLES
+    name = "servidor", version, args_conflicts_with_subcommands = true, args_override_self = true,
+    before_help = EXAMPLES, after_help = AFTER
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do instead of running a bank.
     #[command(subcommand)]
     pub(crate) command: Option<ServerCommand>,
+    /// What to look at instead of running a bank.
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+    /// The switch of the settings file.
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
     /// What is written to standard error.
     #[command(flatten)]
     pub(crate) log: LogArgs,
     /// How to run a bank.
     #[command(flatten)]
     pub(crate) options: ServerOptions,
-}
-
-/// What `servidor` does besides running a bank.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ServerCommand {
-    /// Makes a fresh consortium key in a new file that only you can read
-    Key {
-        /// The file to make; one that is there is never overwritten
-        file: PathBuf,
-    },
-    /// Prints every record of a journal, one line each, and checks it: code 1 where it is damaged.
-    /// The bank may run meanwhile
-    Journal {
-        /// The journal's folder, for example data/bank-0
-        dir: PathBuf,
-    },
 }
 
 /// How a bank is run.
@@ -149,6 +147,13 @@ pub(crate) enum Switch {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct BadOptions(String);
+
+impl BadOptions {
+    /// A fault of the command line; `text` names the switch to give.
+    pub(crate) fn new(text: impl Into<String>) -> BadOptions {
+        BadOptions(text.into())
+    }
+}
 
 impl BoundsArgs {
     /// The bounds from the switches.
@@ -257,6 +262,9 @@ impl ServerOptions {
     pub(crate) fn check_demo(&self) -> Result<(), BadOptions> {
         if !self.http.is_demo() {
             return Ok(());
+        }
+        if self.http.address().is_none() {
+            return Err(BadOptions("--demo needs --http: the panel is served there".into()));
         }
         match self.first_elsewhere() {
             Some(address) => Err(BadOptions(format!(

@@ -29,28 +29,42 @@ impl ConsortiumKey {
     /// The key of `--key-file`; without it the machine's own, which the first bank makes.
     ///
     /// # Errors
-    /// When it can't be read or made; when the machine's own key would be used beyond loopback;
-    /// when the file is missing though a journal of this machine knows a key.
+    /// As `find`; when it can't be made.
     pub(crate) fn of(options: &ServerOptions) -> anyhow::Result<ConsortiumKey> {
-        let may_be_new = options.new_key;
-        if let Some(file) = &options.key_file {
-            return Ok(ConsortiumKey {
-                seal: Seal::keyed(read_key_file(file)?),
-                file: file.clone(),
-                may_be_new,
-            });
+        if let Some(key) = ConsortiumKey::find(options)? {
+            return Ok(key);
         }
-        options.check_loopback()?;
         let (data, file) = (&options.data_dir, options.data_dir.join(OWN_FILE));
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(data)
             .with_context(|| format!("the folder {}", data.display()))?;
-        if !may_be_new && !file.try_exists()? {
+        let seal = Seal::keyed(read_or_make_key_file(&file)?);
+        Ok(ConsortiumKey { seal, file, may_be_new: options.new_key })
+    }
+
+    /// The same key, if it is there; `None` where a start makes the machine's own.
+    ///
+    /// # Errors
+    /// When it can't be read; when the machine's own key would be used beyond loopback; when the
+    /// file is missing though a journal of this machine knows a key.
+    pub(crate) fn find(options: &ServerOptions) -> anyhow::Result<Option<ConsortiumKey>> {
+        let may_be_new = options.new_key;
+        if let Some(file) = &options.key_file {
+            let seal = Seal::keyed(read_key_file(file)?);
+            return Ok(Some(ConsortiumKey { seal, file: file.clone(), may_be_new }));
+        }
+        options.check_loopback()?;
+        let (data, file) = (&options.data_dir, options.data_dir.join(OWN_FILE));
+        if file.try_exists()? {
+            let seal = Seal::keyed(read_key_file(&file)?);
+            return Ok(Some(ConsortiumKey { seal, file, may_be_new }));
+        }
+        if !may_be_new && data.is_dir() {
             refuse_to_replace(data, &file)?;
         }
-        Ok(ConsortiumKey { seal: Seal::keyed(read_or_make_key_file(&file)?), file, may_be_new })
+        Ok(None)
     }
 
     /// Compares it with the key that the journal knows. Returns whether it must be recorded.

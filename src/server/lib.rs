@@ -9,10 +9,13 @@
 mod accept;
 mod args;
 mod chain;
+mod check;
+mod commands;
 mod files;
 mod folder;
 #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "HTTP alone asks without a session"))]
 mod gate;
+mod health;
 mod hello;
 #[cfg(feature = "http")]
 mod inside;
@@ -28,6 +31,7 @@ mod permits;
 mod read_barrier;
 mod recover;
 mod run;
+mod run_command;
 mod session;
 mod session_table;
 mod slots;
@@ -37,10 +41,9 @@ mod watchdog;
 #[cfg_attr(not(feature = "http"), path = "no_web.rs")]
 mod web;
 
-pub use args::Cli;
 pub use memory::SharedBytes;
 pub use session_table::SessionEnd;
-pub use start::start;
+pub use start::main;
 
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Seq;

@@ -1,14 +1,16 @@
 //! `servidor`, from its command line to its exit code.
 
-use crate::args::{BadOptions, Cli, ServerCommand, ServerOptions, Switch};
+use crate::args::{BadOptions, Cli, ServerOptions, Switch};
 use crate::chain::chain;
-use crate::journal_command::print_journal;
+use crate::commands::LookArgs;
 use crate::opening::steplog_path;
 use crate::run::{StepOutputs, open_and_run};
+use crate::run_command::run_command;
+use crate::{check, health};
 use consorcio_core::limits::LAST_LINES_MS_MAX;
 use consorcio_steps::steplog::{self, Step, StepLog};
-use consorcio_system::config::make_key_file;
-use consorcio_system::logging;
+use consorcio_system::logging::{self, LIFECYCLE_TARGET};
+use consorcio_system::switches::{self, GivenSettings};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,18 +18,20 @@ use std::time::Duration;
 const OWN_ERROR: u8 = 1;
 const USAGE: u8 = 2;
 
-/// Runs the command; returns the exit code of the program.
-pub fn start(cli: Cli) -> ExitCode {
+/// Runs the program: reads its command line and settings, and returns its exit code.
+pub fn main() -> ExitCode {
+    let needs_file = |matches: &clap::ArgMatches| matches.subcommand_name().is_none();
+    let (cli, given) = switches::parse::<Cli>(std::env::args_os(), needs_file)
+        .unwrap_or_else(|error| error.exit());
     logging::init("servidor", &cli.log);
-    let result = match cli.command {
-        Some(ServerCommand::Key { file }) => {
-            make_key_file(&file).map_err(anyhow::Error::from).map(|()| 0)
-        }
-        Some(ServerCommand::Journal { dir }) => {
-            print_journal(&dir).map(|is_whole| if is_whole { 0 } else { OWN_ERROR })
-        }
-        None => {
+    let is_good = |is_good| if is_good { 0 } else { OWN_ERROR };
+    let result = match (cli.command, cli.look) {
+        (Some(command), _) => run_command(command).map(is_good),
+        (None, LookArgs { check: true, .. }) => check::check(&cli.options, &given).map(is_good),
+        (None, LookArgs { health: true, .. }) => health::ask(&cli.options).map(is_good),
+        (None, LookArgs { check: false, health: false }) => {
             exit_on_panic();
+            report_settings(&given);
             serve(&cli.options)
         }
     };
@@ -40,6 +44,14 @@ pub fn start(cli: Cli) -> ExitCode {
     };
     logging::flush(Duration::from_millis(LAST_LINES_MS_MAX));
     code
+}
+
+/// Names the settings file for operators that look at more than warnings.
+fn report_settings(given: &GivenSettings) {
+    if let Some(file) = &given.file {
+        let file = file.display();
+        tracing::info!(target: LIFECYCLE_TARGET, %file, "settings of {file}");
+    }
 }
 
 /// Makes a panic of any thread or task end the process: an invariant is broken.

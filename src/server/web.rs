@@ -41,7 +41,7 @@ pub(crate) struct HttpArgs {
     http_host: Vec<String>,
     /// Lets the panel stop, freeze, kill and restart the banks that name this same folder: for
     /// demonstrations, on loopback only; the folder must be yours alone
-    #[arg(long, value_name = "DIR", requires = "http", env = "CONSORCIO_DEMO")]
+    #[arg(long, value_name = "DIR", env = "CONSORCIO_DEMO")]
     demo: Option<PathBuf>,
     #[arg(long, hide = true, default_value_t = HttpBounds::default().connections)]
     http_connections_max: usize,

@@ -10,6 +10,7 @@ pub mod crash;
 pub mod framed;
 pub mod id_generator;
 pub mod logging;
+pub mod manual;
 pub mod switches;
 pub mod systime;
 pub mod threads;

@@ -1,5 +1,5 @@
 //! `servidor` as a process, over raw sockets: malformed input, bounds, refused starts, shutdown,
-//! clocks, growing lists, logs and traces.
+//! clocks, growing lists, settings, logs and traces.
 
 mod bounds;
 #[cfg(debug_assertions)]
@@ -13,7 +13,9 @@ mod logging;
 mod old_records;
 mod otel;
 mod other_protocols;
+mod packaging;
 mod refused_start;
+mod settings;
 mod shutdown;
 mod start;
 mod tampering;

@@ -38,6 +38,11 @@ pub(crate) enum ManualCommand {
 }
 
 impl ManualCommand {
+    /// Whether this is the word of one of these commands, which have no use for settings.
+    pub(crate) fn is_named(word: &str) -> bool {
+        matches!(word, "completions" | "man")
+    }
+
     /// The word of the command.
     pub(crate) fn word(&self) -> &'static str {
         match self {

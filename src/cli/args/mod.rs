@@ -18,6 +18,7 @@ use super::typed::duration;
 use clap::{Parser, Subcommand};
 use consorcio_system::config::Consortium;
 use consorcio_system::logging::LogArgs;
+use consorcio_system::switches::ConfigArgs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -134,6 +135,8 @@ pub(crate) struct Arguments {
         hide_possible_values = true,
     )]
     pub output: Option<OutputForm>,
+    #[command(flatten, next_help_heading = EVERYWHERE)]
+    pub config: ConfigArgs,
     #[command(flatten, next_help_heading = EVERYWHERE)]
     pub log: LogArgs,
     /// Without one: set `storage` to 1 on all banks.

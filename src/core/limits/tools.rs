@@ -4,6 +4,8 @@ use super::{ANSWER_WITHIN_MS, STEP_MEMORY_BYTES_MAX, VOTE_TIMEOUT_MS};
 
 /// Files that `cliente` opens beside its connections: the standard ones, its log, the runtime's.
 pub const CLIENT_FILES_BESIDE_MAX: u64 = 16;
+/// The longest settings file that a program reads.
+pub const SETTINGS_BYTES_MAX: u64 = 256 * 1024;
 /// `cliente ping --wait` retries a bank after this pause.
 pub const PING_RETRY_PAUSE_MS: u64 = 100;
 /// Violations that `cliente audit --journals` lists for people; its JSON has more.

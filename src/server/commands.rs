@@ -1,0 +1,59 @@
+//! The arguments of what `servidor` does besides running a bank: its subcommands, and the switches
+//! that look at a bank instead of running it.
+
+use clap::{Args, Subcommand};
+use clap_complete::Shell;
+use consorcio_system::manual::ManPageArgs;
+use std::path::PathBuf;
+
+const COMPLETIONS: &str = "\
+Examples:
+  servidor completions bash > ~/.local/share/bash-completion/completions/servidor
+  servidor completions zsh > ~/.zfunc/_servidor
+  servidor completions fish > ~/.config/fish/completions/servidor.fish";
+
+const MAN: &str = "\
+Examples:
+  servidor man | man -l -            the page of servidor
+  servidor man journal | man -l -    the page of a command
+  servidor man --dir ~/.local/share/man/man1";
+
+/// What `servidor` does besides running a bank.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerCommand {
+    /// Makes a fresh consortium key in a new file that only you can read
+    Key {
+        /// The file to make; one that is there is never overwritten
+        file: PathBuf,
+        /// A key file that is there already is no error, if it holds a key
+        #[arg(long)]
+        if_missing: bool,
+    },
+    /// Prints every record of a journal, one line each, and checks it: code 1 where it is damaged.
+    /// The bank may run meanwhile
+    Journal {
+        /// The journal's folder, for example data/bank-0
+        dir: PathBuf,
+    },
+    /// Prints a script that completes commands and switches in a shell
+    #[command(visible_alias = "completar", before_help = COMPLETIONS)]
+    Completions {
+        /// The shell to complete for
+        shell: Shell,
+    },
+    /// Prints a man page, or writes all of them
+    #[command(visible_alias = "manual", before_help = MAN)]
+    Man(ManPageArgs),
+}
+
+/// The switches that look at a bank instead of running it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LookArgs {
+    /// Checks settings, key, journal, ports and step log as a start does, and starts nothing: code
+    /// 0 if this bank can start
+    #[arg(long, conflicts_with = "health")]
+    pub check: bool,
+    /// Asks the bank that runs with these settings whether it works: code 0 if it does
+    #[arg(long)]
+    pub health: bool,
+}
