@@ -265,6 +265,12 @@ pub const WHOLE_FILE_CHUNK_BYTES: usize = 1024 * 1024;
 pub const SEGMENT_RETRY_MS: u64 = 1_000;
 /// How often, at most, unreadable records are logged.
 pub const UNREADABLE_LOGGED_MS: u64 = 1_000;
+/// A transaction that stays the oldest undecided one for this long is reported to the operator.
+pub const DOUBT_REPORTED_MS_MIN: u64 = 5_000;
+/// The pause between two looks at the oldest undecided transaction, for the operator.
+pub const DOUBT_CHECK_EVERY_MS: u64 = 500;
+/// Addresses of clients that are reported to the operator, once each, when they first connect.
+pub const NEW_CLIENTS_REPORTED_MAX: usize = 256;
 /// A sync of the data disk that takes this long is reported to the operator.
 pub const SLOW_SYNC_MS: u64 = 1_000;
 /// The memory of recorded steps that are not written yet; past it steps are counted and dropped.

@@ -166,12 +166,7 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         self.inputs.extend(news.inputs(bank));
         self.inputs.push(Input::PeerUp(bank));
         let took_us = open.began.elapsed().as_micros().try_into().unwrap_or(0);
-        tracing::info!(
-            target: LIFECYCLE_TARGET,
-            bank = bank.as_u8(),
-            took_us,
-            "the link to bank {bank} is open"
-        );
+        tracing::info!(bank = bank.as_u8(), took_us, "bank {bank} is up: the link to it is open");
         self.step(Step::LinkUp(bank, took_us));
         self.deliver();
     }
@@ -304,11 +299,10 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         self.lose_waiting();
         let bank = self.link.bank;
         self.inputs.push(Input::PeerDown(bank));
-        tracing::info!(
-            target: LIFECYCLE_TARGET,
-            bank = bank.as_u8(),
-            "the link to bank {bank} is gone: {why}"
-        );
+        // At the end of this bank its links end, too.
+        if !self.shared.stop.is_cancelled() {
+            tracing::info!(bank = bank.as_u8(), "bank {bank} is down: {why}");
+        }
         self.step(Step::LinkDown(bank, why.into()));
         self.deliver();
     }

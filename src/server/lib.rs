@@ -24,6 +24,7 @@ mod key;
 mod listen;
 mod memory;
 mod opening;
+mod operator;
 #[cfg_attr(not(feature = "otel"), path = "no_otel.rs")]
 mod otel;
 mod permits;
@@ -58,6 +59,7 @@ use consorcio_peers::Peers;
 use consorcio_steps::steplog::StepLog;
 use consorcio_system::config::LEFT;
 use gate::Gate;
+use operator::OperatorNotices;
 use permits::Permits;
 use read_barrier::ReadBarrier;
 use session_table::{SessionEntry, SessionTable};
@@ -115,6 +117,8 @@ pub struct ServerState {
     identity: Identity,
     /// Whether the operator was informed that this bank is introduced.
     pub(crate) introduced: Cell<bool>,
+    /// What the operator was informed of.
+    pub(crate) operator: OperatorNotices,
     /// The journal's disk has no room for new transactions.
     disk_full: Cell<bool>,
     /// The address of HTTP, once it is served.
@@ -154,6 +158,7 @@ impl ServerState {
             peers,
             barrier: Rc::default(),
             gate: Rc::new(Gate::new(&identity)),
+            operator: OperatorNotices::new(identity.bank),
             identity,
             introduced: Cell::new(true),
             disk_full: Cell::new(false),
@@ -244,6 +249,7 @@ impl ServerState {
                 "bank {bank} takes part now: the others have met it"
             );
         }
+        self.operator.undecided(core, self.now_us());
         self.step_logger.flush();
     }
 }

@@ -172,7 +172,7 @@ impl BankServer {
             }
         };
         let text = format!("{signal}: what was asked is answered, then this bank ends");
-        info!(target: LIFECYCLE_TARGET, signal, "{text}");
+        info!(signal, "{text}");
         self.steplog.record(Step::Stop(text.into()));
         let ending = async {
             stages.end(&peers, &shared, http).await;

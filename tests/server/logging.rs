@@ -90,7 +90,7 @@ fn as_json_each_event_is_an_object_with_typed_fields() {
     let ready = find("consorcio::lifecycle", "bank 0 ready on ");
     assert_eq!((&ready["level"], &ready["fields"]["bank"]), (&"INFO".into(), &0.into()));
     assert_eq!(ready["fields"]["address"], cluster.address(0));
-    assert_eq!(find("consorcio::lifecycle", "SIGTERM")["fields"]["signal"], "SIGTERM");
+    assert_eq!(find("consorcio_server::run", "SIGTERM")["fields"]["signal"], "SIGTERM");
     let steps = events.iter().filter(|event| event["target"] == "consorcio::step");
     let sync = steps.map(|event| &event["fields"]).find(|fields| fields["event"] == "sync");
     assert!(sync.is_some_and(|sync| sync["detail"].as_str().unwrap().contains("records=")));

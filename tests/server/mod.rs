@@ -11,6 +11,7 @@ mod limits;
 mod lines;
 mod logging;
 mod old_records;
+mod operator;
 mod otel;
 mod other_protocols;
 mod packaging;

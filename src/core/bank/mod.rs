@@ -246,6 +246,11 @@ impl Core {
         self.bank.undecided.iter().find(names).map(|(tx, _)| tx)
     }
 
+    /// The undecided transaction that this bank voted on first.
+    pub fn oldest_undecided(&self) -> Option<&TxId> {
+        self.bank.undecided_by_time.first().map(|(_, tx)| tx)
+    }
+
     /// How many transactions are undecided here.
     pub fn undecided(&self) -> usize {
         self.bank.undecided.len()

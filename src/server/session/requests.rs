@@ -117,6 +117,9 @@ impl Session {
             );
             return None;
         }
+        if is_first && !matches!(parsed, Ok(Request::Local(Local::Peer(_)))) {
+            self.shared.operator.client(self.entry.peer);
+        }
         let fault = match parsed {
             Ok(Request::Local(Local::Hello(hello))) => match self.greet(&hello, is_first) {
                 Ok(()) => return Some((Ok(Request::Local(Local::Hello(hello))), line_bytes)),
