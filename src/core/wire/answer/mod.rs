@@ -10,12 +10,13 @@ mod page;
 mod state;
 mod transactions;
 
-pub use books::{AccountAnswer, AccountHolders, ClientAnswer, RegisterAnswer};
-pub use cut::{CutAccount, CutAnswer};
+// All public items of these files are types of answers.
+pub use books::*;
+pub use cut::*;
 pub use page::AnswerPage;
 pub(crate) use page::PageWriter;
-pub use state::{BankAnswer, HelloAnswer, InfoAnswer};
-pub use transactions::{HistoryAnswer, HistoryOutcome, OpAnswer, PendingAnswer};
+pub use state::*;
+pub use transactions::*;
 
 use super::reading::Reading;
 use serde::{Deserialize, Deserializer, Serializer};
