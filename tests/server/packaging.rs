@@ -6,12 +6,13 @@
 
 mod dockerfile;
 
-use crate::support::{Process, ProgramRun, servidor_path, signal, wait_until};
+use crate::support::{DEADLINE, Process, ProgramRun, servidor_path, signal, wait_until};
 use dockerfile::Dockerfile;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const DOCKERFILE: &str = "packaging/Dockerfile";
 const COMPOSE: &str = "packaging/compose.yaml";
@@ -256,6 +257,20 @@ impl ServiceNetwork {
         command
     }
 
+    /// Waits until the health check of a bank holds.
+    #[track_caller]
+    fn wait_healthy(&self, bank: &Service, health: &[String]) {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let ran = self.run(bank, health);
+            if ran.code == Some(0) {
+                return;
+            }
+            assert!(Instant::now() < until, "{} is not healthy: {ran:#?}", bank.name);
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
     fn run(&self, service: &Service, words: &[String]) -> ProgramRun {
         let output = self.command(service, words).stdin(Stdio::null()).output().expect("it runs");
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -279,11 +294,7 @@ fn the_commands_of_the_consortium_work_as_they_stand() {
             .iter()
             .map(|bank| Process::start(&mut network.command(bank, &bank.words)))
             .collect();
-        for bank in &banks {
-            wait_until(&format!("{} is healthy", bank.name), || {
-                (network.run(bank, &health).code == Some(0)).then_some(())
-            });
-        }
+        banks.iter().for_each(|bank| network.wait_healthy(bank, &health));
         started
     };
     let stop = |started: Vec<Process>| {
