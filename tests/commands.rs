@@ -23,6 +23,10 @@ mod library;
 mod manners;
 #[path = "client/other_lists.rs"]
 mod other_lists;
+#[path = "client/phases.rs"]
+mod phases;
+#[path = "client/screens.rs"]
+mod screens;
 #[path = "client/shells.rs"]
 mod shells;
 mod support;

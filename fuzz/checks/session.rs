@@ -208,7 +208,7 @@ impl FuzzedBank {
                 | Request::Local(Local::Peer(_))
                 | Request::Local(Local::Hello(_))
                 | Request::Local(Local::Ping)
-                | Request::Local(Local::Help)
+                | Request::Local(Local::Help(_))
                 | Request::Local(Local::Quit) => {}
                 Request::Prepare(tx, transaction) if origin == Origin::Outside => {
                     let outside = withdrawals(self.identity.bank, &transaction);

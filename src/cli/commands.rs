@@ -4,7 +4,10 @@ use super::args::{
     AccountCommand, CliCommand, ClientCommand, LedgerCommand, MoneyCommand, OverviewCommand,
     RegisterCommand,
 };
+use super::failure::Failure;
+use super::language::word;
 use super::output::CommandOutput;
+use super::typed::Account;
 use super::{
     Context, audit, bench, contention, doubt, ledgers, manual, overview, ping, resolve, trace,
     transactions,
@@ -43,8 +46,18 @@ async fn ledger(context: &Context, command: LedgerCommand) -> CommandOutput {
             ledgers::add_client(context, bank, cpf, name, kind).await
         }
         LedgerCommand::Clients { bank } => ledgers::clients(context, bank).await,
-        LedgerCommand::Account(AccountCommand::Open { bank, number, cpf, deposit }) => {
-            ledgers::open_account(context, bank, number, cpf, deposit).await
+        LedgerCommand::Account(AccountCommand::Open { account, bank, number, cpf, deposit }) => {
+            let typed = || Some(Account { bank: bank?, number: number? });
+            match account.or_else(typed) {
+                Some(account) => ledgers::open_account(context, account, cpf, deposit).await,
+                None => {
+                    let text = word!(
+                        "which account? It is typed BANK/ACCOUNT, as in 0/12345-6"
+                            / "qual conta? Digite BANCO/CONTA, como em 0/12345-6"
+                    );
+                    Failure::Usage(text.to_owned()).into()
+                }
+            }
         }
         LedgerCommand::Accounts { bank, cpf } => ledgers::accounts(context, bank, cpf).await,
         LedgerCommand::Balance { account } => ledgers::balance(context, account).await,

@@ -2,9 +2,11 @@
 //! votes are missing.
 
 use super::Context;
+use super::language::{say, word};
 use super::output::{CommandOutput, ErrorPart, Paint, Tone, plain};
 use super::overview::{part, pending_of_all};
 use super::requests::{self, AnswerOf};
+use super::table::TableLayout;
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::money::Money;
 use consorcio_core::wire::answer::{OpAnswer, PendingAnswer};
@@ -64,7 +66,11 @@ pub(crate) async fn doubt(context: &Context) -> CommandOutput {
         doubts.iter().map(|((tx, _), doubt)| (tx, doubt)).collect();
     oldest.sort_by_key(|(tx, doubt)| (doubt.since, *tx));
     let mut text = if doubts.is_empty() && !paint.is_rows() {
-        "no undecided transaction at the banks that answered\n".to_owned()
+        word!(
+            "no undecided transaction at the banks that answered\n"
+                / "nenhuma transação pendente nos bancos que responderam\n"
+        )
+        .to_owned()
     } else {
         table(&oldest, &answers, now, paint)
     };
@@ -110,19 +116,31 @@ fn table(
         ]
     });
     let age = if paint.is_rows() { "age us" } else { "for" };
-    let headings = ["transaction", "since", age, "held by", "waits for", "what is held"];
-    paint.table(&headings, &["for"], rows.collect())
+    let layout = TableLayout {
+        headings: &["transaction", "since", age, "held by", "waits for", "what is held"],
+        right: &["for"],
+        below: Some("what is held"),
+        spare: &["since"],
+    };
+    paint.table_of(&layout, rows.collect())
 }
 
 /// What ends these transactions, for people.
 fn hint(doubts: &[(&String, &UndecidedTransaction)], answers: &PendingAnswers) -> &'static str {
     if doubts.iter().any(|(_, doubt)| doubt.waits_for_down(answers).next().is_some()) {
-        "What waits for a bank that is down ends as soon as it is back; nothing else can end it \
-         safely.\n"
+        word!(
+            "What waits for a bank that is down ends as soon as it is back; nothing else can end \
+             it safely.\n"
+                / "O que espera um banco parado termina assim que ele voltar; nada mais pode \
+             terminá-lo com segurança.\n"
+        )
     } else if doubts.is_empty() {
         ""
     } else {
-        "The banks end these by themselves; cliente resolve TX asks them to do it now.\n"
+        word!(
+            "The banks end these by themselves; cliente resolve TX asks them to do it now.\n"
+                / "Os bancos terminam estas por si; cliente resolver TX pede que o façam agora.\n"
+        )
     }
 }
 
@@ -168,13 +186,16 @@ impl UndecidedTransaction {
 
     fn waits_for_cell(&self, answers: &PendingAnswers) -> (Tone, String) {
         let banks = self.waits_for.iter().map(|bank| {
-            let down = if is_down(*bank, answers) { ", which is down" } else { "" };
-            format!("bank {bank}{down}")
+            if is_down(*bank, answers) {
+                say!("bank {bank}, which is down" / "banco {bank}, que está parado")
+            } else {
+                say!("bank {bank}" / "banco {bank}")
+            }
         });
         let text = match (self.waits_for.is_empty(), self.outside) {
             (false, _) => banks.collect::<Vec<_>>().join(" · "),
-            (true, true) => "its outside coordinator".to_owned(),
-            (true, false) => "its driver".to_owned(),
+            (true, true) => word!("its outside coordinator" / "coordenador externo").to_owned(),
+            (true, false) => word!("its driver" / "quem a conduz").to_owned(),
         };
         let is_any_down = self.waits_for_down(answers).next().is_some();
         (if is_any_down { Tone::Bad } else { Tone::Open }, text)
@@ -199,19 +220,20 @@ impl UndecidedTransaction {
             let from = self.held().filter(|op| matches!(&*op.op, "debit" | "withdraw"));
             let from: Vec<String> =
                 from.map(|op| format!("{}/{}", op.bank, part(&op.account))).collect();
-            words.push(format!("{} of {}", paint.money(money).1, from.join(", ")));
+            let (money, from) = (paint.money(money).1, from.join(", "));
+            words.push(say!("{money} of {from}" / "{money} de {from}"));
         }
-        let keys = self
-            .held()
-            .filter(|op| op.op == "set")
-            .map(|op| format!("{} of bank {}", part(&op.key), op.bank));
+        let keys = self.held().filter(|op| op.op == "set").map(|op| {
+            let (key, bank) = (part(&op.key), op.bank);
+            say!("{key} of bank {bank}" / "{key} do banco {bank}")
+        });
         words.extend(keys);
         words.join(" · ")
     }
 }
 
 fn list(banks: &[BankId]) -> String {
-    banks.iter().map(|bank| format!("bank {bank}")).collect::<Vec<_>>().join(", ")
+    banks.iter().map(|bank| say!("bank {bank}" / "banco {bank}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! The result of a transaction, as it is shown to people and programs.
 
 use super::Context;
-use super::failure::{Failure, refused, start_command};
+use super::failure::{Failure, reason_in_words, refused, start_command};
+use super::language::{lang, say, word};
 use super::output::{Tone, plain, utc};
 use consorcio_client::{BankVote, DrivenTransaction};
 use consorcio_core::commit::coordinator::{Standing, Verdict};
 use consorcio_core::ids::{BankId, BankSet, Time, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
+use consorcio_words::details;
 
 /// The first headings of every row of a transaction.
 pub(crate) const ROW_HEADINGS: [&str; 4] = ["transaction", "verdict", "committed at", "bank"];
@@ -45,10 +47,12 @@ impl TransactionEnding {
     }
 
     pub(crate) fn committed(time: Time) -> TransactionEnding {
-        let rest = format!(" at {}", utc(time));
+        let time_text = utc(time);
+        let rest = say!(" at {time_text}" / " em {time_text}");
+        let words = word!("committed" / "efetivada");
         TransactionEnding {
             time: Some(time),
-            ..TransactionEnding::new("committed", "committed", Tone::Good, rest)
+            ..TransactionEnding::new("committed", words, Tone::Good, rest)
         }
     }
 
@@ -58,43 +62,48 @@ impl TransactionEnding {
         text: &str,
         silent: &[String],
     ) -> TransactionEnding {
-        let mut rest = if silent.is_empty() || reason != Reason::Refused {
-            format!(": bank {by} refused: {reason}")
+        let why = if silent.is_empty() || reason != Reason::Refused {
+            let why = reason_in_words(reason, text);
+            say!("bank {by} refused: {why}" / "o banco {by} recusou: {why}")
         } else {
             // This driver itself requested that refusal.
-            format!(": {} (bank {by} was asked to refuse it, permanently)", silent.join("; "))
+            let silent = silent.join("; ");
+            say!(
+                "{silent} (bank {by} was asked to refuse it, permanently)"
+                    / "{silent} (o banco {by} foi encarregado de recusá-la, para sempre)"
+            )
         };
-        if !text.is_empty() {
-            rest.push_str(&format!(": {text}"));
-        }
-        let failure = Some(Failure::Aborted(format!("aborted{rest}")));
-        let rest = format!("{rest}. Nothing changed at any bank.");
+        let words = word!("aborted" / "abortada");
+        let failure = Some(Failure::Aborted(format!("{words}: {why}")));
+        let rest =
+            say!(": {why}. Nothing changed at any bank." / ": {why}. Nada mudou em banco algum.");
         let reason = Some(reason.as_str());
         TransactionEnding {
             by: Some(by),
             reason,
             failure,
-            ..TransactionEnding::new("aborted", "aborted", Tone::Bad, rest)
+            ..TransactionEnding::new("aborted", words, Tone::Bad, rest)
         }
     }
 
     pub(crate) fn doubt(tx: &TxId, cause: &str) -> TransactionEnding {
-        let rest = format!(
+        let rest = say!(
             ": {cause}. The banks end it by themselves as soon as they can; ask later with: \
                 cliente resolve {tx}"
+                / ": {cause}. Os bancos a terminam por si assim que puderem; pergunte depois com: \
+                cliente resolver {tx}"
         );
-        let failure = Some(Failure::Doubt(format!("not known yet{rest}")));
-        TransactionEnding {
-            failure,
-            ..TransactionEnding::new("unknown", "not known yet", Tone::Open, rest)
-        }
+        let words = word!("not known yet" / "ainda desconhecida");
+        let failure = Some(Failure::Doubt(format!("{words}{rest}")));
+        TransactionEnding { failure, ..TransactionEnding::new("unknown", words, Tone::Open, rest) }
     }
 
     pub(crate) fn unreached(why: String) -> TransactionEnding {
-        let failure = Some(Failure::NoConnection(format!("nothing was sent: {why}")));
+        let words = word!("nothing was sent" / "nada foi enviado");
+        let failure = Some(Failure::NoConnection(format!("{words}: {why}")));
         TransactionEnding {
             failure,
-            ..TransactionEnding::new("unreached", "nothing was sent", Tone::Bad, format!(": {why}"))
+            ..TransactionEnding::new("unreached", words, Tone::Bad, format!(": {why}"))
         }
     }
 
@@ -105,10 +114,11 @@ impl TransactionEnding {
             Some(Failure::Refused { reason, .. }) => ("refused", reason.map(Reason::as_str)),
             Some(_) | None => ("unreached", None),
         };
+        let words = word!("nothing was executed" / "nada foi executado");
         TransactionEnding {
             failure,
             reason,
-            ..TransactionEnding::new(verdict, "nothing was executed", Tone::Bad, why)
+            ..TransactionEnding::new(verdict, words, Tone::Bad, why)
         }
     }
 
@@ -120,7 +130,17 @@ impl TransactionEnding {
 
     /// The sentence with what it changed; `None` if it is not committed.
     pub(crate) fn done(&self, tx: &TxId) -> Option<String> {
-        self.time.map(|time| format!("transaction {tx} is committed, at {}", utc(time)))
+        let time = utc(self.time?);
+        Some(say!(
+            "transaction {tx} is committed, at {time}"
+                / "a transação {tx} foi efetivada, em {time}"
+        ))
+    }
+
+    /// The words of an abort whose reason stands in a table above.
+    pub(crate) fn painted_alone(&self, context: &Context) -> String {
+        let words = context.paint.text(self.tone, self.words);
+        say!("{words}. Nothing changed at any bank." / "{words}. Nada mudou em banco algum.")
     }
 
     pub(crate) fn painted(&self, context: &Context) -> String {
@@ -144,13 +164,16 @@ pub(crate) fn ending(context: &Context, driven: &DrivenTransaction) -> Transacti
             TransactionEnding::doubt(tx, &granted_elsewhere(context, driven))
         }
         Verdict::Doubt(silent) => TransactionEnding::doubt(tx, &silent_in_words(*silent, votes)),
-        Verdict::Unreached => TransactionEnding::unreached(format!(
-            "{}. Are they running? Start each; the first with: {}",
-            out_of_reach(context, votes).join("; "),
-            votes.first().map_or(String::new(), |vote| {
-                start_command(context.client.list(), &vote.address)
-            })
-        )),
+        Verdict::Unreached => {
+            let why = out_of_reach(context, votes).join("; ");
+            let start = votes
+                .first()
+                .map_or(String::new(), |vote| start_command(context.client.list(), &vote.address));
+            TransactionEnding::unreached(say!(
+                "{why}. Are they running? Start each; the first with: {start}"
+                    / "{why}. Eles estão rodando? Inicie cada um; o primeiro com: {start}"
+            ))
+        }
     }
 }
 
@@ -161,9 +184,14 @@ fn granted_elsewhere(context: &Context, driven: &DrivenTransaction) -> String {
     let silent =
         |vote: &&BankVote| vote.nothing_done.is_none() && !matches!(vote.standing, Standing::Ok(_));
     let silent = driven.votes.iter().filter(silent);
-    why.extend(silent.map(|vote| format!("bank {} may have voted OK", vote.bank)));
+    why.extend(silent.map(|BankVote { bank, .. }| {
+        say!("bank {bank} may have voted OK" / "o banco {bank} pode ter votado OK")
+    }));
     if driven.oks() > 0 {
-        why.push("what was granted elsewhere waits until it can be refused there".to_owned());
+        why.push(say!(
+            "what was granted elsewhere waits until it can be refused there"
+                / "o que foi concedido em outro banco espera até poder ser recusado ali"
+        ));
     }
     why.join("; ")
 }
@@ -173,11 +201,21 @@ fn silent_in_words(silent: BankSet, votes: &[BankVote]) -> String {
         votes.iter().find(|vote| silent.has(vote.bank) && vote.reached && vote.problem.is_some());
     let silent: Vec<String> = silent.iter().map(|bank| bank.to_string()).collect();
     match silent.as_slice() {
-        [one] if let Some(BankVote { problem: Some(why), .. }) = hung => {
-            format!("bank {one} is silent ({why}) and may have voted OK")
+        [one] if let Some(BankVote { problem: Some(why), .. }) = hung => say!(
+            "bank {one} is silent ({why}) and may have voted OK"
+                / "o banco {one} não responde ({why}) e pode ter votado OK"
+        ),
+        [one] => say!(
+            "bank {one} is silent and may have voted OK"
+                / "o banco {one} não responde e pode ter votado OK"
+        ),
+        many => {
+            let many = many.join(", ");
+            say!(
+                "banks {many} are silent and may have voted OK"
+                    / "os bancos {many} não respondem e podem ter votado OK"
+            )
         }
-        [one] => format!("bank {one} is silent and may have voted OK"),
-        many => format!("banks {} are silent and may have voted OK", many.join(", ")),
     }
 }
 
@@ -188,11 +226,13 @@ fn out_of_reach(context: &Context, votes: &[BankVote]) -> Vec<String> {
         if let Some(error) = &vote.nothing_done {
             return context.failure(error.clone()).to_string();
         }
-        let state = if vote.reached { "gave no vote" } else { "can't be reached" };
-        match &vote.problem {
-            Some(why) => format!("bank {bank} at {address} {state} ({why})"),
-            None => format!("bank {bank} at {address} {state}"),
-        }
+        let state = if vote.reached {
+            word!("gave no vote" / "não votou")
+        } else {
+            word!("can't be reached" / "não pode ser alcançado")
+        };
+        let why = vote.problem.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+        say!("bank {bank} at {address} {state}{why}" / "o banco {bank} em {address} {state}{why}")
     };
     let without =
         |vote: &&BankVote| vote.nothing_done.is_some() || vote.standing == Standing::Silent;
@@ -206,24 +246,34 @@ pub(crate) fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Trans
         Reply::Aborted(_, token, reason, _) => {
             TransactionEnding::aborted(token.bank, *reason, "", &[])
         }
-        Reply::Doubt(_, text) => TransactionEnding::doubt(tx, &format!("bank {bank} says: {text}")),
-        // The transaction may have been executed before.
-        Reply::Err(Reason::Unreadable, text) => {
-            TransactionEnding::doubt(tx, &format!("bank {bank} says: {text}"))
+        // With `unreadable` the transaction may have been executed before.
+        Reply::Doubt(_, text) | Reply::Err(Reason::Unreadable, text) => {
+            let text = details::in_words(lang(), text);
+            TransactionEnding::doubt(
+                tx,
+                &say!("bank {bank} says: {text}" / "o banco {bank} diz: {text}"),
+            )
         }
         // Any other ERR is sent before the bank sends any message.
         Reply::Err(reason, text) | Reply::Refused(reason, text) => {
             let why = match refused(bank, *reason, text) {
                 Failure::Refused { text, .. } if reason.nothing_recorded() => text,
-                _ => format!("bank {bank} did not take it: {reason}: {text}"),
+                _ => {
+                    let why = reason_in_words(*reason, text);
+                    say!(
+                        "bank {bank} did not take it: {why}"
+                            / "o banco {bank} não a aceitou: {why}"
+                    )
+                }
             };
+            let words = word!("not executed" / "não executada");
             let rest = format!(": {why}");
-            let text = format!("not executed{rest}");
+            let text = format!("{words}{rest}");
             let failure = Some(Failure::Refused { reason: Some(*reason), text });
             TransactionEnding {
                 failure,
                 reason: Some(reason.as_str()),
-                ..TransactionEnding::new("refused", "not executed", Tone::Bad, rest)
+                ..TransactionEnding::new("refused", words, Tone::Bad, rest)
             }
         }
         Reply::Ok(..)
@@ -231,8 +281,13 @@ pub(crate) fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Trans
         | Reply::Unknown(_)
         | Reply::Done(_)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye => {
-            TransactionEnding::doubt(tx, &format!("bank {bank} answered what it was not asked"))
+            let why = say!(
+                "bank {bank} answered what it was not asked"
+                    / "o banco {bank} respondeu o que não foi perguntado"
+            );
+            TransactionEnding::doubt(tx, &why)
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Failures of commands: the message for the user, and the exit code.
 
+use super::language::{Lang, lang, say};
 use consorcio_client::ClientError;
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::Reason;
 use consorcio_system::config::Consortium;
+use consorcio_words::{details, reasons};
 
 /// Why a command failed. The text names the object and, if possible, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,23 +59,28 @@ impl Failure {
                 Failure::Refused { reason: Some(reason), text: words }
             }
             ClientError::Refused { bank, reason, text } => refused(bank, reason, &text),
-            ClientError::NotAsked { .. } => {
-                Failure::NoConnection(format!("{words}; is it a bank, and of this version?"))
-            }
-            ClientError::Unreadable { bank, begins } => Failure::NoConnection(format!(
-                "bank {bank} answers what this cliente can't read ({begins:?}); is it a bank, and \
-                    of this version?"
+            ClientError::NotAsked { .. } => Failure::NoConnection(say!(
+                "{words}; is it a bank, and of this version?"
+                    / "{words}; é um banco, e desta versão?"
             )),
-            ClientError::NotListed { .. } => {
-                Failure::Usage(format!("{words}; positions count from 0"))
-            }
-            ClientError::ShortList { bank, listed, known } => Failure::Usage(format!(
+            ClientError::Unreadable { bank, begins } => Failure::NoConnection(say!(
+                "bank {bank} answers what this cliente can't read ({begins:?}); is it a bank, \
+                    and of this version?"
+                    / "o banco {bank} responde o que este cliente não sabe ler ({begins:?}); é um \
+                    banco, e desta versão?"
+            )),
+            ClientError::NotListed { .. } => Failure::Usage(say!(
+                "{words}; positions count from 0" / "{words}; as posições contam de 0"
+            )),
+            ClientError::ShortList { bank, listed, known } => Failure::Usage(say!(
                 "--consortium names {listed} of the consortium's places, and bank {bank} knows \
-                    {known}: name all of \
-                 them, in the banks' order"
+                    {known}: name all of them, in the banks' order"
+                    / "--consortium nomeia {listed} dos lugares do consórcio, e o banco {bank} \
+                    conhece {known}: nomeie todos, na ordem dos bancos"
             )),
-            ClientError::TwoKeys { .. } => Failure::Usage(format!(
+            ClientError::TwoKeys { .. } => Failure::Usage(say!(
                 "{words}: they are not one consortium; give both the same key file"
+                    / "{words}: não são um só consórcio; dê aos dois o mesmo arquivo de chave"
             )),
             ClientError::Illegal(text) => Failure::Usage(text),
             ClientError::Aborted { .. } => Failure::Aborted(words),
@@ -126,12 +133,18 @@ impl Failure {
 
 /// The failure of a bank's refusal or ERR, with a text of one sentence.
 pub(crate) fn refused(bank: BankId, reason: Reason, text: &str) -> Failure {
+    let detail = details::in_words(lang(), text);
     let text = match reason {
-        Reason::DiskFull => format!(
+        Reason::DiskFull => say!(
             "bank {bank}: its data disk is full; nothing was recorded there. Free some space on \
                 it, and try again"
+                / "banco {bank}: o disco dos dados está cheio; nada foi registrado ali. Libere \
+                espaço nele, e tente de novo"
         ),
-        Reason::NotIntroduced => format!("nothing was recorded at bank {bank}: {text}"),
+        Reason::NotIntroduced => say!(
+            "nothing was recorded at bank {bank}: {detail}"
+                / "nada foi registrado no banco {bank}: {detail}"
+        ),
         Reason::InsufficientFunds
         | Reason::UnknownAccount
         | Reason::UnknownClient
@@ -146,18 +159,33 @@ pub(crate) fn refused(bank: BankId, reason: Reason, text: &str) -> Failure {
         | Reason::Refused
         | Reason::Unreachable
         | Reason::Unreadable => {
-            let detail = if text.is_empty() { String::new() } else { format!(": {text}") };
-            format!("bank {bank} refused: {reason}{detail}")
+            let why = reason_in_words(reason, text);
+            say!("bank {bank} refused: {why}" / "o banco {bank} recusou: {why}")
         }
     };
     Failure::Refused { reason: Some(reason), text }
 }
 
+/// A reason with its detail, amounts in reais: `insufficient-funds: account 1 has R$ 5,00 available
+/// …`.
+pub(crate) fn reason_in_words(reason: Reason, text: &str) -> String {
+    let name = match lang() {
+        Lang::En => reason.as_str(),
+        Lang::Pt => reasons::phrase(reason),
+    };
+    match details::in_words(lang(), text) {
+        detail if detail.is_empty() => name.to_owned(),
+        detail => format!("{name}: {detail}"),
+    }
+}
+
 /// The text for a bank that can't be reached, which says what to do.
 pub(crate) fn unreachable(list: &Consortium, bank: BankId, address: &str, why: &str) -> String {
     let start = start_command(list, address);
-    format!(
+    say!(
         "bank {bank} at {address} can't be reached ({why}); is it running? Start it with: {start}"
+            / "o banco {bank} em {address} não pode ser alcançado ({why}); ele está rodando? \
+            Inicie-o com: {start}"
     )
 }
 
@@ -176,10 +204,12 @@ pub(crate) fn start_command(list: &Consortium, address: &str) -> String {
 
 /// The failure of a bank whose disk has not finished a sync for `ms`.
 pub(crate) fn disk_hangs(bank: BankId, ms: u64) -> Failure {
-    Failure::DiskHangs(format!(
-        "bank {bank}: its disk has not answered for {} s; what it holds can be read again once it \
-            does",
-        ms / 1_000
+    let seconds = ms / 1_000;
+    Failure::DiskHangs(say!(
+        "bank {bank}: its disk has not answered for {seconds} s; what it holds can be read again \
+            once it does"
+            / "banco {bank}: o disco não responde há {seconds} s; o que ele guarda pode ser lido \
+            de novo quando responder"
     ))
 }
 
@@ -187,19 +217,21 @@ pub(crate) fn disk_hangs(bank: BankId, ms: u64) -> Failure {
 pub(crate) fn other_bank(bank: BankId, address: &str, text: &str) -> String {
     // The rest of the text is about the connection.
     let text = text.split(": ").next().unwrap_or(text);
-    format!(
+    say!(
         "--consortium is not the banks' own list: it names {address} as bank {bank}, which says: \
-            {text}. Nothing was \
-         executed there"
+            {text}. Nothing was executed there"
+            / "--consortium não é a lista dos bancos: ela nomeia {address} como banco {bank}, \
+            que diz: {text}. Nada foi executado ali"
     )
 }
 
 /// The text for another program at a bank's address, which says what to do; `output` is from that
 /// program.
 pub(crate) fn no_bank(bank: BankId, address: &str, output: &str) -> String {
-    format!(
+    say!(
         "what answers at {address} is no bank (it says {output:?}); --consortium names it as bank \
-            {bank}: check the list, \
-         and what listens on that port"
+            {bank}: check the list, and what listens on that port"
+            / "o que responde em {address} não é um banco (diz {output:?}); --consortium o \
+            nomeia como banco {bank}: confira a lista, e o que escuta nessa porta"
     )
 }

@@ -2,8 +2,10 @@
 
 use super::Context;
 use super::failure::Failure;
+use super::language::say;
 use super::output::{CommandOutput, ErrorPart, Tone, plain};
 use super::requests::{self, AnswerOf};
+use super::table::TableLayout;
 use super::typed::Account;
 use consorcio_client::{Client, read};
 use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, RegisterKey, TaxId};
@@ -86,7 +88,11 @@ pub(crate) async fn add_client(
     match asked.and_then(|json| Ok((raw(context, bank, &json)?, json))) {
         Ok((raw, json)) => match requests::read::<ClientAnswer<'static>>(context, bank, &json) {
             Ok(view) => {
-                let done = format!("bank {bank} knows {} {} ({})", view.kind, view.name, view.cpf);
+                let ClientAnswer { kind, name, cpf, .. } = &view;
+                let done = say!(
+                    "bank {bank} knows {kind} {name} ({cpf})"
+                        / "o banco {bank} conhece {kind} {name} ({cpf})"
+                );
                 let text = if context.paint.is_rows() {
                     client_table(context, vec![client_row(bank, view)])
                 } else {
@@ -103,15 +109,15 @@ pub(crate) async fn add_client(
 /// `account open`: opens an account at a bank.
 pub(crate) async fn open_account(
     context: &Context,
-    bank: BankId,
-    number: AccountNumber,
+    account: Account,
     holders: Vec<TaxId>,
     deposit: Option<Money>,
 ) -> CommandOutput {
     let deposit = deposit.unwrap_or(Money::ZERO);
+    let Account { bank, number } = account;
     let name = number.to_string();
     let request = Request::Account(NewAccount { number, holders, deposit });
-    let done = format!("account {bank}/{name} is open");
+    let done = say!("account {bank}/{name} is open" / "a conta {bank}/{name} está aberta");
     let output = one_account(context, bank, &request).await;
     if output.failure.is_none() { output.with_done(done) } else { output }
 }
@@ -186,8 +192,13 @@ fn account_row(
 }
 
 fn account_table(context: &Context, rows: Vec<Vec<(Tone, String)>>) -> String {
-    let headings = ["account", "balance", "held", "available", "incoming", "holders"];
-    context.paint.table(&headings, &["balance", "held", "available", "incoming"], rows)
+    let layout = TableLayout {
+        headings: &["account", "balance", "held", "available", "incoming", "holders"],
+        right: &["balance", "held", "available", "incoming"],
+        below: Some("holders"),
+        spare: &["incoming", "held"],
+    };
+    context.paint.table_of(&layout, rows)
 }
 
 fn client_row(bank: BankId, view: ClientAnswer<'static>) -> Vec<(Tone, String)> {

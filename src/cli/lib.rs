@@ -13,23 +13,26 @@ mod cuts;
 mod doubt;
 mod ending;
 mod failure;
+mod language;
 mod ledgers;
 mod links;
 mod load;
 mod manual;
 mod output;
 mod overview;
-mod pause;
+mod phases;
 mod ping;
 mod progress;
 mod requests;
 mod resolve;
 mod step_observer;
+mod table;
 mod trace;
 mod transactions;
 mod typed;
+mod waiting;
 
-use args::{Arguments, CliCommand};
+use args::{Arguments, BilingualArguments, CliCommand};
 use clap::error::ErrorKind;
 use consorcio_client::{Client, ClientError, ClientOptions};
 use consorcio_core::limits::{CLIENT_FILES_BESIDE_MAX, LAST_LINES_MS_MAX};
@@ -38,6 +41,7 @@ use consorcio_system::config::Consortium;
 use consorcio_system::logging;
 use consorcio_system::switches;
 use failure::Failure;
+use language::word;
 use output::{CommandOutput, OutputForm, Paint};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::path::PathBuf;
@@ -45,6 +49,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use step_observer::{InterruptNotice, StepObserver};
+use waiting::WaitObserver;
 
 /// State that every command needs.
 struct Context {
@@ -84,10 +89,11 @@ pub fn main() -> ExitCode {
     let needs_file = |matches: &clap::ArgMatches| {
         !matches.subcommand_name().is_some_and(args::ManualCommand::is_named)
     };
-    let arguments = match switches::parse::<Arguments>(std::env::args_os(), needs_file) {
-        Ok((arguments, _)) => arguments,
+    let arguments = match switches::parse::<BilingualArguments>(std::env::args_os(), needs_file) {
+        Ok((BilingualArguments(arguments), _)) => arguments,
         Err(error) => return usage(&error),
     };
+    language::set(arguments.lang);
     logging::init("cliente", &arguments.log);
     let code = execute(arguments);
     logging::flush(Duration::from_millis(LAST_LINES_MS_MAX));
@@ -177,11 +183,12 @@ async fn run(arguments: Arguments) -> CommandOutput {
     let paint = Paint::new(arguments.form());
     let interrupt_notice = InterruptNotice::default();
     let steps = StepObserver::new(log, interrupt_notice.clone());
+    let waits = WaitObserver::new(Arc::new(steps.clone()));
     let options = ClientOptions {
         answer_within: arguments.timeout,
         // Each request gets a connection of its own, so that step logs show them apart.
         idle_connections_max: 0,
-        observer: Some(Arc::new(steps.clone())),
+        observer: Some(Arc::new(waits.clone())),
         ..ClientOptions::default()
     };
     let context = Context {
@@ -196,14 +203,31 @@ async fn run(arguments: Arguments) -> CommandOutput {
     // Only the word of the command: its arguments may have the tax numbers of people.
     let word = arguments.command.as_ref().map_or("set", CliCommand::word);
     context.steps.began(&format!("{} {word}", arguments.name));
+    // These show their own progress.
+    let has_progress = matches!(
+        arguments.command,
+        Some(
+            CliCommand::Bench(_)
+                | CliCommand::Contention(_)
+                | CliCommand::Audit(args::AuditArguments { watch: Some(_), .. })
+        )
+    );
     let output = tokio::select! {
         biased;
         output = commands::run(&context, arguments.command) => output,
         _ = tokio::signal::ctrl_c() => {
-            let known = context.interrupt_notice.take().unwrap_or_else(|| "interrupted".into());
-            Failure::Interrupted(known).into()
+            let known = context.interrupt_notice.take();
+            if let Some(tx) = context.interrupt_notice.paused() {
+                // The banks would wait for this client; so each of them is asked to end it.
+                let within = context.client.options().answer_within;
+                let _ = tokio::time::timeout(within, context.client.resolve(&tx)).await;
+            }
+            let interrupted = || word!("interrupted" / "interrompido").to_owned();
+            Failure::Interrupted(known.unwrap_or_else(interrupted)).into()
         }
+        never = waits.show(context.client.list()), if !has_progress => match never {},
     };
+    waits.clear();
     let output = check_list(&context, is_transaction, output);
     match &output.failure {
         None => context.steps.ended("done"),

@@ -1,6 +1,7 @@
 //! The links between banks, as each bank reports the ones that it dials: part of `status` and
 //! `ping`.
 
+use super::language::say;
 use super::output::{Paint, Tone};
 use consorcio_client::{ClientError, Connection, read, sync_ms_of};
 use consorcio_core::ids::BankId;
@@ -49,16 +50,19 @@ impl Links {
         let closed = self.others.iter().filter(|place| !place.online);
         let lines = closed.map(|place| {
             let why = place.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
-            let line = format!(
-                "bank {} has no link to bank {} at {}{why}",
-                self.bank, place.bank, place.address
+            let (bank, other, address) = (self.bank, place.bank, &place.address);
+            let line = say!(
+                "bank {bank} has no link to bank {other} at {address}{why}"
+                    / "o banco {bank} não tem ligação com o banco {other} em {address}{why}"
             );
             format!("{}\n", paint.text(Tone::Open, &line))
         });
         let full = self.disk_full.then(|| {
             let bank = self.bank;
-            let line = format!(
-                "the data disk of bank {bank} is full: it takes nothing new until there is room"
+            let line = say!(
+                "the data disk of bank {bank} is full: it takes nothing new until there is room" /
+                "o disco dos dados do banco {bank} está cheio: ele não aceita nada novo até haver \
+                    espaço"
             );
             format!("{}\n", paint.text(Tone::Bad, &line))
         });

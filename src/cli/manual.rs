@@ -1,6 +1,6 @@
 //! Completions for shells and man pages, as commands of `cliente`. They need no bank.
 
-use super::args::{Arguments, ManualCommand};
+use super::args::{BilingualArguments, ManualCommand};
 use super::failure::Failure;
 use super::output::CommandOutput;
 use clap::CommandFactory;
@@ -36,13 +36,13 @@ pub(crate) fn run(command: &ManualCommand) -> CommandOutput {
 }
 
 fn completions(shell: Shell) -> CommandOutput {
-    let script = manual::completions(Arguments::command(), shell);
+    let script = manual::completions(BilingualArguments::command(), shell);
     let document = CompletionsDocument { shell: shell.to_string(), script: &script };
     CommandOutput::new(script.clone(), &document)
 }
 
 fn page(words: &[String]) -> CommandOutput {
-    match manual::man_page(Arguments::command(), words) {
+    match manual::man_page(BilingualArguments::command(), words) {
         Ok(page) => {
             let document = PageDocument { name: &page.name, page: &page.roff };
             CommandOutput::new(page.roff.clone(), &document)
@@ -53,7 +53,7 @@ fn page(words: &[String]) -> CommandOutput {
 
 /// Writes the pages of all commands into `folder`, which is created if missing.
 fn pages(folder: &Path) -> CommandOutput {
-    match manual::write_man_pages(Arguments::command(), folder) {
+    match manual::write_man_pages(BilingualArguments::command(), folder) {
         Ok(written) => {
             let text = written.iter().map(|path| format!("{}\n", path.display())).collect();
             CommandOutput::new(text, &WrittenDocument { written: &written })

@@ -2,13 +2,19 @@
 //! pipe, or one JSON document.
 
 use super::failure::Failure;
+pub(crate) use super::table::Tone;
+use super::table::{TableLayout, ToneCell, coloured, wrapped_text};
 use anstream::ColorChoice;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use consorcio_core::ids::Time;
 use consorcio_core::money::Total;
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
+
+/// The columns of a terminal that does not know how many it has.
+const COLUMNS_DEFAULT: usize = 80;
 
 /// The output of a command, and how it ends.
 #[derive(Debug)]
@@ -110,27 +116,20 @@ pub(crate) struct Paint {
     form: OutputForm,
     /// As the terminal, `NO_COLOR` and `CLICOLOR_FORCE` require.
     colours: bool,
-}
-
-/// The meaning of a text or cell, for its colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    Good,
-    /// Refused, aborted, out of reach.
-    Bad,
-    Open,
-    /// No meaning of its own.
-    Plain,
+    /// The columns of the terminal; without one, as wide as it gets.
+    width: usize,
 }
 
 impl Paint {
     #[cfg(test)]
-    pub(crate) const NONE: Paint = Paint { form: OutputForm::Table, colours: false };
+    pub(crate) const NONE: Paint =
+        Paint { form: OutputForm::Table, colours: false, width: usize::MAX };
 
     /// Formats in this form, with colours if standard output supports them.
     pub(crate) fn new(form: OutputForm) -> Paint {
         let takes = || anstream::AutoStream::choice(&io::stdout()) != ColorChoice::Never;
-        Paint { form, colours: form == OutputForm::Table && takes() }
+        let colours = form == OutputForm::Table && takes();
+        Paint { form, colours, width: columns_of(&io::stdout()) }
     }
 
     /// Whether the output is rows, for programs.
@@ -145,13 +144,7 @@ impl Paint {
 
     /// `text` in the colour of `tone`.
     pub(crate) fn text(self, tone: Tone, text: &str) -> String {
-        let code = match tone {
-            Tone::Good => "32",
-            Tone::Bad => "31",
-            Tone::Open => "33",
-            Tone::Plain => return text.to_owned(),
-        };
-        if self.colours { format!("\x1b[1;{code}m{text}\x1b[0m") } else { text.to_owned() }
+        coloured(tone, text, self.colours)
     }
 
     /// A text beside a table; empty in rows, where it would be a broken row. With rows a failure is
@@ -193,38 +186,16 @@ impl Paint {
         if self.is_rows() {
             return tab_separated(headings, &rows);
         }
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        if self.colours {
-            table.enforce_styling();
-        } else {
-            table.force_no_tty();
+        let layout = TableLayout { headings, right, ..TableLayout::default() };
+        layout.draw(self.colours, self.width, rows)
+    }
+
+    /// A table with this layout; rows have all columns, whatever the layout says.
+    pub(crate) fn table_of(self, layout: &TableLayout<'_>, rows: Vec<Vec<ToneCell>>) -> String {
+        if self.is_rows() {
+            return tab_separated(layout.headings, &rows);
         }
-        table.set_header(
-            headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)),
-        );
-        for row in rows {
-            table.add_row(row.into_iter().map(|(tone, text)| match tone {
-                Tone::Good => Cell::new(text).fg(Color::Green),
-                Tone::Bad => Cell::new(text).fg(Color::Red),
-                Tone::Open => Cell::new(text).fg(Color::Yellow),
-                Tone::Plain => Cell::new(text),
-            }));
-        }
-        for (at, heading) in headings.iter().enumerate() {
-            if let Some(column) = table.column_mut(at) {
-                column.set_padding((0, 2));
-                if right.contains(heading) {
-                    column.set_cell_alignment(CellAlignment::Right);
-                }
-            }
-        }
-        let mut text = String::new();
-        for line in table.lines() {
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
-        text
+        layout.draw(self.colours, self.width, rows)
     }
 }
 
@@ -276,12 +247,27 @@ pub(crate) fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// The columns of the terminal that `stream` is, and no bound if it is none.
+pub(crate) fn columns_of(stream: &(impl AsFd + IsTerminal)) -> usize {
+    if !stream.is_terminal() {
+        return usize::MAX;
+    }
+    match tcgetwinsize(stream).map(|size| usize::from(size.ws_col)) {
+        // A terminal that does not know its size says 0.
+        Ok(0) | Err(_) => COLUMNS_DEFAULT,
+        Ok(columns) => columns,
+    }
+}
+
 /// Prints the output of a command, and returns the exit code of the program.
 pub(crate) fn print(output: &CommandOutput, form: OutputForm) -> u8 {
     let mut stdout = io::stdout().lock();
     let written = match form {
         OutputForm::Json => writeln!(stdout, "{}", output.json),
-        OutputForm::Table | OutputForm::Tsv => stdout.write_all(output.text.as_bytes()),
+        OutputForm::Tsv => stdout.write_all(output.text.as_bytes()),
+        OutputForm::Table => {
+            stdout.write_all(wrapped_text(&output.text, columns_of(&io::stdout())).as_bytes())
+        }
     };
     let written = written.and_then(|()| stdout.flush());
     let code = output.failure.as_ref().map_or(0, Failure::exit_code);
@@ -290,7 +276,8 @@ pub(crate) fn print(output: &CommandOutput, form: OutputForm) -> u8 {
     if let Some(failure) = &output.failure
         && (unwritten.is_some() || !prints_failure(output, failure, form))
     {
-        let _ = writeln!(io::stderr(), "cliente: {failure}");
+        let text = wrapped_text(&format!("cliente: {failure}"), columns_of(&io::stderr()));
+        let _ = io::stderr().write_all(text.as_bytes());
     }
     let Some(error) = unwritten else { return code };
     let done = output.done.as_ref().map_or(String::new(), |done| format!("{done}; only "));
@@ -321,7 +308,7 @@ fn prints_failure(output: &CommandOutput, failure: &Failure, form: OutputForm) -
 mod tests {
     use super::*;
 
-    const ROWS: Paint = Paint { form: OutputForm::Tsv, colours: false };
+    const ROWS: Paint = Paint { form: OutputForm::Tsv, colours: false, width: usize::MAX };
 
     #[test]
     fn rows_are_for_programs() {

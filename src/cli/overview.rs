@@ -3,10 +3,12 @@
 
 use super::Context;
 use super::failure::Failure;
+use super::language::{say, word};
 use super::ledgers::answers_document;
 use super::links::Links;
 use super::output::{CommandOutput, ErrorPart, Paint, Tone, plain, utc};
 use super::requests::{self, AnswerOf, views};
+use super::table::TableLayout;
 use consorcio_client::{BankClock, Client, Extent, latest, pending_request, read};
 use consorcio_core::clock;
 use consorcio_core::ids::{BankId, Time, TxId};
@@ -88,7 +90,8 @@ pub(crate) async fn status(context: &Context) -> CommandOutput {
                 shown_cut = Some(cut);
             }
             Err(error) => {
-                text.push_str(&context.paint.words(format!("No sum of all money: {error}\n")));
+                let no_sum = say!("No sum of all money: {error}\n" / "Sem a soma total: {error}\n");
+                text.push_str(&context.paint.words(no_sum));
                 failure = Some(error);
             }
         }
@@ -107,7 +110,7 @@ pub(crate) async fn status(context: &Context) -> CommandOutput {
 
 /// The table with a row for each bank.
 fn table(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
-    let headings = [
+    const HEADINGS: [&str; 11] = [
         "bank",
         "address",
         "state",
@@ -120,6 +123,12 @@ fn table(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
         "held",
         "balance",
     ];
+    let layout = TableLayout {
+        headings: &HEADINGS,
+        right: &HEADINGS[3..],
+        below: None,
+        spare: &["clients", "accounts", "aborted", "committed", "address", "links"],
+    };
     let rows = infos.iter().map(|answer| match &answer.result {
         Ok((view, _, links)) => vec![
             plain(answer.bank),
@@ -137,11 +146,11 @@ fn table(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
         Err(failure) => {
             let state = (Tone::Bad, failure.state().into());
             let mut row = vec![plain(answer.bank), plain(&answer.address), state];
-            row.resize(headings.len(), plain(""));
+            row.resize(HEADINGS.len(), plain(""));
             row
         }
     });
-    context.paint.table(&headings, &headings[3..], rows.collect())
+    context.paint.table_of(&layout, rows.collect())
 }
 
 /// A line for each bank whose commit times differ from its machine's clock.
@@ -183,17 +192,18 @@ pub(crate) async fn cut(context: &Context, at: BankClock) -> Result<MoneySums, F
 impl MoneySums {
     fn in_words(&self, context: &Context) -> String {
         let (tone, verdict) = if self.adds_up {
-            (Tone::Good, "it adds up")
+            (Tone::Good, word!("it adds up" / "a soma confere"))
         } else {
-            (Tone::Bad, "IT DOES NOT ADD UP")
+            (Tone::Bad, word!("IT DOES NOT ADD UP" / "A SOMA NÃO CONFERE"))
         };
-        format!(
-            "Money of all banks as of {}: {} = cash in {} - cash out {}; {}\n",
-            utc(self.time),
-            Total(self.balance_total),
-            Total(self.cash_in_total),
-            Total(self.cash_out_total),
-            context.paint.text(tone, verdict)
+        let verdict = context.paint.text(tone, verdict);
+        let (time, balance) = (utc(self.time), Total(self.balance_total));
+        let (cash_in, cash_out) = (Total(self.cash_in_total), Total(self.cash_out_total));
+        say!(
+            "Money of all banks as of {time}: {balance} = cash in {cash_in} - cash out \
+                {cash_out}; {verdict}\n"
+                / "Dinheiro de todos os bancos em {time}: {balance} = entradas {cash_in} - saídas \
+                {cash_out}; {verdict}\n"
         )
     }
 }
@@ -233,18 +243,33 @@ pub(crate) async fn pending(context: &Context) -> CommandOutput {
             (
                 Tone::Open,
                 match keepers.is_empty() {
-                    false => format!("bank {}", keepers.join(", ")),
-                    true if view.outside => "its outside coordinator".into(),
-                    true => "its driver".into(),
+                    false => {
+                        let keepers = keepers.join(", ");
+                        say!("bank {keepers}" / "banco {keepers}")
+                    }
+                    true if view.outside => {
+                        word!("its outside coordinator" / "coordenador externo").into()
+                    }
+                    true => word!("its driver" / "quem a conduz").into(),
                 },
             ),
             plain(in_words(context.paint, &view.ops)),
         ]);
     }
     let mut text = if rows.is_empty() && !context.paint.is_rows() {
-        "no undecided transaction at the banks that answered\n".to_owned()
+        word!(
+            "no undecided transaction at the banks that answered\n"
+                / "nenhuma transação pendente nos bancos que responderam\n"
+        )
+        .to_owned()
     } else {
-        context.paint.table(&["bank", "transaction", "since", "waits for", "operations"], &[], rows)
+        let layout = TableLayout {
+            headings: &["bank", "transaction", "since", "waits for", "operations"],
+            right: &[],
+            below: Some("operations"),
+            spare: &[],
+        };
+        context.paint.table_of(&layout, rows)
     };
     text.push_str(&requests::silent_lines(context, &answers));
     CommandOutput::new(text, &answers_document(&answers))
@@ -283,8 +308,13 @@ pub(crate) async fn history(
             plain(in_words(context.paint, &view.ops)),
         ]
     });
-    let headings = ["time", "transaction", "outcome", "reason", "banks", "operations"];
-    let mut text = context.paint.table(&headings, &[], rows.collect());
+    let layout = TableLayout {
+        headings: &["time", "transaction", "outcome", "reason", "banks", "operations"],
+        right: &[],
+        below: Some("operations"),
+        spare: &["banks", "reason"],
+    };
+    let mut text = context.paint.table_of(&layout, rows.collect());
     text.push_str(&requests::silent_lines(context, &answers));
     CommandOutput::new(text, &answers_document(&answers))
         .with_failure(requests::first_failure(&answers))

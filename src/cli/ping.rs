@@ -4,6 +4,7 @@ use super::Context;
 use super::links::Links;
 use super::output::{CommandOutput, ErrorPart, Tone, micros, plain};
 use super::requests::{self, AnswerOf};
+use super::table::TableLayout;
 use consorcio_client::{Client, ClientError};
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::PING_RETRY_PAUSE_MS;
@@ -71,8 +72,13 @@ pub(crate) async fn ping(
         ],
     });
     let time = if context.paint.is_rows() { "time ms" } else { "time" };
-    let headings = ["bank", "address", "state", "links", time, "reason"];
-    let mut text = context.paint.table(&headings, &[time], rows.collect());
+    let layout = TableLayout {
+        headings: &["bank", "address", "state", "links", time, "reason"],
+        right: &[time],
+        below: Some("reason"),
+        spare: &[],
+    };
+    let mut text = context.paint.table_of(&layout, rows.collect());
     for (_, links) in answers.iter().filter_map(|answer| answer.result.as_ref().ok()) {
         text.push_str(&links.lines(context.paint));
     }
@@ -157,6 +163,7 @@ async fn once(client: &Client, bank: BankId) -> Result<(Duration, Links), Client
         | Reply::Doubt(..)
         | Reply::Unknown(_)
         | Reply::Done(_)
+        | Reply::Help(_)
         | Reply::Bye => Err(ClientError::NotAsked { bank }),
     }
 }

@@ -1,15 +1,18 @@
 //! `resolve`: finds the outcome of a transaction, or has the banks decide it.
 
 use super::Context;
-use super::failure::{Failure, start_command};
+use super::failure::{Failure, reason_in_words, start_command};
+use super::language::{lang, say, word};
 use super::output::{CommandOutput, ErrorPart, Tone, plain, utc};
 use super::overview::pending_of_all;
 use super::requests::{self, AnswerOf};
+use super::table::TableLayout;
 use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::wire::answer::PendingAnswer;
 use consorcio_core::wire::claims::{Claim, Refusal};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::token::{Digest, TokenKind};
+use consorcio_words::details;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -45,7 +48,13 @@ pub(crate) async fn resolve(context: &Context, tx: TxId) -> CommandOutput {
         vec![plain(answer.bank), plain(&answer.address), (tone, says.into()), plain(text)]
     });
     let paint = context.paint;
-    let table = paint.table(&["bank", "address", "says", "detail"], &[], rows.collect());
+    let layout = TableLayout {
+        headings: &["bank", "address", "says", "detail"],
+        right: &[],
+        below: Some("detail"),
+        spare: &[],
+    };
+    let table = paint.table_of(&layout, rows.collect());
     let (outcome, time, mut failure) = outcome(&tx, resolved.claim, &answers);
     let mut waiting_for = Vec::new();
     if let Some(Failure::Doubt(text)) = &mut failure {
@@ -55,7 +64,10 @@ pub(crate) async fn resolve(context: &Context, tx: TxId) -> CommandOutput {
         }
     }
     let (tone, sentence) = match (&failure, time) {
-        (None, Some(time)) => (Tone::Good, format!("committed at {}", utc(time))),
+        (None, Some(time)) => {
+            let time = utc(time);
+            (Tone::Good, say!("committed at {time}" / "efetivada em {time}"))
+        }
         (None, None) => (Tone::Good, outcome.to_owned()),
         (
             Some(failure @ (Failure::Doubt(_) | Failure::NoConnection(_) | Failure::DiskHangs(_))),
@@ -63,7 +75,7 @@ pub(crate) async fn resolve(context: &Context, tx: TxId) -> CommandOutput {
         ) => (Tone::Open, failure.to_string()),
         (Some(failure), _) => (Tone::Bad, failure.to_string()),
     };
-    let above = paint.words(format!("transaction {tx}\n"));
+    let above = paint.words(say!("transaction {tx}\n" / "transação {tx}\n"));
     let below = paint.words(format!("{}\n", paint.text(tone, &sentence)));
     let text = format!("{above}{table}{below}");
     let bank_answers = answers.iter().map(|answer| {
@@ -107,17 +119,22 @@ fn blocked_text(
         .map(|answer| {
             let (bank, address) = (answer.bank, &answer.address);
             let start = start_command(context.client.list(), address);
-            format!(
+            say!(
                 "bank {bank} at {address} is down and may have voted OK (start it with: {start})"
+                    / "o banco {bank} em {address} está parado e pode ter votado OK (inicie-o com: \
+                 {start})"
             )
         })
         .collect();
     let blocking = away.join("; ");
     (!away.is_empty()).then(|| {
-        format!(
+        say!(
             "not known yet: transaction {tx} is undecided, and can't be ended safely now: \
              {blocking}. Once it is back the banks end it by themselves; cliente resolve {tx} then \
-             says how"
+             says how" /
+            "ainda desconhecida: a transação {tx} está pendente, e não pode ser terminada com \
+             segurança agora: {blocking}. Quando ele voltar os bancos a terminam por si; cliente \
+             resolver {tx} então diz como"
         )
     })
 }
@@ -127,18 +144,25 @@ fn says(answer: &AnswerOf<Reply>) -> (&'static str, Tone, String) {
         Err(failure) => (failure.state(), Tone::Bad, failure.to_string()),
         Ok(Reply::Committed(_, time, _, _)) => ("committed", Tone::Good, utc(*time)),
         Ok(Reply::Aborted(_, token, reason, _)) => {
-            let by = if token.kind == TokenKind::Aborted { "aborted at bank" } else { "bank" };
-            let words = if token.kind == TokenKind::Aborted { "" } else { " refused" };
-            ("aborted", Tone::Bad, format!("{by} {}{words}: {reason}", token.bank))
+            let (bank, why) = (token.bank, reason_in_words(*reason, ""));
+            let text = if token.kind == TokenKind::Aborted {
+                say!("aborted at bank {bank}: {why}" / "abortada no banco {bank}: {why}")
+            } else {
+                say!("bank {bank} refused: {why}" / "o banco {bank} recusou: {why}")
+            };
+            ("aborted", Tone::Bad, text)
         }
         Ok(Reply::Ok(..)) => ("undecided", Tone::Open, String::new()),
-        Ok(Reply::Doubt(_, text)) => ("undecided", Tone::Open, text.clone()),
-        Ok(Reply::Unknown(_)) => ("unknown", Tone::Plain, "it has not voted on it".into()),
-        Ok(Reply::Err(reason, text) | Reply::Refused(reason, text)) => {
-            ("error", Tone::Bad, format!("{reason}: {text}"))
+        Ok(Reply::Doubt(_, text)) => ("undecided", Tone::Open, details::in_words(lang(), text)),
+        Ok(Reply::Unknown(_)) => {
+            ("unknown", Tone::Plain, word!("it has not voted on it" / "não votou nela").into())
         }
-        Ok(Reply::Nok(..) | Reply::Done(_) | Reply::Pong | Reply::Bye) => {
-            ("error", Tone::Bad, "it answered what it was not asked".into())
+        Ok(Reply::Err(reason, text) | Reply::Refused(reason, text)) => {
+            ("error", Tone::Bad, reason_in_words(*reason, text))
+        }
+        Ok(Reply::Nok(..) | Reply::Done(_) | Reply::Pong | Reply::Help(_) | Reply::Bye) => {
+            let text = word!("it answered what it was not asked" / "respondeu outra coisa");
+            ("error", Tone::Bad, text.into())
         }
     }
 }
@@ -153,31 +177,34 @@ fn outcome(
     let why = offline.as_ref().map_or_else(String::new, |failure| format!("; {failure}"));
     match claim {
         Claim::Committed(time) => ("committed", Some(time), None),
-        Claim::Aborted(refusal) => (
-            "aborted",
-            None,
-            Some(Failure::Aborted(format!("aborted: {}", refusal_words(&refusal)))),
-        ),
+        Claim::Aborted(refusal) => {
+            let why = refusal_words(&refusal);
+            ("aborted", None, Some(Failure::Aborted(say!("aborted: {why}" / "abortada: {why}"))))
+        }
         Claim::Undecided => {
-            let text = format!(
-                "not known yet: transaction {tx} is undecided; ask again with: cliente resolve {tx}"
+            let text = say!(
+                "not known yet: transaction {tx} is undecided; ask again with: cliente resolve \
+                 {tx}"
+                    / "ainda desconhecida: a transação {tx} está pendente; pergunte de novo com: \
+                 cliente resolver {tx}"
             );
             ("undecided", None, Some(Failure::Doubt(text)))
         }
         Claim::NotKnown(refusal) => {
-            let text = format!(
-                "not known: {}, which says nothing of bytes that do not name it{why}",
-                refusal_words(&refusal)
+            let by = refusal_words(&refusal);
+            let text = say!(
+                "not known: {by}, which says nothing of bytes that do not name it{why}"
+                    / "desconhecida: {by}, o que nada diz de um conteúdo que não o nomeia{why}"
             );
             ("not-known", None, Some(Failure::Doubt(text)))
         }
         Claim::Several(ends) => {
             let ends: Vec<String> =
                 ends.iter().map(|(digest, end)| end_words(digest, end)).collect();
-            let text = format!(
-                "not the same transaction: the id {tx} stands for {} of them: {}",
-                ends.len(),
-                ends.join("; ")
+            let (count, ends) = (ends.len(), ends.join("; "));
+            let text = say!(
+                "not the same transaction: the id {tx} stands for {count} of them: {ends}"
+                    / "não é a mesma transação: o id {tx} vale para {count} delas: {ends}"
             );
             ("several", None, Some(Failure::Doubt(text)))
         }
@@ -186,18 +213,25 @@ fn outcome(
 }
 
 fn refusal_words(refusal: &Refusal) -> String {
+    let why = reason_in_words(refusal.reason, "");
     match refusal.by {
-        Some(bank) => format!("bank {bank} refused: {}", refusal.reason),
-        None => refusal.reason.to_string(),
+        Some(bank) => say!("bank {bank} refused: {why}" / "o banco {bank} recusou: {why}"),
+        None => why,
     }
 }
 
 fn end_words(digest: &Digest, end: &Claim) -> String {
     let end = match end {
-        Claim::Committed(time) => format!("committed at {}", utc(*time)),
-        Claim::Aborted(refusal) => format!("aborted, {}", refusal_words(refusal)),
+        Claim::Committed(time) => {
+            let time = utc(*time);
+            say!("committed at {time}" / "efetivada em {time}")
+        }
+        Claim::Aborted(refusal) => {
+            let why = refusal_words(refusal);
+            say!("aborted, {why}" / "abortada, {why}")
+        }
         Claim::Undecided | Claim::NotKnown(_) | Claim::Several(_) | Claim::Unknown => {
-            "undecided".to_owned()
+            word!("undecided" / "pendente").to_owned()
         }
     };
     let digest = format!("{digest:?}");
@@ -214,17 +248,27 @@ fn unknown(
     let answered = replies.filter(|reply| matches!(reply, Reply::Unknown(_))).count();
     let failure = match (offline, answered) {
         (None, 1..) => {
-            let text = format!("no bank has voted on transaction {tx}; nothing of it has happened");
+            let text = say!(
+                "no bank has voted on transaction {tx}; nothing of it has happened"
+                    / "nenhum banco votou na transação {tx}; nada dela aconteceu"
+            );
             Failure::Refused { reason: None, text }
         }
         (Some(Failure::NoConnection(why) | Failure::DiskHangs(why)), 1..) => {
-            Failure::NoConnection(format!(
-                "none of the {answered} banks that answered has voted on transaction {tx}, \
-                 and {why}"
+            Failure::NoConnection(say!(
+                "none of the {answered} banks that answered has voted on transaction {tx}, and \
+                 {why}"
+                    / "nenhum dos {answered} bancos que responderam votou na transação {tx}, e \
+                        {why}"
             ))
         }
         (Some(failure), _) => failure,
-        (None, 0) => Failure::Own("no bank gave an answer that can be read".into()),
+        (None, 0) => Failure::Own(
+            word!(
+                "no bank gave an answer that can be read" / "nenhum banco deu uma resposta legível"
+            )
+            .into(),
+        ),
     };
     ("unknown", None, Some(failure))
 }

@@ -1,5 +1,6 @@
 //! The client's step log: what it sent and received, in `logs/cliente-<name>.log`.
 
+use super::language::say;
 use consorcio_client::{ClientEvent, Observer, RequestNumber};
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::ids::TxId;
@@ -14,18 +15,32 @@ pub(crate) struct StepObserver {
     interrupt_notice: InterruptNotice,
 }
 
-/// The sentence to print on Ctrl-C: what is known so far.
+/// What Ctrl-C does: the sentence to print, which says what is known so far, and the transaction
+/// that the banks are then to end.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct InterruptNotice(Arc<Mutex<Option<String>>>);
+pub(crate) struct InterruptNotice {
+    text: Arc<Mutex<Option<String>>>,
+    paused: Arc<Mutex<Option<TxId>>>,
+}
 
 impl InterruptNotice {
     pub(crate) fn set(&self, text: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        *self.text.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }
 
     /// The sentence, if any.
     pub(crate) fn take(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.text.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Sets the transaction that pauses, or none.
+    pub(crate) fn pause(&self, tx: Option<TxId>) {
+        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = tx;
+    }
+
+    /// The transaction that pauses, if any.
+    pub(crate) fn paused(&self) -> Option<TxId> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -37,6 +52,7 @@ fn id(request: RequestNumber) -> Option<RequestId> {
 impl Observer for StepObserver {
     fn observe(&self, event: &ClientEvent<'_>) {
         let step = match event {
+            ClientEvent::Connecting(_) | ClientEvent::Greeted(_) => return,
             ClientEvent::Connected(bank, from) => Step::Connect(OtherEnd::Bank(*bank), *from),
             ClientEvent::NotConnected(bank, why) => Step::LinkDown(*bank, (*why).into()),
             ClientEvent::Closed(bank, why) => {
@@ -65,13 +81,22 @@ impl Observer for StepObserver {
 fn standing_in_words(tx: &TxId, oks: usize, banks: usize, verdict: Option<&Verdict>) -> String {
     // The votes are the decision, whether it is known or not.
     if oks == banks {
-        format!("interrupted: transaction {tx} is committed (OKs {oks}/{banks})")
+        say!(
+            "interrupted: transaction {tx} is committed (OKs {oks}/{banks})"
+                / "interrompido: a transação {tx} está efetivada (OKs {oks}/{banks})"
+        )
     } else if matches!(verdict, Some(Verdict::Aborted { .. })) {
-        format!("interrupted: transaction {tx} is aborted (OKs {oks}/{banks})")
+        say!(
+            "interrupted: transaction {tx} is aborted (OKs {oks}/{banks})"
+                / "interrompido: a transação {tx} está abortada (OKs {oks}/{banks})"
+        )
     } else {
-        format!(
+        say!(
             "interrupted: the outcome of transaction {tx} is not known yet (OKs {oks}/{banks}); \
              the banks end it by themselves. Ask later with: cliente resolve {tx}"
+                / "interrompido: o resultado da transação {tx} ainda não é conhecido (OKs \
+             {oks}/{banks}); os bancos a terminam por si. Pergunte depois com: cliente resolver \
+             {tx}"
         )
     }
 }

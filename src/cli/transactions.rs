@@ -2,17 +2,23 @@
 
 use super::args::{Cash, DriveOptions};
 use super::ending::{ROW_HEADINGS, TransactionEnding, ending, ending_of_execute};
-use super::failure::{Failure, unreachable};
+use super::failure::{Failure, reason_in_words, unreachable};
+use super::language::say;
 use super::output::{CommandOutput, ErrorPart, Tone, micros, plain};
+use super::table::TableLayout;
 use super::typed::{Account, FromLeg, ToLeg, balance_legs};
-use super::{Context, pause};
+use super::{Context, phases};
 use consorcio_client::{BankAccount, BankVote, ClientError, DrivenTransaction, money_op};
 use consorcio_core::commit::coordinator::{Standing, Verdict};
 use consorcio_core::ids::{BankId, RegisterKey, RegisterValue, TaxId, Time, TxId};
+use consorcio_core::limits::PATIENCE_MS_MAX;
 use consorcio_core::money::Money;
+use consorcio_core::wire::Reason;
 use consorcio_core::wire::request::Request;
+use consorcio_core::wire::token::Token;
 use consorcio_core::wire::transaction::{Flow, Op, Transaction};
 use serde::Serialize;
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 /// `cliente` without a command: sets `storage` to 1 at all banks.
@@ -33,8 +39,10 @@ pub(crate) async fn set(
     if let (Some(Failure::Aborted(_)), Some(short)) = (&output.failure, context.client.short_list())
     {
         let why = context.failure(short);
-        let failure =
-            Failure::Usage(format!("a register is set at all banks: {why}. Nothing changed"));
+        let failure = Failure::Usage(say!(
+            "a register is set at all banks: {why}. Nothing changed"
+                / "um registro é gravado em todos os bancos: {why}. Nada mudou"
+        ));
         return CommandOutput { text: output.text, ..CommandOutput::from(failure) };
     }
     output
@@ -81,9 +89,8 @@ async fn execute(context: &Context, ops: Vec<Op>, drive: DriveOptions) -> Comman
         Ok((tx, transaction)) => match drive.via {
             None => {
                 let transaction = Arc::new(transaction);
-                let driven = if drive.pause_after_prepare {
-                    let pause = async || pause::for_a_line(&tx).await;
-                    context.client.drive_with_pause(tx.clone(), transaction, pause).await
+                let driven = if drive.step {
+                    phases::drive(context, tx, transaction).await
                 } else {
                     context.client.drive(tx, transaction).await
                 };
@@ -100,6 +107,9 @@ fn prepare(
     drive: &DriveOptions,
 ) -> Result<(TxId, Transaction), Failure> {
     let patience_ms = drive.patience.map(|seconds| seconds.saturating_mul(1000));
+    // A person may look around that long before the banks end it by themselves.
+    let is_person = drive.step && std::io::stdin().is_terminal();
+    let patience_ms = patience_ms.or(is_person.then_some(PATIENCE_MS_MAX));
     let failure = |error: ClientError| context.failure(error);
     let transaction = context.client.transaction(ops, patience_ms).map_err(failure)?;
     if let Some(bank) = drive.via {
@@ -183,18 +193,35 @@ fn votes_and_verdict(
         cells.extend(vote_cells(context, row));
         cells
     });
-    let headings = ["bank", "address", "vote", "reason", "time"];
-    let table = context.paint.table(&headings, &["time"], rows.collect());
+    let layout = TableLayout {
+        headings: &["bank", "address", "vote", "reason", "time"],
+        right: &["time"],
+        below: Some("reason"),
+        spare: &["address"],
+    };
+    let table = context.paint.table_of(&layout, rows.collect());
     let (oks, banks) = (driven.oks(), driven.votes.len());
-    let verdict = ending.painted(context);
-    let mut text = format!("transaction {}\n{table}OKs {oks}/{banks}\n{verdict}\n", driven.tx);
-    for row in unconfirmed(driven) {
-        text.push_str(&format!(
-            "bank {} has not confirmed it yet; it learns it from the others by itself\n",
-            row.bank
+    // The table has the refusal of a bank; one that this driver asked for is explained below it.
+    let by_itself = ending.reason.is_some_and(|reason| reason != Reason::Refused.as_str());
+    let has_reason = by_itself && driven.votes.iter().any(|row| refuses(row, ending.by));
+    let verdict = if has_reason { ending.painted_alone(context) } else { ending.painted(context) };
+    let tx = &driven.tx;
+    let mut text =
+        say!("transaction {tx}\n" / "transação {tx}\n") + &format!("{table}OKs {oks}/{banks}\n");
+    text.push_str(&format!("{verdict}\n"));
+    for BankVote { bank, .. } in unconfirmed(driven) {
+        text.push_str(&say!(
+            "bank {bank} has not confirmed it yet; it learns it from the others by itself\n"
+                / "o banco {bank} ainda não a confirmou; fica sabendo dela pelos outros\n"
         ));
     }
     text
+}
+
+/// Whether this is the row of the bank `by`, with its own refusal.
+fn refuses(row: &BankVote, by: Option<BankId>) -> bool {
+    let is_own = |token: &Token| token.bank == row.bank;
+    Some(row.bank) == by && matches!(&row.standing, Standing::Refused(token, ..) if is_own(token))
 }
 
 /// For programs: each row has the transaction, and the vote of one bank.
@@ -259,8 +286,12 @@ fn vote(row: &BankVote) -> (&'static str, Tone) {
 
 fn reason_and_text(row: &BankVote) -> String {
     match &row.standing {
-        Standing::Refused(_, reason, text) if text.is_empty() => reason.to_string(),
-        Standing::Refused(_, reason, text) => format!("{reason}: {text}"),
+        // Another bank's refusal that this one passes on stands in that bank's row.
+        Standing::Refused(token, ..) if token.bank != row.bank => {
+            let by = token.bank;
+            say!("as bank {by} refused" / "porque o banco {by} recusou")
+        }
+        Standing::Refused(_, reason, text) => reason_in_words(*reason, text),
         Standing::Unasked | Standing::Asked | Standing::Silent => {
             row.problem.clone().unwrap_or_default()
         }
@@ -278,9 +309,11 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
         }
         Err(error) => TransactionEnding::unreached(context.failure(error).to_string()),
         Ok(mut connection) => {
-            context.interrupt_notice.set(format!(
+            context.interrupt_notice.set(say!(
                 "interrupted: bank {bank} goes on with transaction {tx}. Ask later with: cliente \
-                    resolve {tx}"
+                    resolve {tx}" /
+                "interrompido: o banco {bank} segue com a transação {tx}. Pergunte depois com: \
+                    cliente resolver {tx}"
             ));
             match connection.ask(&Request::Execute(tx.clone(), Arc::new(transaction))).await {
                 Ok(reply) => ending_of_execute(&tx, bank, &reply),
@@ -299,8 +332,11 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
         let headings = [&ROW_HEADINGS[..], &["address", "reason", "time ms"]].concat();
         context.paint.table(&headings, &[], vec![row])
     } else {
-        let verdict = ending.painted(context);
-        format!("transaction {tx}, driven by bank {bank} at {address}, {}\n{verdict}\n", took.1)
+        let (verdict, took) = (ending.painted(context), took.1);
+        say!(
+            "transaction {tx}, driven by bank {bank} at {address}, {took}\n{verdict}\n"
+                / "transação {tx}, conduzida pelo banco {bank} em {address}, {took}\n{verdict}\n"
+        )
     };
     let document = TransactionDocument {
         tx: &tx,

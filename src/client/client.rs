@@ -4,7 +4,7 @@ use crate::connection::Connection;
 use crate::driver::{Driver, DriverOptions};
 use crate::error::ClientError;
 use crate::hello::HelloAnswers;
-use crate::observe::Observer;
+use crate::observe::{ClientEvent, Observer};
 use crate::options::{ClientOptions, Dialer};
 use crate::reading::{read, unreadable};
 use consorcio_core::ids::{BadName, BankId, TxId};
@@ -139,7 +139,10 @@ impl Client {
         let address = self.address(bank)?;
         match self.kept(bank) {
             Some(connection) => Ok(connection),
-            None => Connection::connect(bank, address, &self.dialer).await,
+            None => {
+                self.dialer.observe(&ClientEvent::Connecting(bank));
+                Connection::connect(bank, address, &self.dialer).await
+            }
         }
     }
 

@@ -203,16 +203,12 @@ impl Connection {
     }
 
     fn poll_flushed_line(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Reply>> {
-        if let Poll::Ready(flushed) = self.poll_flush(task) {
-            flushed?;
-        }
+        let _ = self.poll_flush(task)?;
         self.poll_line(task)
     }
 
     fn poll_flushed_reply(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Reply>> {
-        if let Poll::Ready(flushed) = self.poll_flush(task) {
-            flushed?;
-        }
+        let _ = self.poll_flush(task)?;
         self.poll_reply(task)
     }
 
@@ -224,6 +220,7 @@ impl Connection {
                 Ok(answer) if answer.bank == self.bank => {
                     self.dialer.hello_answers.add(answer);
                     self.handshake = Handshake::Done;
+                    self.dialer.observe(&ClientEvent::Greeted(self.bank));
                     Ok(())
                 }
                 Ok(answer) => other(format!("this is bank {}", answer.bank)),
@@ -240,6 +237,7 @@ impl Connection {
             | Reply::Doubt(..)
             | Reply::Unknown(_)
             | Reply::Pong
+            | Reply::Help(_)
             | Reply::Bye => Err(io::Error::other(HandshakeError::NoBank(
                 "an answer to what it was not asked".into(),
             ))),

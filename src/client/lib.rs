@@ -37,4 +37,4 @@ pub use options::ClientOptions;
 pub use reading::{done, read, sync_ms_of};
 pub use reads::{BankClock, pending_request};
 pub use resolve::ResolvedTransaction;
-pub use transactions::{BankAccount, CommittedTransaction, money_op};
+pub use transactions::{BankAccount, CommittedTransaction, DrivePhase, money_op};

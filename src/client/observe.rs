@@ -25,6 +25,10 @@ pub struct RequestNumber {
 /// An event of a client.
 #[derive(Debug)]
 pub enum ClientEvent<'a> {
+    /// A connection to the bank is being made.
+    Connecting(BankId),
+    /// The bank at the other end of a connection is the one that was meant.
+    Greeted(BankId),
     /// A connection to the bank is open, from this local address.
     Connected(BankId, Option<SocketAddr>),
     /// A connection to the bank could not be made, for this reason.

@@ -26,6 +26,7 @@ pub fn done(bank: BankId, reply: Reply) -> Result<String, ClientError> {
         | Reply::Doubt(..)
         | Reply::Unknown(_)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye => Err(ClientError::NotAsked { bank }),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::driver::{
-    DriveMode, DrivenTransaction, Driver, DriverEvent, DriverOptions, Redial, Writes,
+    BankVote, DriveMode, DrivenTransaction, Driver, DriverEvent, DriverOptions, Redial, Writes,
 };
 use crate::error::ClientError;
 use consorcio_core::commit::coordinator::{Standing, Verdict};
@@ -10,6 +10,7 @@ use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxI
 use consorcio_core::ids::{TaxId, Time};
 use consorcio_core::money::Money;
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,6 +31,20 @@ pub struct CommittedTransaction {
     pub tx: TxId,
     /// Its commit time, in microseconds since 1970; the same at every bank.
     pub time: Time,
+}
+
+/// A phase of a transaction that has ended, for a caller that pauses after each one.
+#[derive(Debug)]
+pub enum DrivePhase {
+    /// The votes decide the outcome, and no bank was notified of it.
+    Voted {
+        /// The outcome: committed or aborted.
+        verdict: Verdict,
+        /// The vote of each bank, by position.
+        votes: Vec<BankVote>,
+    },
+    /// Each bank was notified of the outcome, and has confirmed it or did not answer.
+    Notified(Vec<BankVote>),
 }
 
 /// One transaction at a time: each message is written at once, and a lost connection is redialled
@@ -109,29 +124,35 @@ impl Client {
     pub async fn drive(&self, tx: TxId, transaction: Arc<Transaction>) -> DrivenTransaction {
         let mut driver = self.driver_of_kept(SINGLE);
         let slot = driver.begin((), tx.clone(), transaction, DriveMode::Votes);
-        self.driven(driver, slot, tx, async || ()).await
+        self.driven(driver, slot, tx, |_| ready(())).await
     }
 
-    /// As `drive`; once every bank has voted OK, awaits `pause` before the verdict is sent.
-    pub async fn drive_with_pause(
+    /// As `drive`; after each phase it awaits the future of `pause` before it goes on. Meanwhile it
+    /// receives votes, and notices lost connections. An outcome that stays unknown has no phases.
+    ///
+    /// Without `patience_ms` in the transaction the banks end it by themselves after 3 s.
+    pub async fn drive_in_phases<F: Future<Output = ()>>(
         &self,
         tx: TxId,
         transaction: Arc<Transaction>,
-        pause: impl AsyncFnOnce(),
+        mut pause: impl FnMut(DrivePhase) -> F,
     ) -> DrivenTransaction {
         let mut driver = self.driver_of_kept(SINGLE);
-        let slot = driver.begin((), tx.clone(), transaction, DriveMode::HeldVotes);
-        self.driven(driver, slot, tx, pause).await
+        let slot = driver.begin((), tx.clone(), transaction, DriveMode::HeldOutcome);
+        let driven = self.driven(driver, slot, tx, &mut pause).await;
+        if matches!(driven.verdict, Verdict::Committed(_) | Verdict::Aborted { .. }) {
+            pause(DrivePhase::Notified(driven.votes.clone())).await;
+        }
+        driven
     }
 
-    async fn driven(
+    async fn driven<F: Future<Output = ()>>(
         &self,
         mut driver: Driver<()>,
         slot: usize,
         tx: TxId,
-        pause: impl AsyncFnOnce(),
+        mut pause: impl FnMut(DrivePhase) -> F,
     ) -> DrivenTransaction {
-        let mut pause = Some(pause);
         let mut driven = DrivenTransaction {
             tx,
             verdict: Verdict::Unreached,
@@ -143,10 +164,10 @@ impl Client {
         loop {
             while let Some(event) = driver.next_event() {
                 match event {
-                    DriverEvent::Held { .. } => {
-                        if let Some(pause) = pause.take() {
-                            pause().await;
-                        }
+                    DriverEvent::Held { verdict, .. } => {
+                        driver.wait_for_votes(slot).await;
+                        let votes = driver.votes(slot);
+                        driver.wait_for(pause(DrivePhase::Voted { verdict, votes })).await;
                         driver.release(slot);
                     }
                     DriverEvent::Verdict { verdict, took, .. } => {

@@ -19,7 +19,7 @@ use consorcio_core::wire::answer::AnswerPage;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_node::Asker;
-use consorcio_panel::texts::Lang;
+use consorcio_panel::texts::{Lang, texts};
 use consorcio_system::id_generator::IdGenerator;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -210,7 +210,7 @@ impl App {
         handing: impl Future<Output = Option<oneshot::Receiver<Reply>>>,
     ) -> Result<oneshot::Receiver<Reply>, Problem> {
         let handed = in_time(handing).await.ok_or_else(|| Problem::late(self.late(false)))?;
-        handed.ok_or_else(|| Problem::unavailable(Lang::Pt.texts().bank_ends))
+        handed.ok_or_else(|| Problem::unavailable(texts(Lang::Pt).bank_ends))
     }
 
     async fn answered(
@@ -219,7 +219,7 @@ impl App {
         may_be_done: bool,
     ) -> Result<Reply, Problem> {
         let reply = in_time(answered).await.ok_or_else(|| Problem::late(self.late(may_be_done)))?;
-        reply.map_err(|_| Problem::unavailable(Lang::Pt.texts().bank_ends))
+        reply.map_err(|_| Problem::unavailable(texts(Lang::Pt).bank_ends))
     }
 
     /// The JSON of the bank's DONE to `request`.
@@ -242,6 +242,7 @@ impl App {
             | Reply::Doubt(..)
             | Reply::Unknown(_)
             | Reply::Pong
+            | Reply::Help(_)
             | Reply::Bye) => Err(unexpected(&other)),
         }
     }
@@ -343,5 +344,5 @@ pub(crate) fn unexpected(reply: &Reply) -> Problem {
 /// The problem of a refusal that no route expects.
 #[expect(clippy::needless_pass_by_value, reason = "passed as the function that maps refusals")]
 pub(crate) fn unforeseen(reason: Reason, text: String) -> Problem {
-    Problem::unavailable(Lang::Pt.texts().question_refused).because(reason).with_details(&text)
+    Problem::unavailable(texts(Lang::Pt).question_refused).because(reason).with_details(&text)
 }

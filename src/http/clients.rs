@@ -265,6 +265,7 @@ async fn exists(
         | Reply::Doubt(..)
         | Reply::Unknown(_)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye) => Err(crate::app::unexpected(&other)),
     }
 }

@@ -103,6 +103,7 @@ fn is_aborted_transiently(reply: &Reply) -> bool {
         | Reply::Refused(..)
         | Reply::Err(..)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye => false,
     }
 }

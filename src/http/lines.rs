@@ -66,6 +66,7 @@ fn weight(reply: &Reply) -> u8 {
         | Reply::Refused(..)
         | Reply::Err(..)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye => 0,
     }
 }

@@ -235,6 +235,7 @@ async fn execute(
         | Reply::Done(_)
         | Reply::Refused(..)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye) => Err(unexpected(&other)),
     }
 }

@@ -147,6 +147,7 @@ fn voted_on_bytes(own: BankId, reply: &Reply) -> bool {
         | Reply::Refused(..)
         | Reply::Err(..)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye => false,
     }
 }

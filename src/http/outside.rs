@@ -44,6 +44,7 @@ pub(crate) async fn prepare(
         | Reply::Done(_)
         | Reply::Refused(..)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye) => return Err(unexpected(&other)),
     };
     Ok(answer("prepared", vote, &tx))
@@ -64,6 +65,7 @@ pub(crate) async fn commit(State(app): State<App>, call: JsonRequest) -> Result<
         | Reply::Done(_)
         | Reply::Refused(..)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye) => return Err(unexpected(&other)),
     };
     Ok(answer("committed", committed, &tx))
@@ -83,6 +85,7 @@ pub(crate) async fn abort(State(app): State<App>, call: JsonRequest) -> Result<R
         | Reply::Done(_)
         | Reply::Refused(..)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye) => return Err(unexpected(&other)),
     };
     Ok(answer("aborted", aborted, &tx))

@@ -8,7 +8,7 @@ use consorcio_core::limits::HTTP_RETRY_AFTER_S;
 use consorcio_core::wire::Reason;
 use consorcio_panel::details::in_words;
 use consorcio_panel::reasons;
-use consorcio_panel::texts::{Lang, translated};
+use consorcio_panel::texts::{Lang, texts, translated};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -77,7 +77,7 @@ impl Problem {
 
     /// 503: the bank answered something that this program does not expect.
     pub(crate) fn unexpected(answer: &str) -> Problem {
-        Problem::unavailable(Lang::Pt.texts().answer_unexpected).with_details(answer)
+        Problem::unavailable(texts(Lang::Pt).answer_unexpected).with_details(answer)
     }
 
     /// Adds the reason of the protocol.
@@ -186,7 +186,7 @@ mod tests {
         let refused = Problem::refused("Crédito falhou", Reason::NotHolder).about(&tx);
         assert_eq!(body(refused), r#"{"error":"Crédito falhou","motivo":"not-holder","id":"t1"}"#);
         let refused =
-            Problem::unavailable(Lang::Pt.texts().question_refused).with_details("no account 1");
+            Problem::unavailable(texts(Lang::Pt).question_refused).with_details("no account 1");
         assert_eq!(refused.words(Lang::En), "The bank refused the question: no account 1");
         assert_eq!(refused.words(Lang::Pt), "O banco recusou a consulta: a conta 1 não existe");
     }

@@ -1,6 +1,6 @@
 //! The frame of every page: the menu, the language, the current page.
 
-use super::texts::{Lang, Texts};
+use super::texts::{Lang, Texts, texts};
 
 /// The frame of a page.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct Frame {
 impl Frame {
     /// The texts in the language of the page.
     pub fn t(&self) -> &'static Texts {
-        self.lang.texts()
+        texts(self.lang)
     }
 
     /// The title of the page.
@@ -123,7 +123,7 @@ impl Page {
 
     /// The page's title in this language.
     pub fn title(self, lang: Lang) -> &'static str {
-        let t = lang.texts();
+        let t = texts(lang);
         match self {
             Page::Home => t.home,
             Page::Accounts => t.accounts,

@@ -5,14 +5,14 @@
 
 #![warn(unreachable_pub)]
 
-pub mod details;
 pub mod frame;
 pub mod pages;
-pub mod reasons;
 #[cfg(test)]
 mod tests;
 pub mod texts;
 pub mod views;
+
+pub use consorcio_words::{details, reasons};
 
 /// A static file that pages use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,64 +1,13 @@
 //! All texts of the panel, in Portuguese and English side by side, so that no translation is
 //! forgotten.
 
-/// A language of the panel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Lang {
-    /// Portuguese, which is the default.
-    #[default]
-    Pt,
-    /// English, by the language switch.
-    En,
-}
+pub use consorcio_words::Lang;
 
-impl Lang {
-    /// Its code for `lang` in HTML.
-    pub fn code(self) -> &'static str {
-        match self {
-            Lang::Pt => "pt-BR",
-            Lang::En => "en",
-        }
-    }
-
-    /// Its short code in the cookie and in links.
-    pub fn short(self) -> &'static str {
-        match self {
-            Lang::Pt => "pt",
-            Lang::En => "en",
-        }
-    }
-
-    /// The name of the language in itself.
-    pub(crate) fn own_name(self) -> &'static str {
-        match self {
-            Lang::Pt => "Português",
-            Lang::En => "English",
-        }
-    }
-
-    /// The language that the switch selects.
-    pub fn other(self) -> Lang {
-        match self {
-            Lang::Pt => Lang::En,
-            Lang::En => Lang::Pt,
-        }
-    }
-
-    /// The language of a short code.
-    pub fn of(short: &str) -> Option<Lang> {
-        match short {
-            "pt" => Some(Lang::Pt),
-            "en" => Some(Lang::En),
-            _ => None,
-        }
-    }
-
-    /// All texts of the panel in this language.
-    pub fn texts(self) -> &'static Texts {
-        match self {
-            Lang::Pt => &PT,
-            Lang::En => &EN,
-        }
+/// All texts of the panel in this language.
+pub fn texts(lang: Lang) -> &'static Texts {
+    match lang {
+        Lang::Pt => &PT,
+        Lang::En => &EN,
     }
 }
 
@@ -348,17 +297,9 @@ mod tests {
 
     #[test]
     fn texts_of_routes_are_translated_into_english() {
-        let text = Lang::Pt.texts().no_such_account;
+        let text = texts(Lang::Pt).no_such_account;
         assert_eq!(translated(Lang::Pt, text), text);
-        assert_eq!(translated(Lang::En, text), Lang::En.texts().no_such_account);
+        assert_eq!(translated(Lang::En, text), texts(Lang::En).no_such_account);
         assert_eq!(translated(Lang::En, "`x` falta"), "`x` falta");
-    }
-
-    #[test]
-    fn a_language_has_its_short_code() {
-        for lang in [Lang::Pt, Lang::En] {
-            assert_eq!(Lang::of(lang.short()), Some(lang));
-        }
-        assert_eq!(Lang::of("de"), None);
     }
 }

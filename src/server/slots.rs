@@ -40,7 +40,7 @@ pub(crate) fn reply_bytes(request: &Request) -> usize {
     match request {
         Request::Read(read) if read.is_page() => LINE_BYTES_MAX,
         Request::Registers { .. } => LINE_BYTES_MAX,
-        Request::Local(Local::Help | Local::Banks) => LINE_BYTES_MAX / 8,
+        Request::Local(Local::Help(_) | Local::Banks) => LINE_BYTES_MAX / 8,
         Request::Prepare(..)
         | Request::Commit(..)
         | Request::Abort(..)

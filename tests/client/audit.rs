@@ -86,18 +86,10 @@ fn with_a_bank_down_there_is_no_verdict_but_the_rest_is_shown() {
 #[test]
 fn a_transaction_in_doubt_is_named_with_the_bank_that_blocks_it() {
     let mut cluster = with_accounts();
-    let transfer = [
-        "transfer",
-        "--from",
-        "0/12345-6=10",
-        "--to",
-        "2/78910-0",
-        "--tx",
-        "t",
-        "--pause-after-prepare",
-    ];
+    let transfer =
+        ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t", "--step"];
     let mut client = Process::start(&mut cluster.cliente(&transfer));
-    client.expect_line("paused");
+    client.expect_line("Enter sends COMMIT");
     cluster.kill(2);
     client.kill();
     let document = cluster.json(3, &["audit"]);
@@ -232,20 +224,13 @@ fn journals_of_killed_banks_hold_and_a_missing_one_is_reported() {
 /// received COMMIT.
 fn half_committed() -> Cluster {
     let mut cluster = with_accounts();
-    let transfer = [
-        "transfer",
-        "--from",
-        "0/12345-6=10",
-        "--to",
-        "2/78910-0",
-        "--tx",
-        "t",
-        "--pause-after-prepare",
-    ];
+    let transfer =
+        ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t", "--step"];
     let mut client = Process::start(&mut cluster.cliente(&transfer));
-    client.expect_line("paused");
+    client.expect_line("Enter sends COMMIT");
     cluster.kill(2);
-    client.type_line("go on");
+    client.type_line("");
+    client.type_line("");
     client.expect_line("committed at");
     client.wait();
     // The reply to a read leaves only when all that it shows is durable.

@@ -86,18 +86,10 @@ fn with_the_driver_and_a_bank_killed_the_logs_show_the_doubt() {
     let mut cluster = Cluster::start(3);
     cluster.open_account(0, "12345-6", MARIA, "1000");
     cluster.open_account(2, "78910-0", PEDRO, "0");
-    let arguments = [
-        "transfer",
-        "--from",
-        "0/12345-6=10",
-        "--to",
-        "2/78910-0",
-        "--tx",
-        "t",
-        "--pause-after-prepare",
-    ];
+    let arguments =
+        ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t", "--step"];
     let mut client = Process::start(&mut cluster.cliente(&arguments));
-    client.expect_line("paused");
+    client.expect_line("Enter sends COMMIT");
     cluster.kill(2);
     client.kill();
     // The client's log may lack its last lines; bank 0's shows its OK and its query.

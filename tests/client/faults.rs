@@ -81,7 +81,10 @@ fn a_bank_killed_after_its_ok_commits_when_it_is_back() {
     let mut client =
         paused(&cluster, "transfer", &["--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"]);
     cluster.kill(2);
-    client.type_line("go on");
+    client.type_line("");
+    client.expect_line("COMMITTED 1/2 bank 0");
+    client.expect_line("1 of 2 banks have confirmed the outcome.");
+    client.type_line("");
     client.expect_line("committed at");
     client.expect_line("bank 2 has not confirmed");
     assert_eq!(client.wait(), Some(0));
@@ -124,9 +127,9 @@ fn ctrl_c_reports_the_outcome_if_it_is_known() {
 
 /// Starts a client that pauses with all OKs, before its verdict.
 pub(super) fn paused(cluster: &Cluster, command: &str, arguments: &[&str]) -> Process {
-    let all = [&[command], arguments, &["--pause-after-prepare"]].concat();
+    let all = [&[command], arguments, &["--step"]].concat();
     let mut client = Process::start(&mut cluster.cliente(&all));
-    client.expect_line("paused");
+    client.expect_line("Enter sends COMMIT");
     client
 }
 

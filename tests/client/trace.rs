@@ -192,9 +192,8 @@ fn an_abort_a_driving_bank_and_the_lists_that_find_them() {
 fn a_killed_driver_and_the_bank_that_resolves() {
     let cluster = with_accounts();
     let from = ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"];
-    let mut client =
-        Process::start(&mut cluster.cliente(&[&from[..], &["--pause-after-prepare"]].concat()));
-    client.expect_line("paused");
+    let mut client = Process::start(&mut cluster.cliente(&[&from[..], &["--step"]].concat()));
+    client.expect_line("Enter sends COMMIT");
     // The log is written asynchronously.
     wait_until("both votes in the client's log", || {
         let log =

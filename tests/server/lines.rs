@@ -153,16 +153,17 @@ fn requests_after_quit_are_ignored() {
 /// drops no reply.
 #[test]
 fn a_session_that_does_not_read_is_not_read() {
+    const LINE: &str = "BANKS\n";
     let bank = SoloBank::start(&[]);
     let mut stream = TcpStream::connect(bank.cluster.address(0)).expect("it listens");
     stream.set_nonblocking(true).expect("a socket");
-    let lines = "HELP\n".repeat(10_000);
+    let lines = LINE.repeat(10_000);
     let mut sent = 0;
     let mut refusals = 0;
     // After many refused writes in a row, with other requests between, the bank no longer reads.
     let mut other = bank.connect();
     while refusals < 200 {
-        match stream.write(&lines.as_bytes()[sent % 5..]) {
+        match stream.write(&lines.as_bytes()[sent % LINE.len()..]) {
             Ok(bytes) => {
                 sent += bytes;
                 refusals = 0;
@@ -180,8 +181,8 @@ fn a_session_that_does_not_read_is_not_read() {
     stream.set_write_timeout(Some(crate::support::DEADLINE)).expect("a socket");
     // A thread sends the rest of the last line, as both directions must move at once.
     let mut writer = stream.try_clone().expect("a socket");
-    let rest = lines.as_bytes()[sent % 5..5].to_vec();
-    let cut = sent % 5 != 0;
+    let rest = lines.as_bytes()[sent % LINE.len()..LINE.len()].to_vec();
+    let cut = sent % LINE.len() != 0;
     let sender = std::thread::spawn(move || {
         if cut {
             writer.write_all(&rest).expect("the bank reads again");
@@ -201,6 +202,6 @@ fn a_session_that_does_not_read_is_not_read() {
         replies += memchr::memchr_iter(b'\n', &buffer[..read]).count();
     }
     sender.join().expect("it sent all");
-    assert_eq!(replies, sent.div_ceil(5));
+    assert_eq!(replies, sent.div_ceil(LINE.len()));
     assert_eq!(bank.stop(), Some(0));
 }

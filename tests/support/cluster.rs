@@ -241,7 +241,7 @@ impl Cluster {
         let mut command = Command::new(cliente_path());
         command.current_dir(self.path()).args(["--consortium", &self.consortium()]).args(arguments);
         // Without a terminal `cliente` would print TSV, but these tests read its tables.
-        command.env("CONSORCIO_OUTPUT", "table").env_remove("RUST_LOG");
+        command.env("CONSORCIO_OUTPUT", "table").env_remove("RUST_LOG").env("LC_ALL", "C");
         command
     }
 

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
 mod cluster;
+pub mod terminal;
 
 pub use cluster::Cluster;
 
@@ -248,11 +249,16 @@ impl Wire {
     /// As `ask`, but none if the bank closes the connection before it replies.
     pub fn try_ask(&mut self, line: &str) -> Option<String> {
         self.stream.get_mut().write_all(format!("{line}\n").as_bytes()).ok()?;
+        self.try_receive()
+    }
+
+    /// The next whole line; none if the bank closes the connection before it.
+    pub fn try_receive(&mut self) -> Option<String> {
         let mut reply = String::new();
         match self.stream.read_line(&mut reply) {
             Ok(_) => reply.strip_suffix('\n').map(str::to_owned),
             Err(error) if is_closed(&error) => None,
-            Err(error) => panic!("{line}: no reply within the deadline: {error}"),
+            Err(error) => panic!("no reply within the deadline: {error}"),
         }
     }
 

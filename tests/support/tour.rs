@@ -119,6 +119,7 @@ impl Tour {
         shell
             .args(["-c", &self.with_test_ports(command)])
             .env("PATH", path)
+            .env("CONSORCIO_LANG", "en")
             .env("CONSORCIO_OUTPUT", "table");
         let output = self.in_folder(&mut shell).stdin(Stdio::null()).output().unwrap();
         let printed = [output.stdout, output.stderr].concat();

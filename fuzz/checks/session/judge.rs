@@ -113,6 +113,7 @@ impl FuzzedBank {
             | Reply::Refused(..)
             | Reply::Err(..)
             | Reply::Pong
+            | Reply::Help(_)
             | Reply::Bye => {}
         }
     }

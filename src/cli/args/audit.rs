@@ -8,20 +8,19 @@ use std::time::Duration;
 /// Examples at the top of its help.
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  cliente audit                            one cut of all banks: does it add up?
-  cliente audit --accounts                 ... with every account and register
-  cliente audit --watch 1s                 again and again, until Ctrl-C
-  cliente audit --journals data            offline, from the banks' data folders; they may run or \
-    not
+  cliente audit                    one cut of all banks: does it add up?
+  cliente audit --accounts         ... with every account and register
+  cliente audit --watch 1s         again and again, until Ctrl-C
+  cliente audit --journals data    offline, from the banks' data folders; the
+                                   banks may run or not
 
-Give --journals the folders of running or stopped banks themselves. Copies hold only if all of \
-    them were made while all
-banks were stopped, or of one snapshot of the disk: copies made one after the other are of \
-    different moments, and what was
-decided between them is missing in the earlier ones.
+Give --journals the folders of running or stopped banks themselves. Copies hold
+only if all of them were made while all banks were stopped, or of one snapshot
+of the disk: copies made one after the other are of different moments, and what
+was decided between them is missing in the earlier ones.
 
-Exit code 0 only if all of it holds; 3 or 5 where a bank is missing or in doubt: then no verdict \
-    is given.";
+Exit code 0 only if all of it holds; 3 or 5 where a bank is missing or in doubt:
+then no verdict is given.";
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AuditArguments {

@@ -5,13 +5,15 @@ use clap::Args;
 /// Examples at the top of its help.
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  cliente bench --own                64 clients, transfers across two banks, 5 s; banks of its \
-    own, gone afterwards
-  cliente bench --yes                ... at the running banks; what it opens there stays for ever
+  cliente bench --own                64 clients, transfers over two banks, 5 s;
+                                     banks of its own, gone afterwards
+  cliente bench --yes                ... at the running banks; what it opens
+                                     there stays for ever
   cliente bench --own --kind set --clients 8 --depth 4 --seconds 10
   cliente bench --own --accounts 1 --via-bank
-  cliente bench --own --rate 5000    open loop: latency from the time at which each was due
-  cliente bench --own --runs 3 --csv a line for each run, and one with the medians";
+  cliente bench --own --rate 5000    open loop: latency from the time at which
+                                     each was due
+  cliente bench --own --runs 3 --csv a line for each run, one with the medians";
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BenchArguments {

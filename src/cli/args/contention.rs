@@ -8,18 +8,18 @@ use std::time::Duration;
 /// Examples at the top of its help.
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  cliente contention                                   16 clients, 30 s, then a verdict
+  cliente contention                 16 clients, 30 s, then a verdict
   cliente contention --clients 64 --accounts 1 --seconds 10
   cliente contention --mix set:1,transfer:8,composite:2,read:1 --hot 90 --seed 7
-  cliente --name maria contention --client-logs        one step log a client: \
-    logs/cliente-maria-1.log …
+  cliente --name maria contention --client-logs
+                                     one step log a client:
+                                     logs/cliente-maria-1.log …
 
 It opens accounts of its own, with cash, and they stay in the banks' books.
-Banks may die and come back meanwhile (scripts/contention.sh kills them): outcomes that a \
-    client does not know
-are resolved afterwards. Exit code 0 only if every cut added up, the registers are equal at all \
-    banks, nothing is left undecided,
-and every outcome is the same for its client and for all banks.";
+Banks may die and come back meanwhile (scripts/contention.sh kills them):
+outcomes that a client does not know are resolved afterwards. Exit code 0 only
+if every cut added up, the registers are equal at all banks, nothing is left
+undecided, and every outcome is the same for its client and for all banks.";
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ContentionArguments {

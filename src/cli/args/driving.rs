@@ -16,8 +16,8 @@ pub(crate) struct DriveOptions {
     /// Seconds until the banks decide the transaction by themselves (at most 300).
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=300))]
     pub patience: Option<u32>,
-    /// For demonstrations: once all votes are in, wait for a line on standard input before the
-    /// verdict.
+    /// Show each phase and pause after it: Enter goes on (the first one commits), Ctrl-C leaves the
+    /// transaction to the banks. They wait 300 s for a person, unless --patience says otherwise.
     #[arg(long, conflicts_with = "via")]
-    pub pause_after_prepare: bool,
+    pub step: bool,
 }

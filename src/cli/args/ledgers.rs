@@ -8,12 +8,13 @@ use consorcio_core::money::Money;
 const ADD: &str = "\
 Examples:
   cliente client add --bank 0 --cpf 11111111111 --name \"Maria Souza\"
-  cliente client add --bank 1 --cpf 12.345.678/0001-95 --name \"Padaria Sol\" --kind Jurídico";
+  cliente client add --bank 1 --cpf 12.345.678/0001-95 --name \"Padaria Sol\" \\
+    --kind Jurídico";
 
 const OPEN: &str = "\
 Examples:
-  cliente account open --bank 0 --number 12345-6 --cpf 11111111111 --deposit 1000
-  cliente account open --bank 0 --number 777-7 --cpf 11111111111 --cpf 22222222222";
+  cliente account open 0/12345-6 --cpf 11111111111 --deposit 1000
+  cliente account open 0/777-7 --cpf 11111111111 --cpf 22222222222";
 
 const CLIENTS: &str = "\
 Examples:
@@ -106,12 +107,20 @@ pub(crate) enum AccountCommand {
     /// Open an account; the same again changes nothing.
     #[command(visible_alias = "abrir", before_help = OPEN)]
     Open {
-        /// The position of the bank.
-        #[arg(long, value_parser = bank)]
-        bank: BankId,
-        /// Its number, unique at that bank.
-        #[arg(long, value_parser = AccountNumber::new)]
-        number: AccountNumber,
+        /// The account, as BANK/ACCOUNT; its number is unique at that bank.
+        #[arg(
+            value_name = "BANK/ACCOUNT",
+            value_parser = Account::read,
+            required_unless_present = "number",
+            conflicts_with_all = ["bank", "number"],
+        )]
+        account: Option<Account>,
+        /// The position of the bank, with --number instead of BANK/ACCOUNT.
+        #[arg(long, value_parser = bank, requires = "number")]
+        bank: Option<BankId>,
+        /// The number of the account, with --bank instead of BANK/ACCOUNT.
+        #[arg(long, value_parser = AccountNumber::new, requires = "bank")]
+        number: Option<AccountNumber>,
         /// Its holder; given twice, the account is joint.
         #[arg(long, required = true, value_parser = cpf)]
         cpf: Vec<TaxId>,

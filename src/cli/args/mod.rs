@@ -10,9 +10,11 @@ mod ledgers;
 mod manual;
 mod money;
 mod overview;
+mod portuguese;
 mod registers;
 mod trace;
 
+use super::language::{self, Lang};
 use super::output::OutputForm;
 use super::typed::duration;
 use clap::{Parser, Subcommand};
@@ -30,41 +32,42 @@ pub(crate) use ledgers::{AccountCommand, ClientCommand, LedgerCommand};
 pub(crate) use manual::ManualCommand;
 pub(crate) use money::{Cash, MoneyCommand};
 pub(crate) use overview::OverviewCommand;
+pub(crate) use portuguese::BilingualArguments;
 pub(crate) use registers::RegisterCommand;
 pub(crate) use trace::TraceArguments;
 
 const EXAMPLES: &str = "\
 Examples:
-  cliente                                        set storage to 1 on all banks, show each vote
-  cliente set 42                                 one value, every bank: all change it or none does
-  cliente client add --bank 0 --cpf 11111111111 --name \"Maria Souza\" --kind Físico
-  cliente account open --bank 0 --number 12345-6 --cpf 11111111111 --deposit 1000
+  cliente                         set storage to 1 on all banks, show each vote
+  cliente set 42                  one value: every bank changes it, or none does
+  cliente set 42 --step           ... and pause after each phase
+  cliente client add --bank 0 --cpf 11111111111 --name \"Maria Souza\"
+  cliente account open 0/12345-6 --cpf 11111111111 --deposit 1000
   cliente transfer --from 0/12345-6=200,50 --to 2/78910-0
   cliente transfer --from 0/12345-6=200 --from 1/45678-0=300 --to 2/78910-0
-  cliente balance 0/12345-6                      an account is BANK/NUMBER
-  cliente status                                 all banks, and the sum of all money
-  cliente resolve TX                             what became of a transaction
-  cliente trace TX --svg t.svg                   its way through all nodes, from their logs
+  cliente balance 0/12345-6       an account is BANK/NUMBER
+  cliente status                  all banks, and the sum of all money
+  cliente resolve TX              what became of a transaction
+  cliente trace TX --svg t.svg    its way through all nodes, from their logs
   cliente bench --own --clients 64 --seconds 5
   cliente ping --wait 10s && cliente accounts | cut -f 1,2
-  cliente transfer --help                        each command has examples of its own
+  cliente transfer --help         each command has examples of its own
 
-Amounts are typed 200, 200.50 or 200,50. Portuguese works too: transferir, depositar, sacar, \
-    saldo, contas …
+Amounts are typed 200, 200.50 or 200,50. Portuguese works too: transferir,
+depositar, sacar, saldo, contas, --banco, --nome … (--lang pt for messages)
 ";
 
 /// The environment variable with the form of the output, for when no switch has it.
 pub(crate) const OUTPUT_VARIABLE: &str = "CONSORCIO_OUTPUT";
 
 const AFTER: &str = "\
-Forms of --output: table, for people, with colours on a terminal (NO_COLOR takes them away); tsv, \
-    a line of
-            headings, then rows with tabs between cells, amounts as 1234.56, times as RFC 3339, \
-    and errors on
-            standard error; json, one document, amounts in centavos, errors included.
-Exit codes: 0 done · 1 own error · 2 usage · 3 no connection · 4 refused or aborted · 5 outcome \
-    not known yet
-            130 interrupted";
+Forms of --output:
+  table  for people, with colours on a terminal (NO_COLOR takes them away)
+  tsv    a line of headings, then rows with tabs between cells, amounts as
+         1234.56, times as RFC 3339, and errors on standard error
+  json   one document, amounts in centavos, errors included
+Exit codes: 0 done · 1 own error · 2 usage · 3 no connection · 4 refused or
+            aborted · 5 outcome not known yet · 130 interrupted";
 
 /// `CLIENT_TIMEOUT_MS` as an argument.
 const TIMEOUT_TEXT: &str = "2s";
@@ -135,6 +138,15 @@ pub(crate) struct Arguments {
         hide_possible_values = true,
     )]
     pub output: Option<OutputForm>,
+    /// Language of messages, pt or en; that of LANG if not given.
+    #[arg(
+        long,
+        global = true,
+        help_heading = EVERYWHERE,
+        env = "CONSORCIO_LANG",
+        value_parser = language::read,
+    )]
+    pub lang: Option<Lang>,
     #[command(flatten, next_help_heading = EVERYWHERE)]
     pub config: ConfigArgs,
     #[command(flatten, next_help_heading = EVERYWHERE)]
@@ -268,7 +280,6 @@ mod tests {
             "cliente sondar",
             "cliente completar bash",
             "cliente manual",
-            "cliente transferir --de 0/1=5 --para 1/2",
             "cliente auditar",
             "cliente duvidas",
             "cliente rastrear t1 --logs a b --svg t1.svg",

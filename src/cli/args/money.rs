@@ -21,7 +21,8 @@ Examples:
   cliente transfer --from 0/12345-6=200,50 --to 2/78910-0
   cliente transfer --from 0/12345-6=200 --from 1/45678-0=300 --to 2/78910-0
   cliente transfer --from 0/12345-6=300 --to 1/45678-0=100 --to 2/78910-0
-  cliente transfer --from 0/12345-6=5 --to 2/78910-0 --tx pay-77    again, and it runs once";
+  cliente transfer --from 0/12345-6=5 --to 2/78910-0 --tx pay-77
+                                   again, and it runs once";
 
 /// Commands that move money.
 #[derive(Debug, Clone, Subcommand)]
@@ -35,21 +36,21 @@ pub(crate) enum MoneyCommand {
     /// Move money from one or more accounts into others, at any banks, all or nothing.
     #[command(visible_alias = "transferir", before_help = TRANSFER)]
     Transfer {
-        /// An account and the amount to debit; may be repeated. @CPF names a holder to be checked.
+        /// An account, as BANK/NUMBER, and the amount to debit; may be repeated. @CPF after the
+        /// amount names a holder to be checked.
         #[arg(
             long,
-            visible_alias = "de",
             required = true,
-            value_name = "BANK/ACCOUNT=AMOUNT[@CPF]",
+            value_name = "ACCOUNT=AMOUNT",
             value_parser = FromLeg::read,
         )]
         from: Vec<FromLeg>,
-        /// An account to credit; may be repeated. One without an amount gets the rest.
+        /// An account to credit, with =AMOUNT or without; may be repeated. One without an amount
+        /// gets the rest.
         #[arg(
             long,
-            visible_alias = "para",
             required = true,
-            value_name = "BANK/ACCOUNT[=AMOUNT]",
+            value_name = "ACCOUNT",
             value_parser = ToLeg::read,
         )]
         to: Vec<ToLeg>,

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 const PING: &str = "\
 Examples:
-  cliente ping                       every bank, and how long its answer took
-  cliente ping --wait 10s            until all answer; exit code 3 if they do not within 10 s
-  cliente ping --bank 0              one bank, for a health check";
+  cliente ping                     every bank, and how long its answer took
+  cliente ping --wait 10s          until all answer; exit code 3 if they do not
+  cliente ping --bank 0            one bank, for a health check";
 
 const STATUS: &str = "\
 Examples:
@@ -23,8 +23,8 @@ Examples:
 
 const DOUBT: &str = "\
 Examples:
-  cliente doubt                      undecided transactions, what is held, whose votes are \
-    missing
+  cliente doubt                    undecided transactions, what is held, whose
+                                   votes are missing
   cliente doubt --json | jq .undecided[].tx";
 
 const RESOLVE: &str = "\

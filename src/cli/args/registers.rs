@@ -6,9 +6,10 @@ use consorcio_core::ids::{RegisterKey, RegisterValue};
 
 const SET: &str = "\
 Examples:
-  cliente set 42                     storage becomes 42 at every bank, or nowhere
-  cliente set azul --key cor         another register
-  cliente set 42 --via 1             bank 1 drives it";
+  cliente set 42                   storage becomes 42 at every bank, or nowhere
+  cliente set azul --key cor       another register
+  cliente set 1 --step             pause after each phase
+  cliente set 42 --via 1           bank 1 drives it";
 
 const GET: &str = "\
 Examples:

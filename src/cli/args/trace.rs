@@ -7,11 +7,12 @@ use std::path::PathBuf;
 /// Examples at the top of its help.
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  cliente trace pay-77                       each step at each node, and where the time went
+  cliente trace pay-77                       each step at each node, and where
+                                             the time went
   cliente trace pay-77 --svg pay-77.svg      the same, drawn
   cliente trace pay-77 --logs bank-0/ bank-1/ bank-2/ cliente-1.log
-  cliente trace --slowest 5                  which transactions took longest; --aborted, \
-    --doubtful";
+  cliente trace --slowest 5                  the transactions that took longest;
+                                             also --aborted, --doubtful";
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TraceArguments {

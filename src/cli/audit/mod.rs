@@ -8,7 +8,10 @@ use super::Context;
 use super::args::AuditArguments;
 use super::cuts::{self, CutAnswers};
 use super::failure::Failure;
+use super::language::{say, word};
 use super::output::{CommandOutput, ErrorPart, Tone, plain, utc};
+use super::phases::in_words as banks_in_words;
+use super::table::TableLayout;
 use consorcio_audit::BankCut;
 use consorcio_audit::cut::Sums;
 use consorcio_client::{BankClock, Blocked, Extent};
@@ -141,8 +144,11 @@ fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
     if accounts && paint.is_rows() {
         return rows_of_all(context, cuts());
     }
-    let mut text = paint.words(format!("all banks as of {}\n", utc(taken.time)));
-    let headings = [
+    let mut text = paint.words({
+        let time = utc(taken.time);
+        say!("all banks as of {time}\n" / "todos os bancos em {time}\n")
+    });
+    const HEADINGS: [&str; 8] = [
         "bank",
         "address",
         "balances",
@@ -159,8 +165,8 @@ fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
             Ok(cut) => sums_row(context, answer.bank, &answer.address, &cut.sums),
             Err(_) => {
                 let mut row = vec![plain(answer.bank), plain(&answer.address)];
-                row.resize(headings.len() - 1, plain(""));
-                row.push((Tone::Bad, "no cut".into()));
+                row.resize(HEADINGS.len() - 1, plain(""));
+                row.push((Tone::Bad, word!("no cut" / "sem corte").into()));
                 row
             }
         })
@@ -168,7 +174,13 @@ fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
     if taken.judged.is_whole() {
         rows.push(sums_row(context, "all", "", &taken.judged.total));
     }
-    text.push_str(&paint.table(&headings, &headings[2..7], rows));
+    let layout = TableLayout {
+        headings: &HEADINGS,
+        right: &HEADINGS[2..7],
+        below: None,
+        spare: &["address", "cash out", "cash in", "transfers out", "transfers in"],
+    };
+    text.push_str(&paint.table_of(&layout, rows));
     if accounts {
         text.push_str(&listing(context, cuts()));
     }
@@ -278,36 +290,50 @@ fn sentence(context: &Context, taken: &CutAnswers) -> String {
     let total = &taken.judged.total;
     let (tone, text) = match verdict(taken) {
         "holds" => {
-            let those =
-                if taken.judged.registers_unknown.is_empty() { "" } else { " that know theirs" };
+            let those = if taken.judged.registers_unknown.is_empty() {
+                ""
+            } else {
+                word!(" that know theirs" / " que conhecem os seus")
+            };
             let registers = match taken.judged.registers {
                 0 => String::new(),
-                1 => format!("; the one register is equal at all banks{those}"),
-                count => format!("; {count} registers are equal at all banks{those}"),
+                1 => say!(
+                    "; the one register is equal at all banks{those}"
+                        / "; o único registro é igual em todos os bancos{those}"
+                ),
+                count => say!(
+                    "; {count} registers are equal at all banks{those}"
+                        / "; {count} registros são iguais em todos os bancos{those}"
+                ),
             };
-            let sums = format!(
-                "{} = cash in {} - cash out {}",
-                Total(total.balance_total),
-                Total(total.cash_in_total),
-                Total(total.cash_out_total)
+            let balance = Total(total.balance_total);
+            let (cash_in, cash_out) = (Total(total.cash_in_total), Total(total.cash_out_total));
+            let text = say!(
+                "It adds up: {balance} = cash in {cash_in} - cash out {cash_out}; transfers \
+                    cancel{registers}."
+                    / "A soma confere: {balance} = entradas {cash_in} - saídas {cash_out}; as \
+                    transferências se anulam{registers}."
             );
-            (Tone::Good, format!("It adds up: {sums}; transfers cancel{registers}."))
+            (Tone::Good, text)
         }
-        "broken" => (Tone::Bad, "IT DOES NOT ADD UP.".to_owned()),
+        "broken" => (Tone::Bad, word!("IT DOES NOT ADD UP." / "A SOMA NÃO CONFERE.").to_owned()),
         _ if taken.judged.left_may_hold => {
-            let off = total.transfers_in_total - total.transfers_out_total;
-            let text = format!(
-                "No verdict: transfers are {} off, and a bank that left the consortium may hold \
-                    the rest.",
-                Total(off)
+            let off = Total(total.transfers_in_total - total.transfers_out_total);
+            let text = say!(
+                "No verdict: transfers are {off} off, and a bank that left the consortium may hold \
+                    the rest."
+                    / "Sem resultado: às transferências faltam {off}, e um banco que deixou o \
+                    consórcio pode ter o resto."
             );
             (Tone::Open, text)
         }
         _ => {
-            let missing: Vec<String> =
-                taken.judged.missing.iter().map(|bank| format!("bank {bank}")).collect();
-            let missing = missing.join(" and ");
-            (Tone::Open, format!("No verdict over all banks: the cut of {missing} is missing."))
+            let missing = banks_in_words(taken.judged.missing);
+            let text = say!(
+                "No verdict over all banks: the cut of {missing} is missing."
+                    / "Sem resultado para todos os bancos: falta o corte de {missing}."
+            );
+            (Tone::Open, text)
         }
     };
     format!("{}\n", context.paint.text(tone, &text))

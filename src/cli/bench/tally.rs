@@ -88,6 +88,7 @@ fn reply_word(reply: &Reply) -> (bool, &'static str) {
         | Reply::Unknown(_)
         | Reply::Done(_)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye => (false, "malformed"),
     }
 }

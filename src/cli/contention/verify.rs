@@ -265,6 +265,7 @@ fn joint_outcome(replies: &[(BankId, Reply)]) -> JointOutcome {
             | Reply::Refused(..)
             | Reply::Err(..)
             | Reply::Pong
+            | Reply::Help(_)
             | Reply::Bye => {
                 return JointOutcome::Contradiction(format!(
                     "bank {bank} answers STATUS with {reply:?}"

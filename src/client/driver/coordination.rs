@@ -77,14 +77,17 @@ impl<T: Copy> Driver<T> {
         let Some(coordinator) = &mut flight.coordinator else { return };
         let todo = coordinator.on(event);
         if flight.mode != DriveMode::Verdict {
-            let commits = |one: &Do| matches!(one, Do::Report(Verdict::Committed(_)));
-            let commits = todo.iter().any(commits);
-            if commits {
+            let outcome = outcome(&todo);
+            if matches!(outcome, Some(Verdict::Committed(_))) {
                 crash::step(Step::ClientAllOk);
             }
-            if commits && flight.mode == DriveMode::HeldVotes {
-                flight.held = todo;
-                self.events.push_back(DriverEvent::Held { tag: flight.tag });
+            let is_held = !flight.held.is_empty();
+            if flight.mode == DriveMode::HeldOutcome && (is_held || outcome.is_some()) {
+                if let Some(verdict) = outcome.cloned() {
+                    self.events.push_back(DriverEvent::Held { tag: flight.tag, verdict });
+                }
+                // A vote may come while the outcome is held; what follows from it waits, too.
+                flight.held.extend(todo);
                 self.observe_standing(slot);
                 return;
             }
@@ -166,4 +169,16 @@ impl<T: Copy> Driver<T> {
             self.events.push_back(DriverEvent::NotReplied { tag: flight.tag, was_sent });
         }
     }
+}
+
+/// The outcome that `todo` reports, if it is known.
+fn outcome(todo: &[Do]) -> Option<&Verdict> {
+    todo.iter().find_map(|one| match one {
+        Do::Report(verdict @ (Verdict::Committed(_) | Verdict::Aborted { .. })) => Some(verdict),
+        Do::Report(Verdict::Doubt(_) | Verdict::Unreached)
+        | Do::Send(..)
+        | Do::StartTimer
+        | Do::VoteSelf
+        | Do::RefuseSelf(_) => None,
+    })
 }

@@ -288,6 +288,7 @@ fn converse(
 
 /// Connects and completes the handshake: before that, no message is sent to any bank.
 async fn open(bank: BankId, address: &str, dialer: &Arc<Dialer>) -> Result<Connection, LossCause> {
+    dialer.observe(&ClientEvent::Connecting(bank));
     let connected = Connection::connect(bank, address, dialer).await;
     let mut connection = connected.map_err(|error| LossCause {
         why: match error {

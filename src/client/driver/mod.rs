@@ -46,17 +46,19 @@ pub enum DriveMode {
     Verdict,
     /// Also reports the vote of each bank.
     Votes,
-    /// As `Votes`; once every bank has voted OK, nothing is sent until `Driver::release`.
-    HeldVotes,
+    /// As `Votes`; once the votes decide the outcome, nothing is sent until `Driver::release`.
+    HeldOutcome,
 }
 
 /// An event of a driver. `tag` is the caller's tag of the transaction or request.
 #[derive(Debug)]
 pub enum DriverEvent<T> {
-    /// Every bank has voted OK; the driver waits for `Driver::release`.
+    /// The votes decide the outcome; the driver sends it to no bank before `Driver::release`.
     Held {
         /// The tag that the caller gave.
         tag: T,
+        /// The outcome: committed or aborted.
+        verdict: Verdict,
     },
     /// A transaction has its verdict; sent once.
     Verdict {
@@ -171,7 +173,7 @@ impl<T: Copy> Driver<T> {
         let named = transaction.banks();
         let votes = match mode {
             DriveMode::Verdict => Vec::new(),
-            DriveMode::Votes | DriveMode::HeldVotes => {
+            DriveMode::Votes | DriveMode::HeldOutcome => {
                 named.iter().map(|bank| BankVote::new(bank, self.address(bank))).collect()
             }
         };

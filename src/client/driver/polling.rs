@@ -12,8 +12,9 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_system::crash;
 use std::future::poll_fn;
 use std::mem;
+use std::pin::pin;
 use std::task::{Context, Poll};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 impl<T: Copy> Driver<T> {
     /// Reads and writes until there is an event; `next_event` returns it. Cancel-safe: a dropped
@@ -26,6 +27,34 @@ impl<T: Copy> Driver<T> {
     /// reply is owed.
     pub async fn wait_until(&mut self, until: Instant) {
         let _ = timeout_at(until, self.wait()).await;
+    }
+
+    /// Awaits `other`, and reads and writes meanwhile. Events stay for `next_event`.
+    pub(crate) async fn wait_for(&mut self, other: impl Future<Output = ()>) {
+        let mut other = pin!(other);
+        poll_fn(|task| {
+            while self.poll_links(task) {}
+            other.as_mut().poll(task)
+        })
+        .await;
+    }
+
+    /// Waits until no bank owes a vote on a transaction whose outcome is held; at most
+    /// `vote_within`.
+    pub(crate) async fn wait_for_votes(&mut self, slot: usize) {
+        let within = self.dialer.options.vote_within;
+        let all_in = poll_fn(|task| {
+            while self.poll_links(task) {}
+            let owes = |(_, standing): (BankId, &Standing)| *standing == Standing::Asked;
+            let flight = self.under_way.get(slot).and_then(Option::as_ref);
+            let coordinator = flight.and_then(|flight| flight.coordinator.as_ref());
+            if coordinator.is_some_and(|coordinator| coordinator.standings().any(owes)) {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        });
+        let _ = timeout(within, all_in).await;
     }
 
     /// Connects to every bank.

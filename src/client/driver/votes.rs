@@ -144,6 +144,7 @@ impl BankVote {
             | Reply::Unknown(_)
             | Reply::Done(_)
             | Reply::Pong
+            | Reply::Help(_)
             | Reply::Bye => {}
         }
     }

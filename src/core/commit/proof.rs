@@ -167,6 +167,7 @@ pub fn tokens_of(reply: &Reply) -> Vec<Token> {
         | Reply::Refused(..)
         | Reply::Err(..)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye => Vec::new(),
     }
 }

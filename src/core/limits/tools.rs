@@ -8,6 +8,10 @@ pub const CLIENT_FILES_BESIDE_MAX: u64 = 16;
 pub const SETTINGS_BYTES_MAX: u64 = 256 * 1024;
 /// `cliente ping --wait` retries a bank after this pause.
 pub const PING_RETRY_PAUSE_MS: u64 = 100;
+/// After this, `cliente` on a terminal says which bank it waits for.
+pub const WAIT_SHOWN_AFTER_MS: u64 = 1_000;
+/// The line about a wait is updated this often.
+pub const WAIT_SHOWN_EVERY_MS: u64 = 250;
 /// Violations that `cliente audit --journals` lists for people; its JSON has more.
 pub const AUDIT_SHOWN_MAX: usize = 20;
 /// Undecided transactions that `cliente audit` names for each bank that gave no cut.

@@ -61,6 +61,7 @@ pub fn claim<'a>(answers: impl IntoIterator<Item = (BankId, Option<&'a Reply>)>)
                 | Reply::Refused(..)
                 | Reply::Err(..)
                 | Reply::Pong
+                | Reply::Help(_)
                 | Reply::Bye,
             )
             | None => {

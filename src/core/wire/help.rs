@@ -1,51 +1,50 @@
-//! The answer to HELP: one line for each verb, then notes for people who type requests by hand.
+//! The answer to HELP, for people who type requests by hand: a list of verbs, or all about one.
+//!
+//! It is the one reply with several lines. All but the last begin with HELP, so that a program can
+//! skip them; no line of text is wider than a terminal.
 
-use super::json;
 use super::verb::Verb;
 
-/// The lines of HELP after those of the verbs.
-const MORE: [&str; 12] = [
-    "<tx> is 1 to 64 of A-Z a-z 0-9 . _ -, new for each transaction; a NOK uses it up",
-    "a transaction is the same JSON for every bank it names; op is debit, credit, deposit, \
-    withdraw or set; amount is in centavos; debits and credits must balance; cpf may be given and \
-    must then be a holder",
-    "a register is set at every bank of the consortium, once each, to one value: \
-    {\"ops\":[{\"bank\":0,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":1,\
-    \"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":2,\"op\":\"set\",\
-    \"key\":\"storage\",\"value\":\"1\"}]}",
-    "reasons: insufficient-funds unknown-account unknown-client not-holder locked unbalanced \
-    duplicate-id already-exists malformed limit expired refused unreachable not-introduced \
-    disk-full unreadable",
-    "by hand, type the same line in one window for each bank:",
-    "PREPARE t1 {\"ops\":[{\"bank\":0,\"op\":\"debit\",\"account\":\"12345-6\",\"amount\":20000},\
-    {\"bank\":1,\"op\":\"credit\",\"account\":\"78910-0\",\"amount\":20000}],\
-    \"patience_ms\":60000}",
-    "without patience_ms (at most 300000) the banks resolve by themselves after 3 s, or as soon \
-    as the window closes: the second window has 3 s",
-    "then COMMIT t1, with both tokens or, at any bank, without: COMMIT without tokens runs the \
-    termination, and before the last PREPARE it aborts",
-    "RESOLVE t1 refuses where the bank has not voted, STATUS t1 only looks; RESOLVE at a prepared \
-    bank asks nobody",
-    "ABORT, or a RESOLVE at a bank that has not voted, ends a patience at any time",
-    "a PREPARE of one bank alone waits for its COMMIT and can only commit: that bank's OK is the \
-    decision; EXECUTE does it in one step",
-    "a bank that learned an outcome by asking sends it on to the others",
-];
+/// The width of a terminal. Only an example that must be typed as one line is longer.
+const COLUMNS: usize = 80;
 
-/// All lines of HELP: the verbs, then the notes.
-pub fn lines() -> impl Iterator<Item = &'static str> {
-    Verb::ALL.iter().map(|verb| verb.help()).chain(MORE)
+/// The lines of the reply, each with its end; the last one is DONE. Without a verb, the list.
+pub fn lines(verb: Option<Verb>) -> String {
+    match verb {
+        None => list(),
+        Some(verb) => explanation(verb),
+    }
 }
 
-/// The lines as the JSON list that DONE carries.
-pub fn json() -> String {
-    let mut text = Vec::with_capacity(8 * 1024);
-    for (at, line) in lines().enumerate() {
-        text.push(if at == 0 { b'[' } else { b',' });
-        json::write_string(&mut text, line);
+/// Each line begins with the request that tells more about its verb.
+fn list() -> String {
+    let typed = Verb::ALL.iter().filter(|verb| !verb.is_between_banks());
+    let mut text: String =
+        typed.map(|verb| format!("HELP {:9} {}\n", verb.name(), verb.brief())).collect();
+    text.push_str("DONE \"HELP and a verb tells all about it, as in HELP PREPARE\"\n");
+    text
+}
+
+fn explanation(verb: Verb) -> String {
+    let mut text = format!("HELP {} {}", verb.name(), verb.form()).trim_end().to_owned();
+    text.push('\n');
+    for paragraph in [verb.brief()].into_iter().chain(verb.more().lines()) {
+        let mut width = 0;
+        for word in paragraph.split(' ') {
+            let count = word.chars().count();
+            if width == 0 || width + 1 + count > COLUMNS {
+                let end = if width == 0 { "" } else { "\n" };
+                text.push_str(&format!("{end}HELP   {word}"));
+                width = "HELP   ".len() + count;
+            } else {
+                text.push_str(&format!(" {word}"));
+                width += 1 + count;
+            }
+        }
+        text.push('\n');
     }
-    text.push(b']');
-    String::from_utf8_lossy(&text).into_owned()
+    text.push_str(&format!("DONE \"{} is one of the verbs that HELP lists\"\n", verb.name()));
+    text
 }
 
 #[cfg(test)]
@@ -53,21 +52,55 @@ mod tests {
     use super::*;
     use crate::limits::LINE_BYTES_MAX;
     use crate::wire::Reason;
+    use crate::wire::reply::Reply;
     use crate::wire::request::Request;
 
-    #[test]
-    fn it_is_json_and_fits_a_line() {
-        let lines: Vec<String> = serde_json::from_str(&json()).unwrap();
-        assert!(lines.iter().map(String::as_str).eq(super::lines()));
-        assert!(json().len() < LINE_BYTES_MAX / 2);
+    fn all() -> Vec<Option<Verb>> {
+        [None].into_iter().chain(Verb::ALL.iter().copied().map(Some)).collect()
+    }
+
+    /// The text of an explanation, without marks and line ends.
+    fn text_of(verb: Verb) -> String {
+        let text = lines(Some(verb));
+        let words = text.lines().filter_map(|line| line.strip_prefix("HELP   "));
+        words.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn every_verb_has_a_line_and_every_reason_is_listed() {
-        for verb in Verb::ALL {
-            assert_eq!(verb.help().split([' ', ':']).next(), Some(verb.name()));
+    fn every_line_but_the_last_is_marked_and_fits_a_terminal() {
+        for verb in all() {
+            let text = lines(verb);
+            // A session reserves an eighth of a line for the reply to HELP.
+            assert!(text.len() < LINE_BYTES_MAX / 8, "{verb:?}: {} bytes", text.len());
+            let (last, rest) = text.trim_end().rsplit_once('\n').unwrap();
+            let json = last.strip_prefix("DONE ").unwrap();
+            assert!(serde_json::from_str::<serde_json::Value>(json).is_ok(), "{json}");
+            for line in rest.lines() {
+                assert!(line.starts_with("HELP "), "{line}");
+                let is_example = line.contains("{\"ops\":") || line.contains("{\"number\":");
+                assert!(is_example || line.chars().count() <= COLUMNS, "{line}");
+                assert!(Reply::parse(line).is_err(), "a program takes it for no reply: {line}");
+            }
         }
-        let reasons = lines().find(|line| line.starts_with("reasons:")).unwrap();
+    }
+
+    /// The list fits on a screen of 24 rows, with the request above it.
+    #[test]
+    fn the_list_has_one_verb_a_line_and_fits_a_screen() {
+        let list = lines(None);
+        assert!(list.lines().count() <= 23, "{list}");
+        for verb in Verb::ALL.iter().filter(|verb| !verb.is_between_banks()) {
+            let begin = format!("HELP {} ", verb.name());
+            let lines: Vec<&str> = list.lines().filter(|line| line.starts_with(&begin)).collect();
+            assert_eq!(lines.len(), 1, "{verb}");
+            assert!(Request::parse(begin.trim_end()).is_ok(), "it can be typed: {begin}");
+        }
+    }
+
+    #[test]
+    fn every_reason_is_listed() {
+        let text = text_of(Verb::Prepare);
+        let (_, reasons) = text.split_once("Reasons: ").unwrap();
         for reason in Reason::ALL {
             assert!(reasons.split(' ').any(|word| word == reason.as_str()), "{reason}");
         }
@@ -75,13 +108,15 @@ mod tests {
 
     #[test]
     fn its_examples_are_valid_requests() {
-        let example = |start| {
-            let line = lines().find(|line| line.starts_with(start)).unwrap();
-            Request::parse(&line[..=line.rfind('}').unwrap()])
+        let example = |verb: Verb| {
+            let text = lines(Some(verb));
+            let begin = format!("HELP   {verb} ");
+            let line = text.lines().find(|line| line.starts_with(&begin) && line.contains('{'));
+            Request::parse(line.unwrap().trim_start_matches("HELP   "))
         };
-        assert!(matches!(example("CLIENT {"), Ok(Request::Client(_))));
-        assert!(matches!(example("ACCOUNT {"), Ok(Request::Account(_))));
-        match example("PREPARE t1") {
+        assert!(matches!(example(Verb::Client), Ok(Request::Client(_))));
+        assert!(matches!(example(Verb::Account), Ok(Request::Account(_))));
+        match example(Verb::Prepare) {
             Ok(Request::Prepare(_, transaction)) => {
                 assert!(transaction.is_balanced());
                 assert_eq!(transaction.patience_ms(), Some(60_000), "a person needs the time");
@@ -93,11 +128,12 @@ mod tests {
     /// Facts that a person who types by hand would otherwise learn from an abort.
     #[test]
     fn it_states_what_typing_by_hand_requires() {
-        let all = lines().collect::<Vec<_>>().join("\n");
+        let all: Vec<String> = Verb::ALL.iter().map(|verb| text_of(*verb)).collect();
+        let all = all.join(" ");
         for needed in [
             "the second window has 3 s",
             "\"patience_ms\":60000",
-            "RESOLVE t1 refuses where the bank has not voted, STATUS t1 only looks",
+            "RESOLVE t1 refuses where the bank has not voted, for ever; STATUS t1 only looks",
             "before the last PREPARE it aborts",
             "RESOLVE at a prepared bank asks nobody",
             "COMMIT without tokens runs the termination",

@@ -28,6 +28,9 @@ pub enum Reply {
     Refused(Reason, String),
     /// `ERR <code> <text>`: the request line is bad.
     Err(Reason, String),
+    /// The answer to HELP, for people: complete lines, the last one a DONE. A HELP that begins a
+    /// line marks it as one of several; `parse` reads none of them.
+    Help(String),
     /// `PONG`, the answer to PING.
     Pong,
     /// `BYE`, the answer to QUIT.
@@ -50,7 +53,7 @@ impl Reply {
     }
 
     /// Appends its line, end included: one line of at most `LINE_BYTES_MAX` bytes, whatever its
-    /// texts contain.
+    /// texts contain. Only `Help` has several.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let start = out.len();
         match self {
@@ -93,6 +96,7 @@ impl Reply {
                 space_text(out, start, reason.as_str());
                 space_text(out, start, text);
             }
+            Reply::Help(lines) => out.extend_from_slice(lines.trim_end().as_bytes()),
             Reply::Pong => out.extend_from_slice(b"PONG"),
             Reply::Bye => out.extend_from_slice(b"BYE"),
         }
@@ -156,6 +160,7 @@ impl Reply {
     pub fn heap_bytes(&self) -> usize {
         let text = match self {
             Reply::Done(text)
+            | Reply::Help(text)
             | Reply::Nok(_, _, _, text)
             | Reply::Doubt(_, text)
             | Reply::Refused(_, text)
@@ -174,6 +179,7 @@ impl Reply {
     pub fn shrink(&mut self) {
         match self {
             Reply::Done(text)
+            | Reply::Help(text)
             | Reply::Nok(_, _, _, text)
             | Reply::Doubt(_, text)
             | Reply::Refused(_, text)
@@ -200,9 +206,12 @@ impl Reply {
             | Reply::Aborted(tx, _, _, _)
             | Reply::Doubt(tx, _)
             | Reply::Unknown(tx) => Some(tx),
-            Reply::Done(_) | Reply::Refused(_, _) | Reply::Err(_, _) | Reply::Pong | Reply::Bye => {
-                None
-            }
+            Reply::Done(_)
+            | Reply::Refused(_, _)
+            | Reply::Err(_, _)
+            | Reply::Pong
+            | Reply::Help(_)
+            | Reply::Bye => None,
         }
     }
 }

@@ -105,8 +105,8 @@ pub enum Local {
     Hello(Hello),
     /// `PING`: answered with `PONG`.
     Ping,
-    /// `HELP`: the verbs and notes.
-    Help,
+    /// `HELP [verb]`: the list of verbs, or all about one of them.
+    Help(Option<Verb>),
     /// `QUIT`: answered with `BYE`, then the connection closes.
     Quit,
 }
@@ -266,7 +266,7 @@ impl Local {
             Local::Peer(_) => Verb::Peer,
             Local::Hello(_) => Verb::Hello,
             Local::Ping => Verb::Ping,
-            Local::Help => Verb::Help,
+            Local::Help(_) => Verb::Help,
             Local::Quit => Verb::Quit,
         }
     }
@@ -277,7 +277,8 @@ impl Local {
             Local::Peer(json) => write_words(out, "PEER", &[json]),
             Local::Hello(hello) => hello.write_to(out),
             Local::Ping => write_words(out, "PING", &[]),
-            Local::Help => write_words(out, "HELP", &[]),
+            Local::Help(None) => write_words(out, "HELP", &[]),
+            Local::Help(Some(verb)) => write_words(out, "HELP", &[verb.name()]),
             Local::Quit => write_words(out, "QUIT", &[]),
         }
     }

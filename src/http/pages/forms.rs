@@ -143,11 +143,11 @@ fn or_error<T>(field: &mut FormField, value: Option<T>, error: &str) -> Option<T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use consorcio_panel::texts::Lang;
+    use consorcio_panel::texts::{Lang, texts};
 
     #[test]
     fn an_invalid_field_gets_its_error() {
-        let t = Lang::Pt.texts();
+        let t = texts(Lang::Pt);
         let mut field = FormField::of("123.456.789-00");
         assert_eq!(cpf(&mut field, t).unwrap().as_str(), "12345678900");
         assert!(field.error.is_none());

@@ -12,7 +12,7 @@ use consorcio_core::clock::{self, Apart};
 use consorcio_core::wire::answer::InfoAnswer;
 use consorcio_core::wire::request::{Read, Request};
 use consorcio_panel::frame::{Frame, Page};
-use consorcio_panel::texts::{Lang, Texts};
+use consorcio_panel::texts::{Lang, Texts, texts};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
@@ -59,7 +59,7 @@ fn language_of(headers: &HeaderMap) -> Lang {
 impl Visit {
     /// The texts in the visitor's language.
     pub(crate) fn t(&self) -> &'static Texts {
-        self.lang.texts()
+        texts(self.lang)
     }
 
     /// The value of `name` in the query; empty if it is missing.

@@ -99,6 +99,7 @@ pub(crate) fn ballots(
             | Reply::Refused(..)
             | Reply::Err(..)
             | Reply::Pong
+            | Reply::Help(_)
             | Reply::Bye,
         )
         | None => Ballot::Silent,

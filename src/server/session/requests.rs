@@ -181,7 +181,7 @@ impl Session {
         }
         let reply = match request {
             Request::Local(Local::Ping) => Reply::Pong,
-            Request::Local(Local::Help) => Reply::Done(help::json()),
+            Request::Local(Local::Help(verb)) => Reply::Help(help::lines(verb)),
             Request::Local(Local::Quit) => {
                 self.stop_reading("QUIT");
                 Reply::Bye

@@ -239,6 +239,7 @@ impl ReplySummary {
             Reply::Done(_) => (None, word("DONE"), ""),
             Reply::Refused(reason, text) => (None, why("REFUSED", *reason), text.as_str()),
             Reply::Err(reason, text) => (None, why("ERR", *reason), text.as_str()),
+            Reply::Help(_) => (None, word("HELP"), ""),
             Reply::Pong => (None, word("PONG"), ""),
             Reply::Bye => (None, word("BYE"), ""),
         };

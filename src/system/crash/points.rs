@@ -232,6 +232,7 @@ impl ReplyPoint {
             Reply::Done(json) => ReplyPoint::of_done(json),
             Reply::Refused(..) => ReplyPoint::Refused,
             Reply::Err(..) => ReplyPoint::Err,
+            Reply::Help(_) => ReplyPoint::Done,
             Reply::Pong => ReplyPoint::Pong,
             Reply::Bye => ReplyPoint::Bye,
         }

@@ -5,7 +5,7 @@ use super::{ClientReport, all_vote, finish, outcome_in, prepare};
 use crate::kill_matrix::cases::Case;
 use crate::kill_matrix::cluster::{AccountCluster, Effect, ReportedOutcome, account};
 use crate::kill_matrix::scenarios::Scenario;
-use crate::support::wait_until;
+use crate::support::{Wire, wait_until};
 
 /// The banks `voted` voted OK, and the bank `at` receives `verb`.
 pub fn typed(
@@ -73,7 +73,8 @@ pub fn reads(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Clie
         "QUIT".to_owned(),
     ];
     let mut wire = cluster.cluster.connect(victim);
-    let replies: Vec<String> = lines.iter().map_while(|line| wire.try_ask(line)).collect();
+    let replies: Vec<String> =
+        lines.iter().map_while(|line| last_of(wire.try_ask(line), &mut wire)).collect();
     cluster.wait_crash(case);
     cluster.cluster.start_bank(victim);
     let words: Vec<&str> = replies.iter().filter_map(|reply| reply.split(' ').next()).collect();
@@ -104,4 +105,13 @@ pub fn orphan(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Cli
     });
     kept.take();
     (ReportedOutcome::NoReply, vec![0, other])
+}
+
+/// The last line of a reply that began with `first`; only HELP has several.
+fn last_of(first: Option<String>, wire: &mut Wire) -> Option<String> {
+    let mut line = first?;
+    while line.starts_with("HELP ") {
+        line = wire.try_receive()?;
+    }
+    Some(line)
 }

@@ -312,7 +312,7 @@ impl ModelState {
             // SNAPSHOT is the only read in these configurations.
             Reply::Done(cut) => self.check_cut(at, cut),
             Reply::Refused(..) => self.reached.push("cut refused"),
-            Reply::Unknown(_) | Reply::Err(..) | Reply::Pong | Reply::Bye => {}
+            Reply::Unknown(_) | Reply::Err(..) | Reply::Pong | Reply::Help(_) | Reply::Bye => {}
         }
     }
 }

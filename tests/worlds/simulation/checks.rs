@@ -8,10 +8,9 @@ use consorcio_core::bank::io::{CoreStep, Outcome, Seq};
 use consorcio_core::bank::record::Record;
 use consorcio_core::commit::message::Message;
 use consorcio_core::ids::{BankId, Time, TxId};
-use consorcio_core::wire::Reason;
-use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::token::{Digest, Token, Vote};
 use consorcio_core::wire::transaction::Transaction;
+use consorcio_core::wire::{Reason, reply::Reply};
 
 impl Simulation<'_> {
     /// Notes all events since the last call, and checks the invariants.
@@ -349,6 +348,7 @@ impl Simulation<'_> {
             | Reply::Refused(..)
             | Reply::Err(..)
             | Reply::Pong
+            | Reply::Help(_)
             | Reply::Bye => {}
         }
         match &reply {

@@ -27,6 +27,7 @@ pub fn assert_known_words(reply: &Reply) {
         | Reply::Unknown(_)
         | Reply::Done(_)
         | Reply::Pong
+        | Reply::Help(_)
         | Reply::Bye => return,
     };
     assert!(words.is_empty() || Detail::parse(words).is_some(), "{words:?} is not a detail");
@@ -127,6 +128,7 @@ pub fn short_reply(reply: &Reply) -> String {
         },
         Reply::Refused(reason, text) => format!("REFUSED {reason} {text}"),
         Reply::Err(reason, text) => format!("ERR {reason} {text}"),
+        Reply::Help(lines) => lines.clone(),
         Reply::Pong => "PONG".to_owned(),
         Reply::Bye => "BYE".to_owned(),
     }

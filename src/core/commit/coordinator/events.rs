@@ -109,6 +109,7 @@ impl Answer {
             | Reply::Refused(..)
             | Reply::Err(..)
             | Reply::Pong
+            | Reply::Help(_)
             | Reply::Bye => Answer::Nothing,
         }
     }

@@ -104,7 +104,7 @@ impl Request {
             Verb::Peer => Ok(Request::Local(Local::Peer(rest.to_owned()))),
             Verb::Hello => Hello::parse(rest).map(|hello| Request::Local(Local::Hello(hello))),
             Verb::Ping => VerbArguments::new("PING", rest).end(Request::Local(Local::Ping)),
-            Verb::Help => VerbArguments::new("HELP", rest).end(Request::Local(Local::Help)),
+            Verb::Help => read_help(rest),
             Verb::Quit => VerbArguments::new("QUIT", rest).end(Request::Local(Local::Quit)),
         }
     }
@@ -163,10 +163,23 @@ impl<'a> VerbArguments<'a> {
         match self.next() {
             None => Ok(request),
             Some(word) => {
-                Err(malformed(format!("{} does not take `{}`; see HELP", self.verb, excerpt(word))))
+                let (verb, word) = (self.verb, excerpt(word));
+                Err(malformed(format!("{verb} does not take `{word}`; see HELP {verb}")))
             }
         }
     }
+}
+
+/// Reads the verb that HELP is asked about, in any case.
+fn read_help(rest: &str) -> Result<Request, Fault> {
+    let mut words = VerbArguments::new("HELP", rest);
+    let verb = match words.next() {
+        None => None,
+        Some(word) => Some(Verb::read(&word.to_ascii_uppercase()).ok_or_else(|| {
+            malformed(format!("there is no verb `{}`; HELP lists them", excerpt(word)))
+        })?),
+    };
+    words.end(Request::Local(Local::Help(verb)))
 }
 
 fn malformed(text: impl Into<String>) -> Fault {

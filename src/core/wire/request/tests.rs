@@ -72,6 +72,7 @@ fn a_request_of_each_verb_is_parsed_and_written() {
         "PEER {\"bank\": 1}",
         "PING",
         "HELP",
+        "HELP PREPARE",
         "QUIT",
     ] {
         let request = Request::parse(line).unwrap_or_else(|fault| panic!("{line}: {fault}"));
@@ -134,6 +135,8 @@ fn a_bad_line_is_rejected_with_a_fault_that_names_it() {
         ("", Reason::Malformed, "empty line"),
         ("  ", Reason::Malformed, "empty line"),
         ("ping", Reason::Malformed, "`ping`; verbs are typed in capitals; HELP"),
+        ("HELP JUMP", Reason::Malformed, "there is no verb `JUMP`; HELP lists them"),
+        ("HELP PING now", Reason::Malformed, "HELP does not take `now`; see HELP HELP"),
         ("JUMP x", Reason::Malformed, "unknown verb `JUMP`; HELP"),
         ("PING x", Reason::Malformed, "PING does not take `x`"),
         ("STATUS", Reason::Malformed, "STATUS needs a transaction id"),

@@ -1,6 +1,6 @@
 //! The texts of each reason of the protocol: one table for the routes and the panel.
 
-use super::texts::Lang;
+use super::Lang;
 use consorcio_core::wire::Reason;
 
 /// The texts of one reason.

@@ -4,8 +4,8 @@
 //! The matches have no `_` arm, so a new detail does not compile until it has its texts here. A
 //! text that is no known detail, for example of another version, is shown unchanged.
 
+use super::Lang;
 use super::reasons;
-use super::texts::Lang;
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::limits::BANKS_MAX;
 use consorcio_core::money::Total;

@@ -1,0 +1,173 @@
+//! The line on a terminal that says which bank a command waits for, once that takes a second.
+
+use super::language::say;
+use super::output::columns_of;
+use super::progress::Progress;
+use consorcio_client::{ClientEvent, Observer};
+use consorcio_core::ids::BankId;
+use consorcio_core::limits::{WAIT_SHOWN_AFTER_MS, WAIT_SHOWN_EVERY_MS};
+use consorcio_system::config::Consortium;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Watches the requests of a client, and shows the banks that do not answer. It passes every event
+/// on.
+#[derive(Clone)]
+pub(crate) struct WaitObserver {
+    next: Arc<dyn Observer>,
+    waits: Arc<Mutex<WaitedBanks>>,
+}
+
+#[derive(Default)]
+struct WaitedBanks {
+    banks: BTreeMap<BankId, BankWait>,
+    /// The line that stands on the terminal.
+    shown: Option<Progress>,
+}
+
+/// What one bank owes.
+#[derive(Default)]
+struct BankWait {
+    /// Connections that are being made.
+    connecting: usize,
+    /// Requests without a reply.
+    asked: usize,
+    /// When it began to owe something, or last answered.
+    since: Option<Instant>,
+}
+
+impl WaitObserver {
+    /// An observer that passes each event on to `next`.
+    pub(crate) fn new(next: Arc<dyn Observer>) -> WaitObserver {
+        WaitObserver { next, waits: Arc::default() }
+    }
+
+    fn waits(&self) -> MutexGuard<'_, WaitedBanks> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows the line while a bank of `list` owes an answer, and takes it away once it has come;
+    /// shows nothing where standard error is no terminal.
+    pub(crate) async fn show(&self, list: &Consortium) -> Infallible {
+        if Progress::on_terminal().is_none() {
+            return std::future::pending().await;
+        }
+        let mut ticks = interval(Duration::from_millis(WAIT_SHOWN_EVERY_MS));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let mut waits = self.waits();
+            match waits.line(list, Instant::now()) {
+                Some(line) => {
+                    // A line that wraps could not be taken away again.
+                    let columns = columns_of(&std::io::stderr()).saturating_sub(1);
+                    let line: String = line.chars().take(columns).collect();
+                    waits.shown = waits.shown.take().or_else(Progress::on_terminal);
+                    waits.shown.iter().for_each(|shown| shown.show(&line));
+                }
+                None => waits.shown = None,
+            }
+        }
+    }
+
+    /// Takes the line away, before something else is written.
+    pub(crate) fn clear(&self) {
+        self.waits().shown = None;
+    }
+}
+
+impl WaitedBanks {
+    /// The line about the banks that have owed an answer for long enough.
+    fn line(&self, list: &Consortium, now: Instant) -> Option<String> {
+        let after = Duration::from_millis(WAIT_SHOWN_AFTER_MS);
+        let late = self.banks.iter().filter_map(|(bank, wait)| {
+            let waited = now.saturating_duration_since(wait.since?);
+            (waited >= after).then_some((*bank, waited))
+        });
+        let late: Vec<(BankId, Duration)> = late.collect();
+        let seconds = late.iter().map(|(_, waited)| waited.as_secs()).max()?;
+        Some(match late.as_slice() {
+            [(bank, _)] => {
+                let address = list.address(*bank).unwrap_or("-");
+                say!(
+                    "waiting for bank {bank} at {address} … {seconds} s"
+                        / "esperando o banco {bank} em {address} … {seconds} s"
+                )
+            }
+            _ => {
+                let banks = super::phases::in_words(late.iter().map(|(bank, _)| *bank).collect());
+                say!("waiting for {banks} … {seconds} s" / "esperando os {banks} … {seconds} s")
+            }
+        })
+    }
+
+    fn take(&mut self, event: &ClientEvent<'_>, now: Instant) {
+        let (bank, change): (BankId, fn(&mut BankWait)) = match event {
+            ClientEvent::Connecting(bank) => (*bank, |wait| wait.connecting += 1),
+            ClientEvent::Greeted(bank) | ClientEvent::NotConnected(bank, _) => {
+                (*bank, |wait| wait.connecting = wait.connecting.saturating_sub(1))
+            }
+            ClientEvent::Closed(bank, _) => (*bank, |wait| *wait = BankWait::default()),
+            ClientEvent::Sent(bank, ..) | ClientEvent::Asked(bank, ..) => {
+                (*bank, |wait| wait.asked += 1)
+            }
+            ClientEvent::Answered(bank, ..) | ClientEvent::Replied(bank, ..) => {
+                (*bank, |wait| wait.asked = wait.asked.saturating_sub(1))
+            }
+            ClientEvent::Connected(..)
+            | ClientEvent::TimedOut(..)
+            | ClientEvent::Standing { .. }
+            | ClientEvent::Ended { .. } => return,
+        };
+        let wait = self.banks.entry(bank).or_default();
+        let was_idle = wait.connecting + wait.asked == 0;
+        let asks = matches!(event, ClientEvent::Sent(..) | ClientEvent::Asked(..));
+        change(wait);
+        if wait.connecting + wait.asked == 0 {
+            wait.since = None;
+        } else if was_idle || !asks {
+            wait.since = Some(now);
+        }
+    }
+}
+
+impl Observer for WaitObserver {
+    fn observe(&self, event: &ClientEvent<'_>) {
+        {
+            let mut waits = self.waits();
+            waits.take(event, Instant::now());
+            waits.shown = None;
+        }
+        self.next.observe(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bank_is_named_while_it_owes_an_answer() {
+        let list: Consortium = "8886-8888".parse().unwrap();
+        let bank = |position| BankId::new(position).unwrap();
+        let began = Instant::now();
+        let later = |ms| began + Duration::from_millis(ms);
+        let mut waits = WaitedBanks::default();
+        for position in 0..3 {
+            waits.take(&ClientEvent::Connecting(bank(position)), began);
+        }
+        waits.take(&ClientEvent::Greeted(bank(0)), later(5));
+        assert_eq!(waits.line(&list, later(900)), None, "not before a second");
+        assert_eq!(waits.line(&list, later(2_100)).unwrap(), "waiting for banks 1 and 2 … 2 s");
+        waits.take(&ClientEvent::NotConnected(bank(2), "refused"), later(2_200));
+        assert_eq!(
+            waits.line(&list, later(2_300)).unwrap(),
+            "waiting for bank 1 at 127.0.0.1:8887 … 2 s"
+        );
+        waits.take(&ClientEvent::Closed(bank(1), "no answer"), later(2_400));
+        assert_eq!(waits.line(&list, later(9_000)), None);
+    }
+}
