@@ -7,6 +7,7 @@ use crate::support::{
     Cluster, Process, ProgramRun, cliente_path, free_ports, servidor_path, signal, wait_until,
 };
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -151,6 +152,30 @@ fn cliente_reads_the_same_file() {
     assert!(ran.stderr.contains("consorcio.toml:1: "), "{ran:?}");
     let ran = cliente(&["status", "--json"]).expect_code(2);
     assert!(ran.stdout.contains("\"usage\"") && ran.stdout.contains("consorcio.toml:1"), "{ran:?}");
+}
+
+/// A file that was found and not named decides nothing if others can change it.
+#[test]
+fn a_found_file_that_others_can_change_is_refused() {
+    let folder = SettingsFolder::new("");
+    let file = folder.path().join(FILE);
+    let check = |more: &str| {
+        run(&mut folder.servidor(&format!("--check --port {} {more}", folder.ports[0])))
+    };
+    check("").expect_code(0);
+    let mode = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode));
+    for open in [0o646, 0o666] {
+        mode(open).expect("its owner");
+        refused(check(""), 2, "consorcio.toml may be changed by other users; make it yours alone");
+        check("--config consorcio.toml").expect_code(0);
+    }
+    // As with a umask of 002.
+    mode(0o664).expect("its owner");
+    check("").expect_code(0);
+    // Only root can give a file away.
+    if std::os::unix::fs::chown(&file, Some(12_345), None).is_ok() {
+        refused(check(""), 2, "may be changed by other users");
+    }
 }
 
 /// Each fault of a file is one sentence with its line.

@@ -12,8 +12,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use consorcio_core::limits::SETTINGS_BYTES_MAX;
 use std::any::TypeId;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -37,6 +38,11 @@ pub(super) enum SettingsError {
     Io(PathBuf, io::Error),
     #[error("the settings file {0} is no regular file; --config names one")]
     NoFile(PathBuf),
+    #[error(
+        "the settings file {0} may be changed by other users; make it yours alone (chown, chmod \
+         o-w), or name it: --config {0}"
+    )]
+    Foreign(PathBuf),
     #[error("the settings file {0} has more than {SETTINGS_BYTES_MAX} bytes; shorten it")]
     TooLong(PathBuf),
     #[error("the settings file {0} is no UTF-8 text; save it as UTF-8")]
@@ -79,9 +85,11 @@ impl SettingsFile {
         let Some(beside) = data.parent().map(|folder| folder.join(FILE_NAME)) else {
             return Ok(None);
         };
-        match SettingsFile::read(beside, command) {
-            Err(SettingsError::Missing(_)) => Ok(None),
-            read => read.map(Some),
+        // A file that was not named may lie in a folder of everyone, as temporary files do.
+        match std::fs::metadata(&beside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Ok(found) if is_foreign(&found) => Err(SettingsError::Foreign(beside)),
+            Ok(_) | Err(_) => SettingsFile::read(beside, command).map(Some),
         }
     }
 
@@ -165,6 +173,13 @@ impl SettingsFile {
 
 fn is_named(arg: &Arg, key: &str) -> bool {
     is_setting(arg) && arg.get_long() == Some(key)
+}
+
+/// Whether users other than this one, root and those of its group can change the file.
+fn is_foreign(found: &Metadata) -> bool {
+    let owner = found.uid();
+    let is_ours = owner == 0 || owner == rustix::process::geteuid().as_raw();
+    !is_ours || found.mode() & 0o002 != 0
 }
 
 fn read_text(path: &Path) -> Result<String, SettingsError> {
