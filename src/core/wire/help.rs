@@ -30,6 +30,11 @@ fn explanation(verb: Verb) -> String {
     text.push('\n');
     for paragraph in [verb.brief()].into_iter().chain(verb.more().lines()) {
         let mut width = 0;
+        // An example is typed as one line.
+        if paragraph.starts_with(verb.name()) && paragraph.contains('{') {
+            text.push_str(&format!("HELP   {paragraph}\n"));
+            continue;
+        }
         for word in paragraph.split(' ') {
             let count = word.chars().count();
             if width == 0 || width + 1 + count > COLUMNS {
@@ -72,7 +77,7 @@ mod tests {
             let text = lines(verb);
             // A session reserves an eighth of a line for the reply to HELP.
             assert!(text.len() < LINE_BYTES_MAX / 8, "{verb:?}: {} bytes", text.len());
-            let (last, rest) = text.trim_end().rsplit_once('\n').unwrap();
+            let (rest, last) = text.trim_end().rsplit_once('\n').unwrap();
             let json = last.strip_prefix("DONE ").unwrap();
             assert!(serde_json::from_str::<serde_json::Value>(json).is_ok(), "{json}");
             for line in rest.lines() {

@@ -98,7 +98,7 @@ verbs! {
         With one bank's NOK token it aborts.\n\
         Replies: ABORTED, COMMITTED or DOUBT. It ends a patience at any time.";
     Resolve "RESOLVE" Transaction "<tx>"
-        "this bank's vote or the outcome; a bank that has not voted refuses"
+        "this bank's vote or the outcome; it refuses if it has not voted"
         "Replies: OK, ABORTED or COMMITTED.\n\
         RESOLVE t1 refuses where the bank has not voted, for ever; STATUS t1 only looks. RESOLVE \
         at a prepared bank asks nobody; COMMIT without tokens does.";
