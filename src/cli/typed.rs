@@ -1,8 +1,9 @@
 //! Parses arguments: accounts as `BANK/NUMBER`, legs of a transfer, amounts, tax numbers,
 //! durations.
 
+use crate::language::say;
 use consorcio_core::ids::{AccountNumber, BankId, TaxId, TxId};
-use consorcio_core::money::Money;
+use consorcio_core::money::{Money, Total};
 use std::time::Duration;
 
 /// An account at a bank, typed `BANK/NUMBER`.
@@ -93,8 +94,10 @@ pub(crate) fn balance_legs(from: &[FromLeg], to: &[ToLeg]) -> Result<Vec<Money>,
     match open {
         0 if rest == 0 => {}
         0 => {
-            return Err(format!(
-                "--from gives {out} centavos in all and --to takes {named}: they must be equal"
+            let (out, named) = (Total(out), Total(named));
+            return Err(say!(
+                "--from gives {out} in all and --to takes {named}: they must be equal"
+                    / "--de dá {out} ao todo e --para toma {named}: devem ser iguais"
             ));
         }
         1 if rest > 0 => {}
