@@ -1,4 +1,4 @@
-//! Checks the documents: runs README's tour, command by command, and compares the output; replays
+//! Checks the documents: runs the tour, command by command, and compares the output; replays
 //! the examples of `docs/PROTOCOL.md` against three real banks, in the order of the page.
 //!
 //! `support/examples.rs` parses the blocks marked `wire`. `<proof>` is computed here, as the page
@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 const README: &str = include_str!("../../README.md");
+const TOUR: &str = include_str!("../../docs/TOUR.md");
 const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
 
 /// The first word of every kind of reply.
@@ -164,13 +165,17 @@ const MEASURED: [&str; 6] = [
 ];
 
 #[test]
-fn the_tour_of_the_readme_is_true() {
+fn the_tour_of_readme_and_of_its_page_is_true() {
     let mut tour = tour::Tour::start();
     let mut script = None;
     let (mut strict, mut measured) = (0, 0);
-    for typed in tour::commands(README) {
+    let pages = [("README.md", README), ("docs/TOUR.md", TOUR)];
+    let commands = pages
+        .iter()
+        .flat_map(|(page, text)| tour::commands(text).into_iter().map(move |typed| (*page, typed)));
+    for (page, typed) in commands {
         let fail = |cause: String| -> ! {
-            panic!("README.md, line {}: {}: {cause}", typed.number, typed.command)
+            panic!("{page}, line {}: {}: {cause}", typed.number, typed.command)
         };
         if typed.command.starts_with("grep ") {
             replay_nc(&tour);
@@ -199,7 +204,7 @@ fn the_tour_of_the_readme_is_true() {
             }
             let found: Vec<String> = printed.lines().map(|line| tour.normalised(line)).collect();
             let expected: Vec<String> = typed.prints.iter().map(|line| tour::plain(line)).collect();
-            assert_eq!(found, expected, "README.md, line {}: {}", typed.number, typed.command);
+            assert_eq!(found, expected, "{page}, line {}: {}", typed.number, typed.command);
         }
     }
     assert!(strict >= 8 && measured >= 5, "{strict} and {measured} commands");
@@ -209,7 +214,7 @@ fn the_tour_of_the_readme_is_true() {
     }
 }
 
-/// Compares measured output with README: the first line, and the lines without a number.
+/// Compares measured output with the page: the first line, and the lines without a number.
 fn compare_loosely(
     tour: &tour::Tour,
     typed: &tour::TourCommand<'_>,
@@ -229,10 +234,10 @@ fn compare_loosely(
     Ok(())
 }
 
-/// Replays README's dialogue by `nc` with bank 0.
+/// Replays the tour's dialogue by `nc` with bank 0.
 fn replay_nc(tour: &tour::Tour) {
     let mut wire = Wire::connect(&tour.address(0));
-    for line in tour::nc_dialogue(README) {
+    for line in tour::nc_dialogue(TOUR) {
         let verb = line.split(' ').next().unwrap_or("");
         if Verb::read(verb).is_some() {
             wire.send(line);
@@ -243,7 +248,7 @@ fn replay_nc(tour: &tour::Tour) {
             };
             let (found, expected) = (words(&found), words(line));
             let same = if verb == "DONE" { found[0] == expected[0] } else { found == expected };
-            assert!(same, "README shows {line}, but the bank replied {found:?}");
+            assert!(same, "TOUR.md shows {line}, but the bank replied {found:?}");
         }
     }
 }

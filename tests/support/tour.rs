@@ -1,5 +1,5 @@
-//! README's tour: its commands with their expected output, and three banks started as it says, on
-//! other ports.
+//! The tour of README and `docs/TOUR.md`: its commands with their expected output, and three banks
+//! started as it says, on other ports.
 
 use crate::support::{Process, cliente_path, free_ports, servidor_path};
 use std::net::TcpListener;

@@ -263,11 +263,11 @@ fn modules_form_no_cycle() {
     }
 }
 
-/// README's table of dependencies lists every dependency of the workspace.
+/// The table of dependencies lists every dependency of the workspace.
 #[test]
-fn readme_explains_each_dependency() {
+fn each_dependency_is_explained() {
     let manifest = read("Cargo.toml");
-    let readme = read("README.md");
+    let page = read("docs/DEPENDENCIES.md");
     let named: Vec<&str> = manifest
         .lines()
         .skip_while(|line| *line != "[workspace.dependencies]")
@@ -278,8 +278,8 @@ fn readme_explains_each_dependency() {
     assert!(named.contains(&"tokio") && named.contains(&"proptest"), "{named:?}");
     for name in named {
         assert!(
-            readme.lines().any(|line| line.starts_with(&format!("| `{name}` "))),
-            "README does not list {name}"
+            page.lines().any(|line| line.starts_with(&format!("| `{name}` "))),
+            "docs/DEPENDENCIES.md does not list {name}"
         );
     }
 }
