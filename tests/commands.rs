@@ -21,14 +21,22 @@ mod frozen;
 mod library;
 #[path = "client/manners.rs"]
 mod manners;
+#[path = "client/monitor.rs"]
+mod monitor;
 #[path = "client/other_lists.rs"]
 mod other_lists;
 #[path = "client/phases.rs"]
 mod phases;
 #[path = "client/screens.rs"]
 mod screens;
+#[path = "client/shell.rs"]
+mod shell;
 #[path = "client/shells.rs"]
 mod shells;
 mod support;
+#[path = "client/top.rs"]
+mod top;
 #[path = "client/trace.rs"]
 mod trace;
+#[path = "client/watching.rs"]
+mod watching;

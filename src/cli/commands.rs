@@ -2,16 +2,17 @@
 
 use super::args::{
     AccountCommand, CliCommand, ClientCommand, LedgerCommand, MoneyCommand, OverviewCommand,
-    RegisterCommand,
+    RegisterCommand, WatchSwitch,
 };
 use super::failure::Failure;
 use super::language::word;
 use super::output::CommandOutput;
 use super::typed::Account;
 use super::{
-    Context, audit, bench, contention, doubt, ledgers, manual, overview, ping, resolve, trace,
-    transactions,
+    Context, audit, bench, contention, doubt, ledgers, manual, monitor, overview, ping, resolve,
+    shell, top, trace, transactions, watch,
 };
+use std::pin::Pin;
 
 /// Runs the command of the command line.
 pub(crate) async fn run(context: &Context, command: Option<CliCommand>) -> CommandOutput {
@@ -25,8 +26,11 @@ pub(crate) async fn run(context: &Context, command: Option<CliCommand>) -> Comma
         Some(CliCommand::Trace(arguments)) => {
             trace::run(arguments, &context.log_dir, context.paint)
         }
+        Some(CliCommand::Monitor(arguments)) => monitor::run(context, arguments).await,
+        Some(CliCommand::Top(arguments)) => top::run(context, arguments).await,
         Some(CliCommand::Contention(arguments)) => contention::run(context, arguments).await,
         Some(CliCommand::Bench(arguments)) => bench::run(context, arguments).await,
+        Some(CliCommand::Shell(arguments)) => shell::run(context, arguments, boxed).await,
         Some(CliCommand::Manual(command)) => manual::run(&command),
     }
 }
@@ -59,7 +63,10 @@ async fn ledger(context: &Context, command: LedgerCommand) -> CommandOutput {
                 }
             }
         }
-        LedgerCommand::Accounts { bank, cpf } => ledgers::accounts(context, bank, cpf).await,
+        LedgerCommand::Accounts { bank, cpf, watch } => {
+            let round = async |context: &Context| ledgers::accounts(context, bank, &cpf).await;
+            repeated(context, watch, round).await
+        }
         LedgerCommand::Balance { account } => ledgers::balance(context, account).await,
     }
 }
@@ -76,11 +83,31 @@ async fn money(context: &Context, command: MoneyCommand) -> CommandOutput {
 
 async fn overview(context: &Context, command: OverviewCommand) -> CommandOutput {
     match command {
-        OverviewCommand::Status => overview::status(context).await,
+        OverviewCommand::Status(watch) => repeated(context, watch, overview::status).await,
         OverviewCommand::Ping { wait, bank } => ping::ping(context, wait, bank).await,
-        OverviewCommand::Pending => overview::pending(context).await,
+        OverviewCommand::Pending(watch) => repeated(context, watch, overview::pending).await,
         OverviewCommand::Doubt => doubt::doubt(context).await,
         OverviewCommand::Resolve { tx } => resolve::resolve(context, tx).await,
         OverviewCommand::History { count, bank } => overview::history(context, count, bank).await,
     }
+}
+
+/// Runs a command once, or repeatedly if its switch says so.
+async fn repeated(
+    context: &Context,
+    WatchSwitch { watch }: WatchSwitch,
+    round: impl AsyncFn(&Context) -> CommandOutput,
+) -> CommandOutput {
+    match watch {
+        Some(every) => watch::run(context, every, round).await,
+        None => round(context).await,
+    }
+}
+
+/// A command of a shell.
+fn boxed(
+    context: &Context,
+    command: CliCommand,
+) -> Pin<Box<dyn Future<Output = CommandOutput> + '_>> {
+    Box::pin(run(context, Some(command)))
 }

@@ -146,9 +146,8 @@ async fn one_account(context: &Context, bank: BankId, request: &Request) -> Comm
 pub(crate) async fn accounts(
     context: &Context,
     bank: Option<BankId>,
-    cpf: Option<TaxId>,
+    cpf: &Option<TaxId>,
 ) -> CommandOutput {
-    let cpf = &cpf;
     let request = |after: Option<&str>| {
         let after = after.map(AccountNumber::new).transpose()?;
         Ok(Request::Read(Read::Accounts { cpf: cpf.clone(), after }))

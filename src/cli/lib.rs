@@ -18,6 +18,7 @@ mod ledgers;
 mod links;
 mod load;
 mod manual;
+mod monitor;
 mod output;
 mod overview;
 mod phases;
@@ -25,17 +26,22 @@ mod ping;
 mod progress;
 mod requests;
 mod resolve;
+mod shell;
 mod step_observer;
 mod table;
+mod top;
 mod trace;
 mod transactions;
 mod typed;
 mod waiting;
+mod watch;
 
 use args::{Arguments, BilingualArguments, CliCommand};
 use clap::error::ErrorKind;
 use consorcio_client::{Client, ClientError, ClientOptions};
-use consorcio_core::limits::{CLIENT_FILES_BESIDE_MAX, LAST_LINES_MS_MAX};
+use consorcio_core::limits::{
+    CLIENT_FILES_BESIDE_MAX, CLIENT_IDLE_CONNECTIONS_MAX, LAST_LINES_MS_MAX,
+};
 use consorcio_steps::steplog::{self, StepLog};
 use consorcio_system::config::Consortium;
 use consorcio_system::logging;
@@ -73,6 +79,18 @@ impl Context {
             paint: self.paint,
             name: self.name.clone(),
             interrupt_notice: InterruptNotice::default(),
+            log_dir: self.log_dir.clone(),
+        }
+    }
+
+    /// The same context for one line of a shell, whose output has a form of its own.
+    fn with_paint(&self, paint: Paint) -> Context {
+        Context {
+            client: self.client.clone(),
+            steps: self.steps.clone(),
+            paint,
+            name: self.name.clone(),
+            interrupt_notice: self.interrupt_notice.clone(),
             log_dir: self.log_dir.clone(),
         }
     }
@@ -170,7 +188,10 @@ async fn run(arguments: Arguments) -> CommandOutput {
     let path = StepObserver::path(&arguments.log_dir, &arguments.name);
     let places = arguments.consortium.to_texts();
     // A command that reads logs must not add to them.
-    let on = !matches!(arguments.command, Some(args::CliCommand::Trace(_)));
+    let on = !matches!(
+        arguments.command,
+        Some(args::CliCommand::Trace(_) | args::CliCommand::Monitor(_))
+    );
     let log = StepLog::open(
         &path,
         steplog::StepLogOptions { on, places, ..steplog::StepLogOptions::default() },
@@ -181,13 +202,15 @@ async fn run(arguments: Arguments) -> CommandOutput {
         StepLog::off()
     });
     let paint = Paint::new(arguments.form());
+    let is_shell = matches!(arguments.command, Some(CliCommand::Shell(_)));
     let interrupt_notice = InterruptNotice::default();
     let steps = StepObserver::new(log, interrupt_notice.clone());
     let waits = WaitObserver::new(Arc::new(steps.clone()));
     let options = ClientOptions {
         answer_within: arguments.timeout,
-        // Each request gets a connection of its own, so that step logs show them apart.
-        idle_connections_max: 0,
+        // Each request gets a connection of its own, so that step logs show them apart; only a
+        // shell has many of them.
+        idle_connections_max: if is_shell { CLIENT_IDLE_CONNECTIONS_MAX } else { 0 },
         observer: Some(Arc::new(waits.clone())),
         ..ClientOptions::default()
     };
@@ -203,19 +226,12 @@ async fn run(arguments: Arguments) -> CommandOutput {
     // Only the word of the command: its arguments may have the tax numbers of people.
     let word = arguments.command.as_ref().map_or("set", CliCommand::word);
     context.steps.began(&format!("{} {word}", arguments.name));
-    // These show their own progress.
-    let has_progress = matches!(
-        arguments.command,
-        Some(
-            CliCommand::Bench(_)
-                | CliCommand::Contention(_)
-                | CliCommand::Audit(args::AuditArguments { watch: Some(_), .. })
-        )
-    );
+    let has_progress = arguments.command.as_ref().is_some_and(CliCommand::shows_progress);
     let output = tokio::select! {
         biased;
         output = commands::run(&context, arguments.command) => output,
-        _ = tokio::signal::ctrl_c() => {
+        // In a shell Ctrl-C ends one line.
+        _ = tokio::signal::ctrl_c(), if !is_shell => {
             let known = context.interrupt_notice.take();
             if let Some(tx) = context.interrupt_notice.paused() {
                 // The banks would wait for this client; so each of them is asked to end it.

@@ -27,12 +27,20 @@ pub(crate) struct CommandOutput {
     pub failure: Option<Failure>,
     /// A sentence with what the command changed, if anything.
     pub done: Option<String>,
+    /// The command has shown everything already, its failure included.
+    pub is_shown: bool,
 }
 
 impl CommandOutput {
     /// `text` for people and `value` for programs.
     pub(crate) fn new(text: String, value: &impl Serialize) -> CommandOutput {
-        CommandOutput { text, json: json(value), failure: None, done: None }
+        CommandOutput { text, json: json(value), failure: None, done: None, is_shown: false }
+    }
+
+    /// The end of a command that has shown everything already, its failure included.
+    pub(crate) fn shown(failure: Option<Failure>) -> CommandOutput {
+        let (text, json) = (String::new(), String::new());
+        CommandOutput { text, json, failure, done: None, is_shown: true }
     }
 
     /// The output with a sentence of what the command changed.
@@ -57,6 +65,7 @@ impl From<Failure> for CommandOutput {
             json: json(&ErrorDocument::of(&failure)),
             failure: Some(failure),
             done: None,
+            is_shown: false,
         }
     }
 }
@@ -124,12 +133,25 @@ impl Paint {
     #[cfg(test)]
     pub(crate) const NONE: Paint =
         Paint { form: OutputForm::Table, colours: false, width: usize::MAX };
+    #[cfg(test)]
+    pub(crate) const ROWS: Paint =
+        Paint { form: OutputForm::Tsv, colours: false, width: usize::MAX };
 
     /// Formats in this form, with colours if standard output supports them.
     pub(crate) fn new(form: OutputForm) -> Paint {
         let takes = || anstream::AutoStream::choice(&io::stdout()) != ColorChoice::Never;
         let colours = form == OutputForm::Table && takes();
         Paint { form, colours, width: columns_of(&io::stdout()) }
+    }
+
+    /// The form of the output.
+    pub(crate) fn form(self) -> OutputForm {
+        self.form
+    }
+
+    /// Whether texts are coloured.
+    pub(crate) fn has_colours(self) -> bool {
+        self.colours
     }
 
     /// Whether the output is rows, for programs.
@@ -261,6 +283,10 @@ pub(crate) fn columns_of(stream: &(impl AsFd + IsTerminal)) -> usize {
 
 /// Prints the output of a command, and returns the exit code of the program.
 pub(crate) fn print(output: &CommandOutput, form: OutputForm) -> u8 {
+    let code = output.failure.as_ref().map_or(0, Failure::exit_code);
+    if output.is_shown {
+        return code;
+    }
     let mut stdout = io::stdout().lock();
     let written = match form {
         OutputForm::Json => writeln!(stdout, "{}", output.json),
@@ -270,7 +296,6 @@ pub(crate) fn print(output: &CommandOutput, form: OutputForm) -> u8 {
         }
     };
     let written = written.and_then(|()| stdout.flush());
-    let code = output.failure.as_ref().map_or(0, Failure::exit_code);
     // A reader that closes the pipe early, such as `head`, needs no more.
     let unwritten = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
     if let Some(failure) = &output.failure
@@ -287,7 +312,7 @@ pub(crate) fn print(output: &CommandOutput, form: OutputForm) -> u8 {
 
 /// Whether standard output has the text of `failure`. JSON has it. Tables have it below them,
 /// except for a wrong list or key, which is only there if a bank reported it.
-fn prints_failure(output: &CommandOutput, failure: &Failure, form: OutputForm) -> bool {
+pub(crate) fn prints_failure(output: &CommandOutput, failure: &Failure, form: OutputForm) -> bool {
     match form {
         OutputForm::Json => true,
         OutputForm::Tsv => false,
@@ -308,7 +333,7 @@ fn prints_failure(output: &CommandOutput, failure: &Failure, form: OutputForm) -
 mod tests {
     use super::*;
 
-    const ROWS: Paint = Paint { form: OutputForm::Tsv, colours: false, width: usize::MAX };
+    const ROWS: Paint = Paint::ROWS;
 
     #[test]
     fn rows_are_for_programs() {

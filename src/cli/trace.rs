@@ -71,6 +71,7 @@ fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<Comman
                 json: super::output::json(timeline),
                 failure: None,
                 done: None,
+                is_shown: false,
             });
         }
         let written = std::fs::write(&path, drawing);

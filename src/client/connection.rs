@@ -244,8 +244,9 @@ impl Connection {
         }
     }
 
-    /// Whether the connection is idle and, as far as known, open.
+    /// Whether it is idle and, as far as known, open. Its first reply has no deadline any more.
     pub(crate) fn is_idle(&mut self) -> bool {
+        self.first_until = None;
         let mut task = Context::from_waker(Waker::noop());
         self.handshake == Handshake::Done && self.poll_line(&mut task).is_pending()
     }

@@ -3,6 +3,7 @@
 
 #![warn(unreachable_pub)]
 
+pub mod follow;
 mod line;
 pub mod steplog;
 pub mod trace;

@@ -145,3 +145,21 @@ fn futures_are_send() {
     assert!(cut.unwrap_err().is_silence());
     assert!(resolved.answers[0].result.is_err());
 }
+
+/// A connection that a transaction leaves for reuse has no deadline of its first reply any more.
+#[test]
+fn a_connection_of_a_transaction_is_used_again_later() {
+    let cluster = with_two_accounts();
+    let within = Duration::from_millis(400);
+    let options = ClientOptions { answer_within: within, ..ClientOptions::default() };
+    let client = Client::new(list(&cluster), options);
+    block_on(async {
+        let (from, to) = (account(0, "1"), account(1, "2"));
+        client.transfer(&from, &to, Money(1)).await.unwrap();
+        // That deadline is what is waited for.
+        tokio::time::sleep(within + Duration::from_millis(50)).await;
+        for bank in client.banks() {
+            client.info(bank).await.unwrap();
+        }
+    });
+}

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A program with a terminal of its own, on which Ctrl-C and the size of the window work. Dropping
 /// this kills it.
@@ -17,6 +17,9 @@ pub struct Terminal {
     keys: File,
     output: Receiver<Vec<u8>>,
     seen: String,
+    /// The same as bytes, of which one text may begin within a character.
+    raw: Vec<u8>,
+    columns: u16,
     /// The bytes of `seen` that `expect` has passed.
     passed: usize,
 }
@@ -58,7 +61,18 @@ impl Terminal {
                 }
             }
         });
-        Terminal { child, keys, output, seen: String::new(), passed: 0 }
+        Terminal { child, keys, output, seen: String::new(), raw: Vec::new(), columns, passed: 0 }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.raw.extend_from_slice(bytes);
+        // A character that is cut stays out until its rest has come.
+        let rest = self.raw.get(self.seen.len()..).unwrap_or_default();
+        let whole = match std::str::from_utf8(rest) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&rest[..error.valid_up_to()]).unwrap_or_default(),
+        };
+        self.seen.push_str(whole);
     }
 
     /// Waits for `text` after what the last call found; returns what came up to its end.
@@ -73,13 +87,52 @@ impl Terminal {
                 return found;
             }
             match self.output.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                Ok(bytes) => self.take(&bytes),
                 Err(RecvTimeoutError::Timeout) => panic!("no {text:?} in {}", self.seen),
                 Err(RecvTimeoutError::Disconnected) => {
                     panic!("it ended without {text:?}: {}", self.seen)
                 }
             }
         }
+    }
+
+    /// As `expect`, but gives up after this time.
+    pub fn expect_within(&mut self, text: &str, within: Duration) -> Option<String> {
+        let until = Instant::now() + within;
+        loop {
+            if let Some(at) = self.seen[self.passed..].find(text) {
+                let end = self.passed + at + text.len();
+                let found = self.seen[self.passed..end].to_owned();
+                self.passed = end;
+                return Some(found);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let bytes = self.output.recv_timeout(left).ok()?;
+            self.take(&bytes);
+        }
+    }
+
+    /// Waits until the screen, as a person sees it, has this text; returns all of it.
+    #[track_caller]
+    pub fn wait_screen(&mut self, text: &str) -> String {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let screen = self.screen();
+            if screen.contains(text) {
+                return screen;
+            }
+            match self.output.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(bytes) => self.take(&bytes),
+                Err(error) => panic!("no {text:?} ({error}) on the screen:\n{screen}"),
+            }
+        }
+    }
+
+    /// The screen, as a person sees it now.
+    pub fn screen(&self) -> String {
+        let mut screen = vt100::Parser::new(24, self.columns, 0);
+        screen.process(&self.raw);
+        screen.screen().contents()
     }
 
     /// Types these keys; Enter is `\r`, Ctrl-C `\x03`, Ctrl-D `\x04`.
@@ -92,7 +145,7 @@ impl Terminal {
         let until = Instant::now() + DEADLINE;
         loop {
             match self.output.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                Ok(bytes) => self.take(&bytes),
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end: {}", self.seen),
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -1,5 +1,6 @@
 //! The arguments of the commands about clients and accounts.
 
+use super::WatchSwitch;
 use crate::typed::{Account, amount_or_zero, bank, cpf};
 use clap::Subcommand;
 use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId};
@@ -25,6 +26,7 @@ const ACCOUNTS: &str = "\
 Examples:
   cliente accounts                   at all banks
   cliente accounts --cpf 11111111111 all accounts of one holder
+  cliente accounts --watch 1s        again each second, until Ctrl-C
   cliente accounts | sort -t \"$(printf '\\t')\" -k 2 -n";
 
 const BALANCE: &str = "\
@@ -57,6 +59,8 @@ pub(crate) enum LedgerCommand {
         /// Only those of this holder.
         #[arg(long, value_parser = cpf)]
         cpf: Option<TaxId>,
+        #[command(flatten)]
+        watch: WatchSwitch,
     },
     /// Show an account: its balance, held, available and incoming money.
     #[command(visible_alias = "saldo", before_help = BALANCE)]

@@ -9,10 +9,14 @@ mod driving;
 mod ledgers;
 mod manual;
 mod money;
+mod monitor;
 mod overview;
 mod portuguese;
 mod registers;
+mod shell;
+mod top;
 mod trace;
+mod watch;
 
 use super::language::{self, Lang};
 use super::output::OutputForm;
@@ -31,10 +35,14 @@ pub(crate) use driving::DriveOptions;
 pub(crate) use ledgers::{AccountCommand, ClientCommand, LedgerCommand};
 pub(crate) use manual::ManualCommand;
 pub(crate) use money::{Cash, MoneyCommand};
+pub(crate) use monitor::MonitorArguments;
 pub(crate) use overview::OverviewCommand;
-pub(crate) use portuguese::BilingualArguments;
+pub(crate) use portuguese::{BilingualArguments, with_portuguese};
 pub(crate) use registers::RegisterCommand;
+pub(crate) use shell::ShellArguments;
+pub(crate) use top::TopArguments;
 pub(crate) use trace::TraceArguments;
+pub(crate) use watch::WatchSwitch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -192,12 +200,21 @@ pub(crate) enum CliCommand {
     /// ones.
     #[command(visible_alias = "rastrear", before_help = trace::EXAMPLES)]
     Trace(TraceArguments),
+    /// Show the steps of all banks and clients as they happen, from their step logs.
+    #[command(visible_alias = "acompanhar", before_help = monitor::EXAMPLES)]
+    Monitor(MonitorArguments),
+    /// Show all banks on one screen: throughput, latency, undecided transactions, queue, syncs.
+    #[command(visible_alias = "painel", before_help = top::EXAMPLES)]
+    Top(TopArguments),
     /// Have many clients contend for few accounts, verify every outcome, and give a verdict.
     #[command(visible_alias = "disputar", before_help = contention::EXAMPLES)]
     Contention(ContentionArguments),
     /// Measure throughput and latency of transfers between banks.
     #[command(visible_alias = "medir", before_help = bench::EXAMPLES)]
     Bench(BenchArguments),
+    /// Type commands line by line, with history and completion; or run a batch of them.
+    #[command(visible_alias = "terminal", before_help = shell::EXAMPLES)]
+    Shell(ShellArguments),
     /// Commands for shells and manuals.
     #[command(flatten)]
     Manual(ManualCommand),
@@ -213,8 +230,33 @@ impl CliCommand {
             | CliCommand::Overview(_)
             | CliCommand::Audit(_)
             | CliCommand::Trace(_)
+            | CliCommand::Monitor(_)
+            | CliCommand::Top(_)
             | CliCommand::Contention(_)
             | CliCommand::Bench(_)
+            | CliCommand::Shell(_)
+            | CliCommand::Manual(_) => false,
+        }
+    }
+
+    /// Whether the command itself shows what it waits for.
+    pub(crate) fn shows_progress(&self) -> bool {
+        match self {
+            CliCommand::Overview(
+                OverviewCommand::Status(watch) | OverviewCommand::Pending(watch),
+            )
+            | CliCommand::Ledger(LedgerCommand::Accounts { watch, .. }) => watch.watch.is_some(),
+            CliCommand::Audit(arguments) => arguments.watch.is_some(),
+            CliCommand::Bench(_)
+            | CliCommand::Contention(_)
+            | CliCommand::Monitor(_)
+            | CliCommand::Top(_)
+            | CliCommand::Shell(_) => true,
+            CliCommand::Register(_)
+            | CliCommand::Ledger(_)
+            | CliCommand::Money(_)
+            | CliCommand::Overview(_)
+            | CliCommand::Trace(_)
             | CliCommand::Manual(_) => false,
         }
     }
@@ -228,8 +270,11 @@ impl CliCommand {
             CliCommand::Overview(command) => command.word(),
             CliCommand::Audit(_) => "audit",
             CliCommand::Trace(_) => "trace",
+            CliCommand::Monitor(_) => "monitor",
+            CliCommand::Top(_) => "top",
             CliCommand::Contention(_) => "contention",
             CliCommand::Bench(_) => "bench",
+            CliCommand::Shell(_) => "shell",
             CliCommand::Manual(command) => command.word(),
         }
     }
@@ -285,6 +330,9 @@ mod tests {
             "cliente rastrear t1 --logs a b --svg t1.svg",
             "cliente rastrear --slowest --logs a",
             "cliente disputar",
+            "cliente painel",
+            "cliente acompanhar --event vote",
+            "cliente terminal",
         ] {
             assert!(read(line).command.is_some(), "{line}");
         }

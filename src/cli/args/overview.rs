@@ -1,5 +1,6 @@
 //! The arguments of the commands about banks and transactions.
 
+use super::WatchSwitch;
 use crate::typed::{bank, duration};
 use clap::Subcommand;
 use consorcio_core::ids::{BankId, TxId};
@@ -14,11 +15,12 @@ Examples:
 const STATUS: &str = "\
 Examples:
   cliente status
-  watch -n 1 cliente --output table status";
+  cliente status --watch 1s          again each second, on one screen, until Ctrl-C";
 
 const PENDING: &str = "\
 Examples:
   cliente pending
+  cliente pending --watch 500ms      again and again, until Ctrl-C
   cliente pending | cut -f 2,4";
 
 const DOUBT: &str = "\
@@ -41,7 +43,7 @@ Examples:
 pub(crate) enum OverviewCommand {
     /// Show all banks: online or not, undecided transactions, totals; and the sum of all money.
     #[command(visible_alias = "estado", before_help = STATUS)]
-    Status,
+    Status(WatchSwitch),
     /// Show which banks answer, and how fast; for scripts and health checks.
     #[command(visible_alias = "sondar", before_help = PING)]
     Ping {
@@ -54,7 +56,7 @@ pub(crate) enum OverviewCommand {
     },
     /// Show undecided transactions, and the banks whose votes are missing.
     #[command(visible_alias = "pendentes", before_help = PENDING)]
-    Pending,
+    Pending(WatchSwitch),
     /// Show each undecided transaction once, oldest first: what banks hold for it, and whose votes
     /// are missing.
     #[command(visible_alias = "duvidas", alias = "dúvidas", before_help = DOUBT)]
@@ -82,9 +84,9 @@ impl OverviewCommand {
     /// The word of the command.
     pub(crate) fn word(&self) -> &'static str {
         match self {
-            OverviewCommand::Status => "status",
+            OverviewCommand::Status(_) => "status",
             OverviewCommand::Ping { .. } => "ping",
-            OverviewCommand::Pending => "pending",
+            OverviewCommand::Pending(_) => "pending",
             OverviewCommand::Doubt => "doubt",
             OverviewCommand::Resolve { .. } => "resolve",
             OverviewCommand::History { .. } => "history",

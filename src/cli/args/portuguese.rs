@@ -8,6 +8,7 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 /// Each option with its Portuguese name.
 const OPTIONS: &[(&str, &str)] = &[
     ("aborted", "abortadas"),
+    ("account", "conta"),
     ("accounts", "contas"),
     ("bank", "banco"),
     ("client-logs", "log-por-cliente"),
@@ -18,9 +19,13 @@ const OPTIONS: &[(&str, &str)] = &[
     ("depth", "profundidade"),
     ("dir", "pasta"),
     ("doubtful", "duvidosas"),
+    ("event", "evento"),
+    ("every", "intervalo"),
+    ("file", "arquivo"),
     ("from", "de"),
     ("hot", "concentracao"),
     ("journals", "diarios"),
+    ("keep-going", "continuar"),
     ("key", "chave"),
     ("kind", "tipo"),
     ("lang", "idioma"),
@@ -47,6 +52,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("wait", "esperar"),
     ("warmup", "aquecimento"),
     ("watch", "repetir"),
+    ("wide", "inteiras"),
     ("yes", "sim"),
 ];
 
@@ -75,7 +81,7 @@ impl FromArgMatches for BilingualArguments {
 }
 
 /// `command` and all commands below it, with the Portuguese name of each option.
-fn with_portuguese(command: Command) -> Command {
+pub(crate) fn with_portuguese(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let long = arg.get_long().unwrap_or_default();
         match OPTIONS.iter().find(|(name, _)| *name == long) {

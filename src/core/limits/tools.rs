@@ -1,6 +1,6 @@
 //! The bounds of `cliente`'s commands, and of writing and reading step logs.
 
-use super::{ANSWER_WITHIN_MS, STEP_MEMORY_BYTES_MAX, VOTE_TIMEOUT_MS};
+use super::{ANSWER_WITHIN_MS, LINE_BYTES_MAX, STEP_MEMORY_BYTES_MAX, VOTE_TIMEOUT_MS};
 
 /// Files that `cliente` opens beside its connections: the standard ones, its log, the runtime's.
 pub const CLIENT_FILES_BESIDE_MAX: u64 = 16;
@@ -47,6 +47,17 @@ pub const CONTENTION_VERIFIED_TOGETHER_MAX: usize = 2_000;
 /// The largest amount that one debit of a run moves, in centavos.
 pub const CONTENTION_AMOUNT_MAX: u64 = 2_000;
 
+/// Bytes of a line of a batch; a raw request of a shell may be as long as any request.
+pub const SHELL_LINE_BYTES_MAX: usize = LINE_BYTES_MAX;
+/// Lines of one reply to a raw request; only HELP has several.
+pub const SHELL_REPLY_LINES_MAX: usize = 1_000;
+/// Lines of earlier shells that a shell offers again.
+pub const SHELL_HISTORY_LINES_MAX: usize = 1_000;
+/// Accounts of each bank that a shell completes.
+pub const SHELL_ACCOUNTS_KNOWN_MAX: usize = 1_000;
+/// Undecided and decided transactions of each bank that a shell completes, so many of either.
+pub const SHELL_TRANSACTIONS_KNOWN_MAX: usize = 50;
+
 /// One of the two buffers of recorded steps: the writer takes one while the other fills.
 pub const STEP_BUFFER_BYTES_MAX: usize = STEP_MEMORY_BYTES_MAX / 2;
 /// Lines of one transaction that a timeline keeps: questions that are repeated for days add
@@ -66,6 +77,28 @@ pub const TRACE_SET_BACK_US_MIN: i64 = 500_000;
 /// Transactions under way that a scan remembers for each node. At the bound the oldest half is
 /// forgotten: their ends are millions of lines away, or not in this log.
 pub const TRACE_OPEN_MAX: usize = 1_000_000;
+/// Logs that are followed are polled this often.
+pub const FOLLOW_EVERY_MS: u64 = 50;
+/// ... and new ones are looked for this often.
+pub const FOLLOW_FIND_EVERY_MS: u64 = 1_000;
+/// A step is shown once it is this old: another node may write an earlier one so much later.
+pub const FOLLOW_HOLD_US: i64 = 100_000;
+/// Steps that wait for earlier ones; beyond that the oldest does not wait.
+pub const FOLLOW_HELD_MAX: usize = 50_000;
+/// One read of a log that is followed.
+pub const FOLLOW_READ_BYTES_MAX: usize = 256 * 1024;
+/// A line of a log that is longer is left out; no node writes one.
+pub const FOLLOW_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Transactions of an account that `cliente monitor` remembers, to show their other steps.
+pub const MONITOR_TRANSACTIONS_MAX: usize = 10_000;
+/// `cliente top` reads step logs this often ...
+pub const TOP_STEPS_EVERY_MS: u64 = 100;
+/// ... and each time so many pieces; where more is left it goes on at the ends of the logs.
+pub const TOP_READS_MAX: usize = 16;
+/// Requests under way of each bank that `cliente top` remembers.
+pub const TOP_OPEN_MAX: usize = 20_000;
+/// Samples of which `cliente top` draws the throughput.
+pub const TOP_HISTORY_MAX: usize = 600;
 /// Candidates for each result of a scan: the log of another node may correct the rank of one.
 pub const TRACE_CANDIDATES_PER_RESULT: usize = 4;
 /// ... and undecided candidates, at least, whose timelines are made.

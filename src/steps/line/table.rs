@@ -93,6 +93,9 @@ macro_rules! events {
         [$($at:tt $field:ident $($name:literal)?),*];
     )*) => {
         impl Step {
+            /// The words of all events.
+            pub const EVENTS: &[&str] = &[$($event),*];
+
             /// The word of the event in the line.
             pub fn event(&self) -> &'static str {
                 match self {

@@ -8,6 +8,7 @@ mod stderr;
 mod text;
 
 pub use stderr::flush;
+pub use text::step_colour;
 
 use clap::{ArgAction, Args, ValueEnum};
 use std::io::IsTerminal;

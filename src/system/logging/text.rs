@@ -115,7 +115,7 @@ impl StepColumns {
         }
         rest.push_str(self.detail.as_deref().unwrap_or(""));
         let rest = rest.trim_end();
-        match colour(&self.event, self.detail.as_deref().unwrap_or("")).filter(|_| colours) {
+        match step_colour(&self.event, self.detail.as_deref().unwrap_or("")).filter(|_| colours) {
             Some(code) => {
                 writeln!(out, "{} \x1b[{code}m{:<10}\x1b[0m {rest}", self.at, self.event)
             }
@@ -124,8 +124,9 @@ impl StepColumns {
     }
 }
 
-/// The colour of a step's name: by direction, decision, durability or failure.
-fn colour(event: &str, detail: &str) -> Option<&'static str> {
+/// The code of the colour of a step's name on a terminal, if it has one: by direction, decision,
+/// durability or failure.
+pub fn step_colour(event: &str, detail: &str) -> Option<&'static str> {
     const RED: &str = "31";
     const GREEN: &str = "32";
     const YELLOW: &str = "33";

@@ -1,0 +1,124 @@
+//! Executes a line: as the program would, but Ctrl-C ends the line alone.
+
+use super::line::{ShellCommand, ShellLine, ShellLineError};
+use super::raw::RawConnections;
+use crate::args::CliCommand;
+use crate::failure::Failure;
+use crate::output::{CommandOutput, OutputForm, Paint};
+use crate::watch::{EndSignal, EndSignals};
+use crate::{Context, check_list};
+use std::io;
+use std::pin::Pin;
+
+/// What became of a line.
+pub(super) enum Executed {
+    /// It asked for nothing, or for help, which is shown.
+    Nothing,
+    /// It asks to leave.
+    Exit,
+    Output {
+        output: CommandOutput,
+        form: OutputForm,
+        /// It ran a transaction, or changed something else.
+        changes: bool,
+    },
+    /// SIGTERM ended it; no further line runs.
+    Terminated(CommandOutput, OutputForm),
+}
+
+/// Runs a command as the program does. Boxed, because the shell is a command itself.
+pub(crate) type CommandRunner =
+    for<'a> fn(&'a Context, CliCommand) -> Pin<Box<dyn Future<Output = CommandOutput> + 'a>>;
+
+/// Executes one line after the other.
+pub(super) struct Executor<'a> {
+    context: &'a Context,
+    runner: CommandRunner,
+    raw: RawConnections,
+}
+
+impl<'a> Executor<'a> {
+    pub(super) fn new(context: &'a Context, runner: CommandRunner) -> Executor<'a> {
+        Executor { context, runner, raw: RawConnections::new(context) }
+    }
+
+    /// Executes a line, and returns its output. Help is printed at once.
+    ///
+    /// # Errors
+    /// If the system refuses a handler of signals.
+    pub(super) async fn execute(&mut self, line: &str) -> io::Result<Executed> {
+        let form = self.context.paint.form();
+        match ShellLine::read(line) {
+            Ok(ShellLine::Nothing) => Ok(Executed::Nothing),
+            Ok(ShellLine::Exit) => Ok(Executed::Exit),
+            Ok(ShellLine::Raw(raw)) => {
+                let context = self.context;
+                let sent = self.raw.send(context, &raw);
+                Ok(match until_signal(context, sent).await? {
+                    (output, Some(EndSignal::Terminate)) => Executed::Terminated(output, form),
+                    (output, _) => Executed::Output { output, form, changes: false },
+                })
+            }
+            Ok(ShellLine::Command(command)) => self.command(*command).await,
+            Err(ShellLineError::Command(help)) if !help.use_stderr() => {
+                // The reader of the help may have closed the pipe.
+                let _ = help.print();
+                Ok(Executed::Nothing)
+            }
+            Err(error) => {
+                let output = Failure::Usage(usage(&error)).into();
+                Ok(Executed::Output { output, form, changes: false })
+            }
+        }
+    }
+
+    async fn command(&self, command: ShellCommand) -> io::Result<Executed> {
+        let form = command.form(self.context.paint.form());
+        let command = command.command;
+        if matches!(command, CliCommand::Shell(_)) {
+            let output = Failure::Usage("this is the shell already".to_owned()).into();
+            return Ok(Executed::Output { output, form, changes: false });
+        }
+        let context = self.context.with_paint(Paint::new(form));
+        let (word, is_transaction) = (command.word(), command.is_transaction());
+        context.steps.began(&format!("{} {word}", context.name));
+        let ran = until_signal(&context, (self.runner)(&context, command)).await?;
+        let (output, signal) = ran;
+        let output = check_list(&context, is_transaction, output);
+        context.steps.ended(output.failure.as_ref().map_or("done", Failure::code));
+        Ok(match signal {
+            Some(EndSignal::Terminate) => Executed::Terminated(output, form),
+            Some(EndSignal::Interrupt) | None => {
+                let changes = is_transaction || output.done.is_some();
+                Executed::Output { output, form, changes }
+            }
+        })
+    }
+}
+
+/// Runs a line until it ends or a signal ends it; then its output is what is known so far.
+async fn until_signal(
+    context: &Context,
+    line: impl Future<Output = CommandOutput>,
+) -> io::Result<(CommandOutput, Option<EndSignal>)> {
+    let mut ends = EndSignals::new()?;
+    // What is known of the line before is no news.
+    context.interrupt_notice.take();
+    Ok(tokio::select! {
+        biased;
+        output = line => (output, None),
+        signal = ends.recv() => {
+            let known = context.interrupt_notice.take().unwrap_or_else(|| "interrupted".into());
+            (Failure::Interrupted(known).into(), Some(signal))
+        }
+    })
+}
+
+/// The sentence of a wrong line, without the usage that clap appends.
+fn usage(error: &ShellLineError) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+    let line = lines.collect::<Vec<_>>().join(" ");
+    line.trim_start_matches("error: ").to_owned()
+}
