@@ -122,6 +122,8 @@ fn the_next_shell_has_the_history() {
     terminal.expect("set 41 --key cor");
     terminal.type_keys("\r");
     terminal.expect("committed");
+    // Until the prompt, the terminal itself takes Ctrl-D.
+    terminal.expect("cliente> ");
     terminal.type_keys("\x04");
     assert_eq!(terminal.end().0, Some(0));
 }

@@ -15,7 +15,7 @@ pub(super) struct FollowedFile {
     path: PathBuf,
     node: Arc<FollowedNode>,
     open: Option<OpenLog>,
-    /// The next file at the path is skipped to its end.
+    /// The file is still to be skipped to its end, when it can be opened.
     skips: bool,
 }
 
@@ -59,10 +59,14 @@ impl FollowedFile {
         }
     }
 
-    /// Leaves out what the file has now.
+    /// Leaves out what the file has now. A file that comes later is read from its beginning.
     pub(super) fn skip_to_end(&mut self) {
         self.open = None;
         self.skips = true;
+        // If the file can't be opened now, the next read reports it, or skips then.
+        if let Ok(false) = self.reopen() {
+            self.skips = false;
+        }
     }
 
     /// Passes each new line to `each`, without its end. Returns whether more can be read at once.
