@@ -5,7 +5,9 @@ use consorcio::journal::{
     FileDisk, FolderError, JournalError, JournalOptions, MemDisk, SegmentSizes, dump,
 };
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 const FOLDER: &str = "CONSORCIO_TEST_JOURNAL";
 
@@ -31,12 +33,31 @@ fn a_journal_on_files_with_threads() {
         let mut text = Vec::new();
         let summary = dump(&FileDisk::read_only(&path), &mut text).unwrap();
         assert_eq!((summary.records, summary.faults.len()), (last, 0));
+        if last == 20_100 {
+            // A thread writes the snapshot of the full segments.
+            wait_for_file(&path, "snapshot-");
+        }
         appender.close().unwrap();
         drop(reader);
     }
     let (_, reader, recovered, _) = must_open(FileDisk::open(&path).unwrap(), options());
     assert!(recovered.snapshot.is_some());
     assert_eq!(reader.lookup(&tx(1)).unwrap(), Some(record(1)));
+}
+
+/// Waits until a file of this folder has a name that begins so, and is whole.
+fn wait_for_file(folder: &Path, begins: &str) {
+    let began = Instant::now();
+    let is_whole = |name: &str| name.starts_with(begins) && !name.ends_with(".tmp");
+    loop {
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let names: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
+        if names.iter().any(|name| is_whole(name)) {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "no {begins} among {names:?}");
+        std::thread::yield_now();
+    }
 }
 
 /// Segments missing from the end or the middle: a read-only check reports them wherever a start is
