@@ -1,7 +1,7 @@
 //! Short runs of `cliente bench` on real banks: it commits, counts, and checks that no money is
 //! lost. Also `scripts/demo.sh`, README's first command.
 
-use crate::support::{Cluster, Process, ProgramRun, cliente_path, free_ports, wait_until};
+use crate::support::{Cluster, Process, ProgramRun, cliente_path, free_ports_in_a_row, wait_until};
 use std::process::Command;
 
 #[test]
@@ -134,15 +134,12 @@ fn a_kind_that_needs_more_banks_or_accounts_is_refused() {
 
 #[test]
 fn the_demo_succeeds() {
-    let first = std::iter::repeat_with(|| free_ports(3))
-        .take(1_000)
-        .find(|ports| ports[1] == ports[0] + 1 && ports[2] == ports[0] + 2)
-        .expect("three free ports in a row");
+    let first = free_ports_in_a_row(3);
     let folder = tempfile::TempDir::new().unwrap();
     let programs = std::path::Path::new(cliente_path()).parent().unwrap();
     let output = Command::new("bash")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/demo.sh"))
-        .env("CONSORCIO_PORT", first[0].to_string())
+        .env("CONSORCIO_PORT", first.to_string())
         .env("CONSORCIO_PROGRAMS", programs)
         .env("TMPDIR", folder.path())
         .output()

@@ -2,7 +2,7 @@
 
 use super::faults::with_accounts;
 use crate::support::terminal::{Terminal, plain_text};
-use crate::support::{Cluster, Process, cliente_path, free_ports, wait_until};
+use crate::support::{Cluster, Process, cliente_path, free_ports_in_a_row, wait_until};
 
 /// Starts a command on a terminal of 80 columns.
 fn on_terminal(cluster: &Cluster, arguments: &[&str]) -> Terminal {
@@ -103,22 +103,19 @@ fn a_pause_takes_one_line() {
 /// The demo waits between chapters and after each phase; at the end of its input it goes on alone.
 #[test]
 fn the_demo_waits_for_enter() {
-    let first = std::iter::repeat_with(|| free_ports(3))
-        .take(1_000)
-        .find(|ports| ports[1] == ports[0] + 1 && ports[2] == ports[0] + 2)
-        .expect("three free ports in a row");
+    let first = free_ports_in_a_row(3);
     let folder = tempfile::TempDir::new().unwrap();
     let programs = std::path::Path::new(cliente_path()).parent().unwrap();
     let mut command = std::process::Command::new("bash");
     command
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/demo.sh"))
         .arg("--step")
-        .env("CONSORCIO_PORT", first[0].to_string())
+        .env("CONSORCIO_PORT", first.to_string())
         .env("CONSORCIO_PROGRAMS", programs)
         .env("TMPDIR", folder.path());
     let mut terminal = Terminal::start(&command, 80);
     let begin = terminal.expect("Enter goes on with: One value at three banks");
-    let (port, list) = (first[0], format!("{}-{}", first[0], first[2]));
+    let (port, list) = (first, format!("{first}-{}", first + 2));
     for shown in [
         "$ servidor key consortium.key".to_owned(),
         format!("$ servidor --port {port} --consortium {list} --key-file consortium.key"),

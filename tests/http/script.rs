@@ -1,20 +1,9 @@
 //! `scripts/banks.sh` starts three banks with HTTP, and stops them together.
 
 use crate::http::client::HttpConnection;
-use crate::support::{Process, free_ports, servidor_path, wait_until};
-use std::net::TcpListener;
+use crate::support::{Process, free_ports_in_a_row, servidor_path, wait_until};
 use std::path::Path;
 use std::process::Command;
-
-/// The first of six consecutive free ports.
-fn six_ports() -> u16 {
-    loop {
-        let first = free_ports(1)[0];
-        if (0..6).all(|further| TcpListener::bind(("127.0.0.1", first + further)).is_ok()) {
-            return first;
-        }
-    }
-}
 
 /// The running script. When a test fails, dropping it stops its banks.
 struct Script(Process);
@@ -34,7 +23,7 @@ impl Drop for Script {
 fn start(folder: &Path, shell: &[&str]) -> (Script, u16) {
     // Another process may take a port between its choice and its use; then others are chosen.
     for _ in 0..5 {
-        let port = six_ports();
+        let port = free_ports_in_a_row(6);
         let http = port + 3;
         let mut script = Script(Process::start(&mut command(folder, port, http, shell)));
         if (0..3).all(|_| script.0.wait_for("ready on").is_ok()) {

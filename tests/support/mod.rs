@@ -15,7 +15,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -289,23 +289,26 @@ pub fn wait_until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Ports without a listener, outside of the system's range for outgoing connections.
+/// Ports that nothing listens on, outside of those that the system gives to outgoing connections.
 pub fn free_ports(count: usize) -> Vec<u16> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
+    (0..count).map(|_| free_ports_in_a_row(1)).collect()
+}
+
+/// The first of this many ports in a row that nothing listens on. No other test of this program
+/// gets one of them.
+pub fn free_ports_in_a_row(count: u16) -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     const FIRST: u16 = 10_000;
-    const SPAN: u16 = 22_000;
-    // Test programs that run at the same time begin at different ports.
-    let start = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(SPAN)).unwrap_or(0);
-    let mut ports = Vec::new();
-    while ports.len() < count {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = FIRST
-            + u16::try_from((u32::from(start) + u32::from(step)) % u32::from(SPAN)).unwrap_or(0);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            ports.push(port);
+    const SPAN: u32 = 22_000;
+    // Test programs that run at the same time begin at different places.
+    let start = std::process::id().wrapping_mul(97);
+    loop {
+        let step = NEXT.fetch_add(count.into(), Ordering::Relaxed);
+        let first = FIRST + u16::try_from(start.wrapping_add(step) % SPAN).unwrap_or(0);
+        if (first..first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return first;
         }
     }
-    ports
 }
 
 /// The `servidor` under test.

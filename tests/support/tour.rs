@@ -1,8 +1,7 @@
 //! The tour of README and `docs/TOUR.md`: its commands with their expected output, and three banks
 //! started as it says, on other ports.
 
-use crate::support::{Process, cliente_path, free_ports, servidor_path};
-use std::net::TcpListener;
+use crate::support::{Process, cliente_path, free_ports_in_a_row, servidor_path};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -54,12 +53,7 @@ pub struct Tour {
 
 impl Tour {
     pub fn start() -> Tour {
-        let first = loop {
-            let first = free_ports(1)[0];
-            if (0..6).all(|further| TcpListener::bind(("127.0.0.1", first + further)).is_ok()) {
-                break first;
-            }
-        };
+        let first = free_ports_in_a_row(6);
         let mut tour =
             Tour { folder: TempDir::new().unwrap(), first, http: first + 3, banks: Vec::new() };
         for bank in 0..3 {
