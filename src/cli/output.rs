@@ -13,8 +13,8 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// The columns of a terminal that does not know how many it has.
-const COLUMNS_DEFAULT: usize = 80;
+/// The columns and rows of a terminal that does not know its size.
+const SCREEN_DEFAULT: (usize, usize) = (80, 24);
 
 /// The output of a command, and how it ends.
 #[derive(Debug)]
@@ -274,10 +274,17 @@ pub(crate) fn columns_of(stream: &(impl AsFd + IsTerminal)) -> usize {
     if !stream.is_terminal() {
         return usize::MAX;
     }
-    match tcgetwinsize(stream).map(|size| usize::from(size.ws_col)) {
-        // A terminal that does not know its size says 0.
-        Ok(0) | Err(_) => COLUMNS_DEFAULT,
-        Ok(columns) => columns,
+    screen_size(stream).0
+}
+
+/// The columns and rows of a terminal; the default of each that it reports as 0, because it does
+/// not know its size.
+pub(crate) fn screen_size(terminal: &impl AsFd) -> (usize, usize) {
+    let known = |size: u16, default: usize| if size == 0 { default } else { usize::from(size) };
+    let (columns, rows) = SCREEN_DEFAULT;
+    match tcgetwinsize(terminal) {
+        Ok(size) => (known(size.ws_col, columns), known(size.ws_row, rows)),
+        Err(_) => SCREEN_DEFAULT,
     }
 }
 

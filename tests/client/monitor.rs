@@ -40,6 +40,18 @@ fn the_steps_of_all_nodes_are_one_stream() {
     assert!(times.is_sorted(), "in order of time: {seen:#?}");
 }
 
+/// Serial lines, and terminals of containers and scripts, report a size of 0.
+#[test]
+fn a_terminal_that_does_not_know_its_size_shows_80_columns() {
+    let cluster = two_accounts();
+    let mut terminal = Terminal::start(&cluster.cliente(&["monitor"]), 0);
+    terminal.expect("following bank 0, bank 1");
+    cluster.run(&["deposit", "0/12345-6", "7", "--tx", "t9"]).expect_code(0);
+    terminal.expect("outcome");
+    terminal.type_keys("\x03");
+    assert_eq!(terminal.end().0, Some(0));
+}
+
 /// The steps among all lines of a monitor.
 fn all_lines(lines: &[String], verdict: &str) -> Vec<String> {
     assert!(lines.iter().any(|line| line == verdict), "{lines:?}");

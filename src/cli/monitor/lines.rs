@@ -1,7 +1,7 @@
 //! The lines of a monitor: for people in aligned columns, coloured by event; for programs as rows
 //! or JSON.
 
-use crate::output::{OutputForm, Paint, json, plain};
+use crate::output::{OutputForm, Paint, columns_of, json, plain};
 use consorcio_core::ids::Time;
 use consorcio_steps::follow::FollowedStep;
 use consorcio_system::logging::step_colour;
@@ -62,12 +62,8 @@ impl StepLines {
                 text.push_str(rows.split_once('\n').map_or("", |(_, row)| row));
             }
             OutputForm::Table => {
-                let width = crossterm::terminal::size().ok().filter(|_| self.cuts);
                 let line = line(step);
-                let line = match width {
-                    Some((columns, _)) => cut(&line, columns.into()),
-                    None => line,
-                };
+                let line = if self.cuts { cut(&line, columns_of(&io::stdout())) } else { line };
                 text.push_str(&self.coloured(step, &line));
                 text.push('\n');
             }

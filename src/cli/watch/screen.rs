@@ -1,10 +1,11 @@
 //! The terminal's other screen, on which a round replaces the one before. What was on the terminal
 //! is there again afterwards.
 
+use crate::output::screen_size;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
-    LeaveAlternateScreen, size,
+    LeaveAlternateScreen,
 };
 use crossterm::{execute, queue};
 use std::io::{self, Write};
@@ -41,9 +42,9 @@ impl WatchScreen {
     /// # Errors
     /// If the terminal is gone.
     pub(super) fn draw(&self) -> io::Result<()> {
-        let (columns, rows) = size()?;
+        let (columns, rows) = screen_size(&io::stdout());
         let lines = [self.head.as_str(), ""].into_iter().chain(self.text.lines());
-        let lines = fitting(lines.collect(), columns.into(), rows.into());
+        let lines = fitting(lines.collect(), columns, rows);
         let mut stdout = io::stdout().lock();
         queue!(stdout, BeginSynchronizedUpdate, MoveTo(0, 0))?;
         for (at, line) in lines.iter().enumerate() {
