@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::output::CommandOutput;
 use clap::CommandFactory;
 use clap_complete::Shell;
-use consorcio_system::manual::{self, ManPageError};
+use consorcio_system::manual::{self, ManPageArgs, ManPageError};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -30,8 +30,8 @@ struct WrittenDocument<'a> {
 pub(crate) fn run(command: &ManualCommand) -> CommandOutput {
     match command {
         ManualCommand::Completions { shell } => completions(*shell),
-        ManualCommand::Man { command, dir: None } => page(command),
-        ManualCommand::Man { dir: Some(folder), .. } => pages(folder),
+        ManualCommand::Man(ManPageArgs { command, dir: None }) => page(command),
+        ManualCommand::Man(ManPageArgs { dir: Some(folder), .. }) => pages(folder),
     }
 }
 

@@ -10,7 +10,8 @@ use std::{fs, io};
 /// The arguments of `man`.
 #[derive(Debug, Clone, Args)]
 pub struct ManPageArgs {
-    /// The page of this command, as in `man journal`; without one, of the program
+    /// The page of this command, as in `man journal` or `man account open`; without one, of the
+    /// program
     pub command: Vec<String>,
     /// Write the pages of all commands into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "command")]

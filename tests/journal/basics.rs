@@ -3,7 +3,6 @@
 use crate::journal::support::*;
 use consorcio::journal::{Faults, JournalError, JournalOptions, MemDisk, Room, SegmentSizes, dump};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 #[test]
 fn appended_records_are_read_back() {
@@ -209,12 +208,4 @@ fn a_full_disk_and_its_end_are_reported_at_once() {
     let last = appender.last();
     drop((appender, reader));
     assert_records(&must_open(disk, options()).3, last);
-}
-
-fn wait_until(is_so: impl Fn() -> bool) {
-    let until = Instant::now() + Duration::from_secs(30);
-    while !is_so() {
-        assert!(Instant::now() < until, "time-out");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }

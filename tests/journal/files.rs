@@ -7,7 +7,6 @@ use consorcio::journal::{
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 const FOLDER: &str = "CONSORCIO_TEST_JOURNAL";
 
@@ -35,7 +34,7 @@ fn a_journal_on_files_with_threads() {
         assert_eq!((summary.records, summary.faults.len()), (last, 0));
         if last == 20_100 {
             // A thread writes the snapshot of the full segments.
-            wait_for_file(&path, "snapshot-");
+            wait_until(|| has_snapshot(&path));
         }
         appender.close().unwrap();
         drop(reader);
@@ -45,19 +44,12 @@ fn a_journal_on_files_with_threads() {
     assert_eq!(reader.lookup(&tx(1)).unwrap(), Some(record(1)));
 }
 
-/// Waits until a file of this folder has a name that begins so, and is whole.
-fn wait_for_file(folder: &Path, begins: &str) {
-    let began = Instant::now();
-    let is_whole = |name: &str| name.starts_with(begins) && !name.ends_with(".tmp");
-    loop {
-        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-        let names: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
-        if names.iter().any(|name| is_whole(name)) {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(20), "no {begins} among {names:?}");
-        std::thread::yield_now();
-    }
+/// Whether a snapshot in this folder is whole.
+fn has_snapshot(folder: &Path) -> bool {
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    names
+        .filter_map(|name| name.into_string().ok())
+        .any(|name| name.starts_with("snapshot-") && !name.ends_with(".tmp"))
 }
 
 /// Segments missing from the end or the middle: a read-only check reports them wherever a start is

@@ -10,6 +10,7 @@ use consorcio::journal::{
 use consorcio::wire::Reason;
 use consorcio::wire::token::{Digest, Vote};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct AppliedLog {
@@ -136,4 +137,14 @@ pub fn assert_records(log: &AppliedLog, last: Seq) {
     assert_eq!(log.records.len() as u64, last, "the number of records");
     let wrong = (1..=last).zip(&log.records).find(|(n, found)| record(*n) != **found);
     assert_eq!(wrong, None);
+}
+
+/// Waits for what a thread of the journal does.
+#[track_caller]
+pub fn wait_until(is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < until, "time-out");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

@@ -2,7 +2,7 @@
 //! deadline.
 
 use super::{SoloBank, is_full, rest, start_with};
-use crate::support::{Cluster, signal, wait_until};
+use crate::support::{Cluster, Process, Wire, signal, wait_until};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -125,18 +125,24 @@ fn shutdown_has_a_deadline_whatever_clients_do() {
     drop(again);
 }
 
+/// Bank 0, whose disk hangs, which it has reported; and the connection whose request waits for it.
+fn bank_whose_disk_hangs(cluster: &Cluster) -> (Process, Wire) {
+    let mut command = cluster.servidor(0);
+    command.env(crate::support::CRASH_VARIABLE, "hang:600000@client.written");
+    let mut process = Process::start(&mut command);
+    process.wait_for("ready on").expect("it starts");
+    let mut waits = cluster.connect(0);
+    waits.send(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#);
+    process.wait_for("has not finished a sync for").expect("a warning on standard error");
+    (process, waits)
+}
+
 /// With a data disk that hangs, the bank warns, answers requests that need no disk, and ends at the
 /// second signal.
 #[test]
 fn a_data_disk_that_hangs_is_reported_and_two_signals_end_the_bank() {
     let cluster = Cluster::new(1, true);
-    let mut command = cluster.servidor(0);
-    command.env(crate::support::CRASH_VARIABLE, "hang:600000@client.written");
-    let mut process = crate::support::Process::start(&mut command);
-    process.wait_for("ready on").expect("it starts");
-    let mut waits = cluster.connect(0);
-    waits.send(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#);
-    process.wait_for("has not finished a sync for").expect("a warning on standard error");
+    let (mut process, _waits) = bank_whose_disk_hangs(&cluster);
     let mut wire = cluster.connect(0);
     assert_eq!(wire.ask("PING"), "PONG");
     let banks = wire.ask("BANKS");
@@ -157,13 +163,7 @@ fn a_data_disk_that_hangs_is_reported_and_two_signals_end_the_bank() {
 fn a_data_disk_that_hangs_does_not_prevent_the_end() {
     use consorcio::limits::SHUTDOWN_MS_MAX;
     let cluster = Cluster::new(1, true);
-    let mut command = cluster.servidor(0);
-    command.env(crate::support::CRASH_VARIABLE, "hang:600000@client.written");
-    let mut process = crate::support::Process::start(&mut command);
-    process.wait_for("ready on").expect("it starts");
-    let mut waits = cluster.connect(0);
-    waits.send(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#);
-    process.wait_for("has not finished a sync for").expect("a message");
+    let (mut process, _waits) = bank_whose_disk_hangs(&cluster);
     let began = Instant::now();
     process.terminate();
     assert_eq!(process.wait(), Some(1), "{:?}", process.seen());

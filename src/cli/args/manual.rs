@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use clap_complete::Shell;
-use std::path::PathBuf;
+use consorcio_system::manual::ManPageArgs;
 
 const COMPLETIONS: &str = "\
 Examples:
@@ -27,14 +27,7 @@ pub(crate) enum ManualCommand {
     },
     /// Print a man page, or write all of them.
     #[command(visible_alias = "manual", before_help = MAN)]
-    Man {
-        /// The page of this command, as in `man transfer` or `man account open`; without one, of
-        /// cliente.
-        command: Vec<String>,
-        /// Write the pages of all commands into this folder.
-        #[arg(long, value_name = "DIR", conflicts_with = "command")]
-        dir: Option<PathBuf>,
-    },
+    Man(ManPageArgs),
 }
 
 impl ManualCommand {
@@ -47,7 +40,7 @@ impl ManualCommand {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             ManualCommand::Completions { .. } => "completions",
-            ManualCommand::Man { .. } => "man",
+            ManualCommand::Man(_) => "man",
         }
     }
 }

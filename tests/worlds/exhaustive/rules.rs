@@ -17,7 +17,7 @@ use consorcio_core::bank::io::{Caller, Input, Origin, Outcome, Past, SessionId};
 use consorcio_core::bank::record::Record;
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::commit::message::PeerVerb;
-use consorcio_core::ids::{BankId, RegisterKey, TxId};
+use consorcio_core::ids::{BankId, RegisterKey, Time, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Read, Request};
@@ -29,11 +29,11 @@ use std::sync::Arc;
 /// A bank's vote on an id in its journal: the token's content, and the bytes if it is an OK.
 struct HeldVote {
     granted: Option<Digest>,
-    token: (Vote, consorcio_core::ids::Time, Option<Digest>),
+    token: (Vote, Time, Option<Digest>),
 }
 
 /// The vote in a token.
-pub fn vote_of(token: &Token) -> (Vote, consorcio_core::ids::Time, Option<Digest>) {
+pub fn vote_of(token: &Token) -> (Vote, Time, Option<Digest>) {
     (if token.is_refusal() { Vote::No } else { Vote::Ok }, token.time, token.digest)
 }
 
@@ -70,25 +70,29 @@ fn vote_in(record: &Record, tx: &TxId) -> Option<HeldVote> {
     }
 }
 
-/// Whether this record commits or aborts a transaction of these bytes; `None` if neither.
-fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
-    match record {
-        Record::Decided { tx: of, own, outcome, .. } if of == tx && own.digest == Some(digest) => {
-            Some(matches!(outcome, Outcome::Committed(_)))
+/// The end of a transaction.
+struct RecordedEnd<'a> {
+    tx: &'a TxId,
+    /// The bytes that ended; a bank that refused the id alone never had them.
+    digest: Option<Digest>,
+    /// The commit time; `None` if it is aborted.
+    committed: Option<Time>,
+}
+
+/// The end that this record holds, if any.
+fn recorded_end(record: &Record) -> Option<RecordedEnd<'_>> {
+    let (tx, digest, committed) = match record {
+        Record::Decided { tx, own, outcome: Outcome::Committed(time), .. } => {
+            (tx, own.digest, Some(*time))
         }
-        Record::Executed { tx: of, transaction, .. }
-            if of == tx && *transaction.digest() == digest =>
-        {
-            Some(true)
+        Record::Decided { tx, own, outcome: Outcome::Aborted(..), .. } => (tx, own.digest, None),
+        Record::Executed { tx, committed, transaction, .. } => {
+            (tx, Some(*transaction.digest()), Some(*committed))
         }
-        Record::OutsideVoted { tx: of, own, refusal, .. }
-            if of == tx && own.digest == Some(digest) =>
-        {
-            Some(refusal.is_none())
+        Record::OutsideVoted { tx, own, time, refusal } => {
+            (tx, own.digest, refusal.is_none().then_some(*time))
         }
-        Record::Decided { .. }
-        | Record::Executed { .. }
-        | Record::Voted { .. }
+        Record::Voted { .. }
         | Record::Refused { .. }
         | Record::Consortium { .. }
         | Record::ClientAdded { .. }
@@ -100,9 +104,15 @@ fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
         | Record::Introduced { .. }
         | Record::ClockMoved { .. }
         | Record::Stopped { .. }
-        | Record::Drove { .. }
-        | Record::OutsideVoted { .. } => None,
-    }
+        | Record::Drove { .. } => return None,
+    };
+    Some(RecordedEnd { tx, digest, committed })
+}
+
+/// Whether this record commits or aborts a transaction of these bytes; `None` if neither.
+fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
+    let end = recorded_end(record)?;
+    (end.tx == tx && end.digest == Some(digest)).then_some(end.committed.is_some())
 }
 
 impl ModelState {

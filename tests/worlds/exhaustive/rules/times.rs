@@ -1,14 +1,16 @@
 //! The invariants of cuts and patience: nothing commits at or before a cut that was served, and no
 //! bank resolves on its own before a transaction's patience is over.
 
+use super::recorded_end;
 use crate::exhaustive::state::{ModelState, bank};
-use consorcio_core::bank::io::{CoreStep, DoubtCause, Outcome};
+use consorcio_core::bank::io::{CoreStep, DoubtCause};
 use consorcio_core::bank::record::Record;
 use consorcio_core::ids::{Time, TxId};
 use consorcio_core::limits::RESOLVE_AFTER_MS;
 use consorcio_core::wire::token::Digest;
 use consorcio_core::wire::transaction::{Action, Flow};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The served cuts by time and bank: transfers in, transfers out, balance.
 pub type Cuts = BTreeMap<(i64, usize), [i128; 3]>;
@@ -58,35 +60,13 @@ impl ModelState {
         let (mut came, mut went) = (0, 0);
         let mut balance: i128 =
             self.setup.accounts[at].iter().map(|(_, money)| i128::from(*money)).sum();
-        let committed = |record: &Record| match record {
-            Record::Decided { tx, own, outcome: Outcome::Committed(at), .. } if at.0 <= time => {
-                own.digest.map(|digest| (tx.clone(), digest))
-            }
-            Record::Executed { tx, committed, transaction, .. } if committed.0 <= time => {
-                Some((tx.clone(), *transaction.digest()))
-            }
-            Record::OutsideVoted { tx, own, time: at, refusal: None } if at.0 <= time => {
-                own.digest.map(|digest| (tx.clone(), digest))
-            }
-            Record::Decided { .. }
-            | Record::Executed { .. }
-            | Record::Voted { .. }
-            | Record::Refused { .. }
-            | Record::Consortium { .. }
-            | Record::ClientAdded { .. }
-            | Record::AccountOpened { .. }
-            | Record::KeyKnown { .. }
-            | Record::RegistersLearned { .. }
-            | Record::Founded { .. }
-            | Record::Met { .. }
-            | Record::Introduced { .. }
-            | Record::ClockMoved { .. }
-            | Record::OutsideVoted { .. }
-            | Record::Drove { .. }
-            | Record::Stopped { .. } => None,
+        let committed = |record: &Arc<Record>| {
+            let end = recorded_end(record)?;
+            end.committed.filter(|at| at.0 <= time)?;
+            Some((end.tx.clone(), end.digest?))
         };
         let commits: Vec<(TxId, Digest)> =
-            self.nodes[at].journal.iter().filter_map(|record| committed(record)).collect();
+            self.nodes[at].journal.iter().filter_map(committed).collect();
         for (tx, digest) in commits {
             for op in self.bytes_of(&tx, digest).ops_of(bank(at)) {
                 let Action::Money { flow, amount, .. } = &op.action else { continue };
