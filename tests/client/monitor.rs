@@ -112,7 +112,8 @@ fn a_terminal_cuts_lines_at_its_width() {
     terminal.type_keys("\x03");
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0));
-    let screen = crate::support::terminal::plain_text(&screen);
+    // The terminal echoes Ctrl-C as `^C` wherever the cursor is, also inside of a line.
+    let screen = crate::support::terminal::plain_text(&screen).replace("^C", "");
     let wide: Vec<&str> = screen.lines().filter(|line| line.chars().count() > 60).collect();
     assert!(wide.is_empty(), "{wide:#?}");
 }
