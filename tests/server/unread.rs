@@ -131,9 +131,9 @@ fn assert_within(bound: usize, all: &[(&str, usize)]) {
 /// A small bound and few sessions. The tolerance is for tasks and the allocator.
 #[test]
 fn sessions_that_do_not_read_hold_no_more_than_the_bound() {
-    let (sessions, bytes) = (100, 24 << 20);
+    let (sessions, bytes) = (60, 16 << 20);
     let switches =
-        ["--sessions-max", "200", "--sessions-for-banks", "2", "--sessions-bytes-max", "25165824"];
+        ["--sessions-max", "120", "--sessions-for-banks", "2", "--sessions-bytes-max", "16777216"];
     let verbs = ["COMMIT", "CLIENTS", "BANKS", "HELLO", "HELP", "a bad line"];
     let all = held_by_each_verb(sessions, &switches, &verbs);
     assert_eq!(all.len(), verbs.len());

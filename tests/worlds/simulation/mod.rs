@@ -38,7 +38,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Seeds of a test without a variant.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_000;
 /// Seeds of a test with a variant.
 const SEEDS_OF_VARIANT: u64 = 400;
 /// A test with at least this number of seeds checks its coverage.
