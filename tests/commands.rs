@@ -19,6 +19,8 @@ mod faults;
 mod frozen;
 #[path = "client/library.rs"]
 mod library;
+#[path = "client/logs.rs"]
+mod logs;
 #[path = "client/manners.rs"]
 mod manners;
 #[path = "client/monitor.rs"]

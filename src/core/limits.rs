@@ -6,11 +6,13 @@
 mod http;
 mod node;
 mod sessions;
+mod steps;
 mod tools;
 
 pub use http::*;
 pub use node::*;
 pub use sessions::*;
+pub use steps::*;
 pub use tools::*;
 
 /// The longest line on the wire, for requests and replies, including its `\n`.
@@ -273,25 +275,6 @@ pub const DOUBT_CHECK_EVERY_MS: u64 = 500;
 pub const NEW_CLIENTS_REPORTED_MAX: usize = 256;
 /// A sync of the data disk that takes this long is reported to the operator.
 pub const SLOW_SYNC_MS: u64 = 1_000;
-/// The memory of recorded steps that are not written yet; past it steps are counted and dropped.
-pub const STEP_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// How long the recording of a step waits once that memory is full, once; then steps are dropped
-/// until some are written.
-pub const STEP_ROOM_MS_MAX: u64 = 500;
-/// How many steps a subscriber may be behind before it gets a notice that steps were missed.
-pub const STEP_FEED_MAX: usize = 1024;
-/// The time within which a recorded step is written, so that a reader sees it within 100 ms.
-pub const STEP_FLUSH_MS: u64 = 25;
-/// A step is written once it is this old, by its own time, because older ones may still arrive.
-pub const STEP_HOLD_MS: i64 = 20;
-/// No step is held for longer than this, even if its thread still has an older one.
-pub const STEP_HELD_MS_MAX: i64 = 1_000;
-/// The time within which a session passes a step to the step log.
-pub const STEP_HANDOVER_MS_MAX: u64 = 10;
-/// The most bytes of lines that the step log writes at once.
-pub const STEP_CHUNK_BYTES_MAX: usize = 256 * 1024;
-/// The longest text for people in one step.
-pub const STEP_TEXT_BYTES_MAX: usize = 400;
 /// How many flushes of steps wait for the thread that makes spans; more are dropped.
 pub const OTEL_BATCHES_MAX: usize = 256;
 /// How many transactions have open spans.
@@ -310,10 +293,6 @@ pub const OTEL_IDLE_US_MAX: i64 = 10_000_000;
 pub const OPERATOR_LINES_MAX: usize = 256;
 /// The same for steps on standard error; their file has all of them.
 pub const LIVE_STEP_LINES_MAX: usize = 8_192;
-/// The size at which a step log's file is rotated, by default ...
-pub const STEP_LOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
-/// ... and how many older files are kept.
-pub const STEP_LOG_KEEP_DEFAULT: usize = 8;
 
 /// The longest time for an orderly shutdown.
 pub const SHUTDOWN_MS_MAX: u64 = 10_000;

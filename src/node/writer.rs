@@ -169,7 +169,8 @@ impl Writer {
         for (record, seq) in output.records.iter().zip(before + 1..) {
             self.batch.push(seq, record);
             if let Some(steps) = &mut self.steps {
-                steps.push(Entry { at_us: now.wall_us, step: Step::of_record(record, seq) });
+                let step = Step::of_record(record, seq, |tx| self.core.ended_transaction(tx));
+                steps.push(Entry { at_us: now.wall_us, step });
             }
         }
         if let Some(steps) = &mut self.steps {

@@ -298,48 +298,6 @@ fn a_pipe_gets_no_colours_and_may_close() {
 }
 
 #[test]
-fn the_log_has_each_step() {
-    let cluster = with_accounts();
-    let transfer = [
-        "--name",
-        "cliente-9",
-        "transfer",
-        "--from",
-        "0/12345-6=1",
-        "--to",
-        "2/78910-0",
-        "--tx",
-        "logged",
-    ];
-    cluster.run(&transfer).expect_code(0);
-    cluster.run(&["--name", "maria", "get"]).expect_code(0);
-    let read =
-        |name: &str| std::fs::read_to_string(cluster.path().join("logs").join(name)).unwrap();
-    let log = read("cliente-9.log");
-    let steps = |event: &str, bank: usize, detail: &str| {
-        let of = |line: &&str| {
-            line.contains(&format!(" {event} "))
-                && line.contains(&format!("peer={}", cluster.address(bank)))
-                && line.contains(detail)
-        };
-        log.lines().filter(of).count()
-    };
-    for bank in [0, 2] {
-        assert_eq!(steps("connect", bank, ""), 1, "{log}");
-        assert_eq!(steps("send", bank, "PREPARE"), 1, "{log}");
-        assert_eq!(steps("answer", bank, "PREPARE OK"), 1, "{log}");
-        assert_eq!(steps("send", bank, "COMMIT"), 1, "{log}");
-        assert_eq!(steps("answer", bank, "COMMIT COMMITTED"), 1, "{log}");
-    }
-    assert!(
-        log.lines().any(|line| line.contains(" verdict ") && line.contains("tx=logged")),
-        "{log}"
-    );
-    assert!(read("cliente-maria.log").contains("VALUE"));
-    assert!(!read("cliente-1.log").contains(MARIA), "the log has no CPF");
-}
-
-#[test]
 fn a_list_longer_than_a_line_is_complete() {
     let cluster = Cluster::start(1);
     let mut wire = cluster.connect(0);

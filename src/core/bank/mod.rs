@@ -41,10 +41,12 @@ use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Ledger;
 use crate::limits::CUT_BYTES_MAX;
 use crate::wire::token::{KeyId, Seal, Token};
+use crate::wire::transaction::Transaction;
 use decide::Deciding;
 use io::{Input, KnownVote, Now, Output, Seq};
 use record::Record;
 use state::Bank;
+use std::sync::Arc;
 use volatile::Volatile;
 
 /// What identifies a bank to others.
@@ -244,6 +246,11 @@ impl Core {
         let names =
             |(_, prepared): &(&TxId, &known::Prepared)| prepared.transaction.banks().has(bank);
         self.bank.undecided.iter().find(names).map(|(tx, _)| tx)
+    }
+
+    /// The operations of a transaction that has ended, if the history has it and them.
+    pub fn ended_transaction(&self, tx: &TxId) -> Option<&Arc<Transaction>> {
+        self.bank.history.get(tx)?.transaction.as_ref()
     }
 
     /// The undecided transaction that this bank voted on first.

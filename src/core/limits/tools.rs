@@ -1,6 +1,6 @@
-//! The bounds of `cliente`'s commands, and of writing and reading step logs.
+//! The bounds of `cliente`'s commands, and of reading step logs.
 
-use super::{ANSWER_WITHIN_MS, LINE_BYTES_MAX, STEP_MEMORY_BYTES_MAX, VOTE_TIMEOUT_MS};
+use super::{ANSWER_WITHIN_MS, LINE_BYTES_MAX, VOTE_TIMEOUT_MS};
 
 /// Files that `cliente` opens beside its connections: the standard ones, its log, the runtime's.
 pub const CLIENT_FILES_BESIDE_MAX: u64 = 16;
@@ -58,8 +58,6 @@ pub const SHELL_ACCOUNTS_KNOWN_MAX: usize = 1_000;
 /// Undecided and decided transactions of each bank that a shell completes, so many of either.
 pub const SHELL_TRANSACTIONS_KNOWN_MAX: usize = 50;
 
-/// One of the two buffers of recorded steps: the writer takes one while the other fills.
-pub const STEP_BUFFER_BYTES_MAX: usize = STEP_MEMORY_BYTES_MAX / 2;
 /// Lines of one transaction that a timeline keeps: questions that are repeated for days add
 /// nothing.
 pub const TRACE_LINES_MAX: usize = 20_000;

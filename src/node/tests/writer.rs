@@ -1,6 +1,6 @@
 //! Tests of the writer: what is released when, how large batches grow, and what is refused.
 
-use super::{NOW, bank, later, prepare, released, request, sync, with_account};
+use super::{NOW, bank, bank_with, later, prepare, released, request, sync, with_account};
 use crate::queue::Queue;
 use crate::writer::{DecideResult, Released};
 use consorcio_core::bank::io::{Input, SessionId};
@@ -10,7 +10,9 @@ use consorcio_core::limits::{
 };
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::token::{Seal, Vote};
-use consorcio_journal::{Batch, Faults, MemDisk};
+use consorcio_journal::{Batch, Faults, MemDisk, NoticeSink};
+use consorcio_steps::steplog::LoggedOps;
+use std::sync::Arc;
 
 fn assert_within_bounds(batch: &Batch) {
     assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= BATCH_BYTES_MAX);
@@ -185,4 +187,30 @@ fn without_room_for_the_next_segment_new_work_is_refused_and_begun_work_complete
         slot += 1;
     }
     assert_eq!(writer.core().undecided(), 0);
+}
+
+/// The record of an outcome does not have the operations; the bank's history does.
+#[test]
+fn the_steps_of_vote_and_outcome_share_the_transaction_of_the_bank() {
+    let silent: NoticeSink = Arc::new(|_| {});
+    let (mut writer, mut appender) = bank_with(&MemDisk::new(), silent, true);
+    with_account(&mut writer, &mut appender);
+    let mut out = Vec::new();
+    writer.step(NOW, request(2, 0, &prepare(1)), &mut out);
+    sync(&mut writer, &mut appender, &mut out);
+    let Some(Released::Reply(vote)) = out.pop() else { panic!("a vote") };
+    let Reply::Ok(tx, own) = vote.reply else { panic!("an OK") };
+    let (seal, peer) = (Seal::keyed([7; 32]), BankId::new(1).unwrap());
+    let other = seal.token(peer, Vote::Ok, &tx, own.digest, own.time);
+    writer.step(NOW, request(2, 1, &format!("COMMIT t1 {own} {other}")), &mut out);
+    let steps = std::mem::take(writer.steps().unwrap());
+    let named: Vec<_> = (steps.iter().filter(|entry| entry.step.tx() == Some(&tx)))
+        .map(|entry| (entry.step.event(), entry.step.ops()))
+        .collect();
+    let [("vote", Some(LoggedOps::Of(voted))), ("outcome", Some(LoggedOps::Of(ended)))] =
+        &named[..]
+    else {
+        panic!("{named:?}")
+    };
+    assert!(Arc::ptr_eq(voted, ended), "the outcome has a copy");
 }

@@ -91,7 +91,7 @@ impl SpanBuilder {
                 self.decided(*seq, decision, ended);
             }
             // The last vote decides: one record is both vote and outcome.
-            Step::Outcome { tx, ending, seq, voted } => {
+            Step::Outcome { tx, ending, seq, voted, .. } => {
                 let name = if voted.is_some() { "vote" } else { "outcome" };
                 let detail = outcome(ending);
                 let decision = Decision { tx: tx.clone(), name, detail, is_outcome: true, at_us };

@@ -1,6 +1,7 @@
 //! Generated fields for tests: any value that a step may hold, in the form that a line preserves.
 
 use super::field::CpfEnd;
+use super::ops::LoggedOps;
 use super::step::{Load, LoggedOutcome, Ordinal, OtherEnd, ReplySummary, RequestId};
 use consorcio_core::bank::io::DoubtCause;
 use consorcio_core::commit::founding::FoundingId;
@@ -56,6 +57,7 @@ any! {
     // Any text, but for spaces around it; `bank=` would be parsed as a column.
     Box<str>: "(n=3 |by=1 |limit |OK |)[ -~éß]{0,30}"
         .prop_filter("no column", |text| !text.trim().starts_with("bank="))
+        .prop_filter("no operations", |text| !text.trim().starts_with('['))
         .prop_map(|text| text.trim().into());
     Verb: select(Verb::ALL);
     Option<Verb>: proptest::option::of(Verb::any());
@@ -71,6 +73,10 @@ any! {
         (any::<usize>(), BankSet::any()).prop_map(|(ops, banks)| Load::Ops(ops, banks)),
         (any::<usize>(), BankSet::any()).prop_map(|(ops, banks)| Load::OpsOutside(ops, banks)),
         any::<usize>().prop_map(Load::Tokens),
+    ];
+    LoggedOps: prop_oneof![
+        Just(LoggedOps::Unnamed),
+        "[!-Z^-~ ·]{0,30}".prop_map(|text| LoggedOps::Text(text.into())),
     ];
     LoggedOutcome: prop_oneof![
         Time::any().prop_map(LoggedOutcome::Committed),

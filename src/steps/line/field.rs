@@ -7,20 +7,56 @@ use super::text::{number, push_text, socket};
 use consorcio_core::bank::io::DoubtCause;
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time};
+use consorcio_core::limits::STEP_TIME_DIFFERENCE_US_MAX;
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::token::KeyId;
 use consorcio_core::wire::verb::Verb;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::ops::{Deref, DerefMut};
 
 /// A part of a step as a field of its line. `name` ends with `=`, or is empty where a field has no
 /// name.
 pub(super) trait LineField: Sized {
     /// Appends the field to a line.
-    fn write(&self, name: &str, out: &mut Vec<u8>);
+    fn write(&self, name: &str, out: &mut FieldOut<'_>);
 
     /// Reads the field; `None` where the line has something else there.
     fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Self>;
+}
+
+/// A line that fields are appended to.
+pub(super) struct FieldOut<'a> {
+    bytes: &'a mut Vec<u8>,
+    /// The time of the line, in microseconds since 1970. Times near it are written as differences.
+    at_us: Option<i64>,
+}
+
+impl<'a> FieldOut<'a> {
+    /// The fields of a line with the time `at_us`, or of no line, where all times are whole.
+    pub(super) fn new(bytes: &'a mut Vec<u8>, at_us: Option<i64>) -> FieldOut<'a> {
+        FieldOut { bytes, at_us }
+    }
+
+    /// The difference from the time of the line, if it is small.
+    fn difference(&self, time: Time) -> Option<i64> {
+        let difference = time.0.checked_sub(self.at_us?)?;
+        (difference.unsigned_abs() <= STEP_TIME_DIFFERENCE_US_MAX).then_some(difference)
+    }
+}
+
+impl Deref for FieldOut<'_> {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        self.bytes
+    }
+}
+
+impl DerefMut for FieldOut<'_> {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        self.bytes
+    }
 }
 
 /// Appends a word, after a space unless the column before left one.
@@ -32,7 +68,7 @@ pub(super) fn next(out: &mut Vec<u8>, text: &str) {
 }
 
 impl LineField for u64 {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
         next(out, name);
         number(out, *self);
     }
@@ -43,7 +79,7 @@ impl LineField for u64 {
 }
 
 impl LineField for usize {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
         u64::try_from(*self).unwrap_or(u64::MAX).write(name, out);
     }
 
@@ -53,7 +89,7 @@ impl LineField for usize {
 }
 
 impl LineField for bool {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
         next(out, name);
         out.extend_from_slice(if *self { b"yes" } else { b"no" });
     }
@@ -67,32 +103,59 @@ impl LineField for bool {
     }
 }
 
+/// Left out where it is the time of the line; else the difference from it, as in `+312us`, or all
+/// of it in microseconds.
 impl LineField for Time {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
-        next(out, name);
-        if self.0 < 0 {
-            out.push(b'-');
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
+        if out.difference(*self) != Some(0) {
+            time_field(*self, name, out);
         }
-        number(out, self.0.unsigned_abs());
     }
 
     fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Time> {
-        words.field(name, |value| value.parse().ok().map(Time))
+        let at_us = words.at_us();
+        match words.optional(name, |value| time_value(value, at_us)) {
+            Some(time) => Some(time),
+            None => at_us.map(Time),
+        }
+    }
+}
+
+fn time_field(time: Time, name: &str, out: &mut FieldOut<'_>) {
+    let difference = out.difference(time);
+    let value = difference.unwrap_or(time.0);
+    next(out, name);
+    if value < 0 {
+        out.push(b'-');
+    } else if difference.is_some() {
+        out.push(b'+');
+    }
+    number(out, value.unsigned_abs());
+    if difference.is_some() {
+        out.extend_from_slice(b"us");
+    }
+}
+
+fn time_value(value: &str, at_us: Option<i64>) -> Option<Time> {
+    match value.strip_suffix("us") {
+        Some(difference) => at_us?.checked_add(difference.parse().ok()?).map(Time),
+        None => value.parse().ok().map(Time),
     }
 }
 
 impl LineField for Option<Time> {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
-        self.iter().for_each(|time| time.write(name, out));
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
+        self.iter().for_each(|time| time_field(*time, name, out));
     }
 
     fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Option<Time>> {
-        Some(words.optional(name, |value| value.parse().ok().map(Time)))
+        let at_us = words.at_us();
+        Some(words.optional(name, |value| time_value(value, at_us)))
     }
 }
 
 impl LineField for BankId {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
         u64::from(self.as_u8()).write(name, out);
     }
 
@@ -102,7 +165,7 @@ impl LineField for BankId {
 }
 
 impl LineField for Option<BankId> {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
         self.iter().for_each(|bank| bank.write(name, out));
     }
 
@@ -117,7 +180,7 @@ pub(super) fn bank(text: &str) -> Option<BankId> {
 
 /// Written as `0,2`, or `-` for the empty set.
 impl LineField for BankSet {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
         next(out, name);
         for (at, bank) in self.iter().enumerate() {
             if at > 0 {
@@ -139,7 +202,7 @@ impl LineField for BankSet {
 }
 
 impl LineField for Option<SocketAddr> {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
         if let Some(address) = self {
             next(out, name);
             socket(out, *address);
@@ -152,7 +215,7 @@ impl LineField for Option<SocketAddr> {
 }
 
 impl LineField for Ordinal {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
         self.iter().for_each(|n| n.get().write(name, out));
     }
 
@@ -163,7 +226,7 @@ impl LineField for Ordinal {
 
 /// Written as `port=4567 n=17`.
 impl LineField for Option<RequestId> {
-    fn write(&self, _: &str, out: &mut Vec<u8>) {
+    fn write(&self, _: &str, out: &mut FieldOut<'_>) {
         if let Some(RequestId { port, n }) = self {
             u64::from(*port).write("port=", out);
             n.get().write("n=", out);
@@ -185,7 +248,7 @@ impl LineField for Option<RequestId> {
 
 /// A text for people: the rest of the line, within a bound.
 impl LineField for Box<str> {
-    fn write(&self, _: &str, out: &mut Vec<u8>) {
+    fn write(&self, _: &str, out: &mut FieldOut<'_>) {
         push_text(out, self);
     }
 
@@ -198,7 +261,7 @@ impl LineField for Box<str> {
 macro_rules! word {
     ($($kind:ty: |$value:ident| $as_str:expr, $parse:expr;)*) => {
         $(impl LineField for $kind {
-            fn write(&self, name: &str, out: &mut Vec<u8>) {
+            fn write(&self, name: &str, out: &mut FieldOut<'_>) {
                 let $value = self;
                 next(out, name);
                 out.extend_from_slice($as_str.as_bytes());
@@ -222,7 +285,7 @@ word! {
 }
 
 impl LineField for Option<Verb> {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
         self.iter().for_each(|verb| verb.write(name, out));
     }
 
@@ -237,7 +300,7 @@ fn doubt_cause(word: &str) -> Option<DoubtCause> {
 
 /// A vote: `OK`, or `NOK` and the reason.
 impl LineField for Option<Reason> {
-    fn write(&self, _: &str, out: &mut Vec<u8>) {
+    fn write(&self, _: &str, out: &mut FieldOut<'_>) {
         match self {
             None => next(out, "OK"),
             Some(reason) => {
@@ -282,7 +345,7 @@ pub(super) const DOUBT_CAUSES: [DoubtCause; 4] =
 
 /// A count and its total, as in `2/3`.
 impl LineField for (usize, usize) {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
         self.0.write(name, out);
         out.push(b'/');
         number(out, u64::try_from(self.1).unwrap_or(u64::MAX));

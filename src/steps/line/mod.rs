@@ -1,5 +1,5 @@
-//! A line of the step log: `2026-11-22T05:38:51.123456Z vote tx=… peer=… fields…`, with aligned
-//! columns, and `-` where there is no transaction or no peer. The writer and the reader share one
+//! A line of the step log: `2026-11-22T05:38:51.123456Z vote    tx=… peer=… bank=… fields…`,
+//! without the columns that the step does not have. The writer and the reader share one
 //! definition: the steps are in `step`, their events and fields in `table`, the text of each field
 //! in `field`. Nothing here opens a file.
 //!
@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod arbitrary;
 mod field;
+mod ops;
 mod phrases;
 mod reader;
 mod step;
@@ -18,16 +19,17 @@ mod tests;
 mod text;
 
 pub(crate) use field::CpfEnd;
+pub use ops::LoggedOps;
 pub use step::{Entry, Load, LoggedOutcome, Ordinal, OtherEnd, ReplySummary, RequestId, Step};
 pub(crate) use text::{TIME_LENGTH, time};
 
 use consorcio_core::ids::TxId;
+use field::{FieldOut, LineField};
 use reader::FieldReader;
 use table::{Columns, has_other_end};
 
-const EVENT_WIDTH: usize = 10;
-const TX_WIDTH: usize = 27;
-const PEER_WIDTH: usize = 21;
+/// The words of most lines are shorter.
+const EVENT_WIDTH: usize = 7;
 
 /// Formats lines. It caches the text of the current second, which most lines share.
 #[derive(Debug)]
@@ -49,22 +51,21 @@ impl Formatter {
         out.push(b' ');
         padded(out, EVENT_WIDTH, |out| word(out, entry.step.event()));
         let Columns { tx, peer } = entry.step.columns();
-        padded(out, TX_WIDTH, |out| {
+        if let Some(tx) = tx {
             word(out, "tx=");
-            word(out, tx.map_or("-", TxId::as_str));
-        });
-        padded(out, PEER_WIDTH, |out| {
+            word(out, tx.as_str());
+            out.push(b' ');
+        }
+        if let Some(peer) = entry.step.addressed() {
             word(out, "peer=");
-            match peer {
-                None => word(out, "-"),
-                Some(peer) => self.peer(out, peer),
-            }
-        });
+            self.peer(out, peer);
+            out.push(b' ');
+        }
         if let Some(OtherEnd::Link(_, bank) | OtherEnd::Bank(bank)) = peer {
             word(out, "bank=");
             text::number(out, bank.as_u8().into());
         }
-        entry.step.write_fields(out);
+        entry.step.write_fields(entry.at_us, out);
         while out.last() == Some(&b' ') {
             out.pop();
         }
@@ -131,9 +132,8 @@ impl<'a> LogLine<'a> {
         let at_us = time(line)?;
         let rest = std::str::from_utf8(line.get(TIME_LENGTH..)?).ok()?;
         let (event, rest) = next_word(rest)?;
-        let (tx, rest) = next_word(rest)?;
-        let (peer, rest) = next_word(rest)?;
-        let (tx, peer) = (tx.strip_prefix("tx=")?, peer.strip_prefix("peer=")?);
+        let (tx, rest) = column(rest, "tx=");
+        let (peer, rest) = column(rest, "peer=");
         let rest = rest.trim_start_matches(' ');
         let numbered =
             rest.strip_prefix("bank=").map(|rest| rest.split_once(' ').unwrap_or((rest, "")));
@@ -144,15 +144,7 @@ impl<'a> LogLine<'a> {
                 Some((bank, rest)) => (Some(bank), rest),
                 None => (None, rest),
             };
-        let known = |text: &'a str| Some(text).filter(|text| *text != "-");
-        Some(LogLine {
-            at_us,
-            event,
-            tx: known(tx),
-            peer: known(peer),
-            bank,
-            detail: detail.trim(),
-        })
+        Some(LogLine { at_us, event, tx, peer, bank, detail: detail.trim() })
     }
 
     /// The step of this line. `None` where this version has no such event, or another form of it. A
@@ -170,7 +162,16 @@ impl<'a> LogLine<'a> {
             (None, Some(bank)) => Some(OtherEnd::Bank(bank)),
             (None, None) => None,
         };
-        Step::read(self.event, tx, peer, FieldReader::new(self.detail))
+        Step::read(self.event, tx, peer, FieldReader::new(self.detail, Some(self.at_us)))
+    }
+}
+
+/// A column, if it is the next word of `text`, and what follows it. Earlier versions wrote `-` for
+/// a column that is left out now.
+fn column<'a>(text: &'a str, name: &str) -> (Option<&'a str>, &'a str) {
+    match next_word(text).and_then(|(word, rest)| Some((word.strip_prefix(name)?, rest))) {
+        Some((value, rest)) => (Some(value).filter(|value| *value != "-"), rest),
+        None => (None, text),
     }
 }
 
@@ -183,13 +184,13 @@ fn next_word(text: &str) -> Option<(&str, &str)> {
 
 /// The load of a request, as in its line.
 pub(crate) fn load_text(load: Load) -> String {
-    text_of(|out| field::LineField::write(&load, "", out))
+    text_of(|out| LineField::write(&load, "", &mut FieldOut::new(out, None)))
 }
 
 /// A reply, as in its line but for its number.
 pub(crate) fn summary_text(summary: ReplySummary, words: &str) -> String {
     text_of(|out| {
-        field::LineField::write(&summary, "", out);
+        LineField::write(&summary, "", &mut FieldOut::new(out, None));
         text::push_text(out, words);
     })
 }

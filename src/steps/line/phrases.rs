@@ -1,14 +1,14 @@
 //! Fields of several words: the load of a request, the summary of a reply, the outcome of a
 //! transaction.
 
-use super::field::{LineField, bank, next};
+use super::field::{FieldOut, LineField, bank, next};
 use super::reader::FieldReader;
 use super::step::{Load, LoggedOutcome, ReplySummary};
 use consorcio_core::ids::{BankSet, Time};
 use consorcio_core::wire::Reason;
 
 impl LineField for Load {
-    fn write(&self, _: &str, out: &mut Vec<u8>) {
+    fn write(&self, _: &str, out: &mut FieldOut<'_>) {
         match self {
             Load::Nothing => {}
             Load::Ops(count, at) => {
@@ -39,7 +39,7 @@ impl LineField for Load {
 }
 
 impl LineField for LoggedOutcome {
-    fn write(&self, _: &str, out: &mut Vec<u8>) {
+    fn write(&self, _: &str, out: &mut FieldOut<'_>) {
         match self {
             LoggedOutcome::Committed(time) => {
                 next(out, "COMMITTED");
@@ -107,7 +107,7 @@ pub(super) const REPLY_WORDS: [&str; 11] = [
 ];
 
 impl LineField for ReplySummary {
-    fn write(&self, _: &str, out: &mut Vec<u8>) {
+    fn write(&self, _: &str, out: &mut FieldOut<'_>) {
         next(out, self.word);
         self.reason.iter().for_each(|reason| reason.write("", out));
         self.time.write("time=", out);
@@ -125,7 +125,7 @@ impl LineField for ReplySummary {
 
 /// `none` where no reply came.
 impl LineField for Option<ReplySummary> {
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
         match self {
             Some(summary) => summary.write(name, out),
             None => next(out, "none"),

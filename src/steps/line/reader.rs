@@ -2,23 +2,32 @@
 
 /// The unread rest of a line.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FieldReader<'a>(&'a str);
+pub(super) struct FieldReader<'a> {
+    text: &'a str,
+    at_us: Option<i64>,
+}
 
 impl<'a> FieldReader<'a> {
-    pub(super) fn new(text: &'a str) -> FieldReader<'a> {
-        FieldReader(text.trim())
+    /// The fields of a line with the time `at_us`, in microseconds since 1970.
+    pub(super) fn new(text: &'a str, at_us: Option<i64>) -> FieldReader<'a> {
+        FieldReader { text: text.trim(), at_us }
+    }
+
+    /// The time of the line.
+    pub(super) fn at_us(self) -> Option<i64> {
+        self.at_us
     }
 
     /// The next word, not consumed.
     pub(super) fn peek(self) -> Option<&'a str> {
-        Some(self.0.split(' ').next()?).filter(|word| !word.is_empty())
+        Some(self.text.split(' ').next()?).filter(|word| !word.is_empty())
     }
 
     /// Consumes the next word if `read` accepts it.
     pub(super) fn take<T>(&mut self, read: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
         let word = self.peek()?;
         let value = read(word)?;
-        self.0 = self.0[word.len()..].trim_start_matches(' ');
+        self.text = self.text[word.len()..].trim_start_matches(' ');
         Some(value)
     }
 
@@ -46,8 +55,15 @@ impl<'a> FieldReader<'a> {
         self.take(|word| word.strip_prefix(name).and_then(read))
     }
 
+    /// Consumes `[…]`, if that is next; returns what is between the brackets.
+    pub(super) fn bracketed(&mut self) -> Option<&'a str> {
+        let (inside, rest) = self.text.strip_prefix('[')?.split_once(']')?;
+        self.text = rest.trim_start_matches(' ');
+        Some(inside)
+    }
+
     pub(super) fn rest(&mut self) -> &'a str {
-        std::mem::take(&mut self.0)
+        std::mem::take(&mut self.text)
     }
 }
 

@@ -3,6 +3,7 @@
 //! has the form of each).
 
 use super::field::CpfEnd;
+use super::ops::LoggedOps;
 use consorcio_core::bank::io::{DoubtCause, Seq};
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time, TxId};
@@ -130,6 +131,8 @@ pub enum Step {
         load: Load,
         /// The number of the request on its connection.
         n: Ordinal,
+        /// The operations of an EXECUTE. Those of a PREPARE are named by the vote.
+        ops: LoggedOps,
     },
     /// A line was received that is no request, or the stream exceeded a bound.
     Bad(OtherEnd, Reason, Box<str>),
@@ -145,6 +148,8 @@ pub enum Step {
         load: Load,
         /// The reason of a refusal; `None` is OK.
         refusal: Option<Reason>,
+        /// The operations of the transaction.
+        ops: LoggedOps,
         /// The text of the refusal.
         text: Box<str>,
     },
@@ -169,6 +174,8 @@ pub enum Step {
         seq: Seq,
         /// The time of this bank's vote, where one record is vote and outcome.
         voted: Option<Time>,
+        /// The operations of the transaction, where memory has them.
+        ops: LoggedOps,
     },
     /// This bank drove a transaction that does not name it, and recorded it for its history.
     Drove {
@@ -178,6 +185,8 @@ pub enum Step {
         ending: LoggedOutcome,
         /// The number of its record.
         seq: Seq,
+        /// The operations of the transaction.
+        ops: LoggedOps,
     },
     /// A client was registered. The log does not hold its whole tax number.
     Client(CpfEnd, Seq),
@@ -210,6 +219,8 @@ pub enum Step {
         load: Load,
         /// The number of the request, and its connection.
         id: Option<RequestId>,
+        /// The operations of a PREPARE or EXECUTE.
+        ops: LoggedOps,
     },
     /// A question was sent to another bank about a transaction in doubt.
     Ask {
@@ -304,6 +315,16 @@ impl Step {
         }
     }
 
+    /// The other end, where the line has its address. What passes over a connection to a bank has
+    /// the bank's position alone: the first lines of the log have its address.
+    pub(crate) fn addressed(&self) -> Option<OtherEnd> {
+        let is_connection = matches!(
+            self,
+            Step::Connect(..) | Step::Disconnect(..) | Step::LinkUp(..) | Step::LinkDown(..)
+        );
+        self.peer().filter(|peer| is_connection || !matches!(peer, OtherEnd::Bank(_)))
+    }
+
     /// The heap memory of the step, roughly, in bytes.
     pub(crate) fn heap_bytes(&self) -> usize {
         let text = match self {
@@ -342,6 +363,34 @@ impl Step {
             | Step::LinkUp(..)
             | Step::Known(..) => 0,
         };
-        text + self.tx().map_or(0, |tx| tx.as_str().len())
+        let ops = self.ops().map_or(0, LoggedOps::heap_bytes);
+        text + ops + self.tx().map_or(0, |tx| tx.as_str().len())
+    }
+
+    /// The load of its request or transaction, whether a field or the operations have it.
+    pub fn load(&self) -> Load {
+        let load = match self {
+            Step::Receive { load, .. }
+            | Step::Vote { load, .. }
+            | Step::Send { load, .. }
+            | Step::Ask { load, .. } => *load,
+            _ => Load::Nothing,
+        };
+        match load {
+            Load::Nothing => self.ops().map_or(Load::Nothing, LoggedOps::load),
+            load => load,
+        }
+    }
+
+    /// The operations that its line names, where it has a place for them.
+    pub fn ops(&self) -> Option<&LoggedOps> {
+        match self {
+            Step::Receive { ops, .. }
+            | Step::Vote { ops, .. }
+            | Step::Outcome { ops, .. }
+            | Step::Drove { ops, .. }
+            | Step::Send { ops, .. } => Some(ops),
+            _ => None,
+        }
     }
 }

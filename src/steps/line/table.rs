@@ -1,7 +1,7 @@
 //! The table of events: for each step the word of its event, its columns and its fields, in the
 //! order of the line. The writer and the reader are generated from it, so they cannot differ.
 
-use super::field::LineField;
+use super::field::{FieldOut, LineField};
 use super::reader::FieldReader;
 use super::step::{OtherEnd, Step};
 use consorcio_core::ids::{BankId, TxId};
@@ -126,8 +126,9 @@ macro_rules! events {
                 }
             }
 
-            /// Appends the fields, which follow the columns.
-            pub(crate) fn write_fields(&self, out: &mut Vec<u8>) {
+            /// Appends the fields, which follow the columns of a line with the time `at_us`.
+            pub(crate) fn write_fields(&self, at_us: i64, out: &mut Vec<u8>) {
+                let out = &mut FieldOut::new(out, Some(at_us));
                 match self {
                     $(Step::$variant { $($at: $field,)* .. } => {
                         $(LineField::write($field, concat!("" $(, $name)?), out);)*
@@ -192,14 +193,18 @@ events! {
     ];
     Connect "connect" [peer = 0 peer] [1 from "from="];
     Disconnect "disconnect" [peer = 0 peer] [1 why];
-    Receive "recv" [tx = tx tx, peer = peer peer] [verb verb, load load, n n "n="];
+    Receive "recv" [tx = tx tx, peer = peer peer] [
+        verb verb, load load, n n "n=", ops ops
+    ];
     Bad "bad" [peer = 0 peer] [1 reason, 2 text];
     Vote "vote" [tx = tx tx] [
-        refusal refusal, time time "time=", load load, seq seq "seq=", text text
+        refusal refusal, time time "time=", load load, seq seq "seq=", ops ops, text text
     ];
     Refuse "refuse" [tx = tx tx] [reason reason, time time "time=", seq seq "seq="];
-    Outcome "outcome" [tx = tx tx] [ending ending, voted voted "voted=", seq seq "seq="];
-    Drove "drove" [tx = tx tx] [ending ending, seq seq "seq="];
+    Outcome "outcome" [tx = tx tx] [
+        ending ending, voted voted "voted=", seq seq "seq=", ops ops
+    ];
+    Drove "drove" [tx = tx tx] [ending ending, seq seq "seq=", ops ops];
     Client "client" [] [0 cpf "cpf=..", 1 seq "seq="];
     Account "account" [] [0 account "number=", 1 seq "seq="];
     Consortium "consortium" [] [0 bank "bank=", 1 places "places=", 2 seq "seq="];
@@ -209,7 +214,7 @@ events! {
     Met "met" [] [0 bank "bank=", 1 founding "id=", 2 seq "seq="];
     Introduced "introduced" [] [0 without "without=", 1 seq "seq="];
     Clock "clock" [] [0 time "time=", 1 seq "seq="];
-    Send "send" [tx = tx tx, peer = to peer] [verb verb, load load, id id];
+    Send "send" [tx = tx tx, peer = to peer] [verb verb, load load, id id, ops ops];
     Ask "ask" [tx = tx tx, peer = to peer] [verb verb, load load, id id];
     Reply "reply" [tx = tx tx, peer = peer peer] [summary summary, n n "n=", text text];
     Answer "answer" [tx = tx tx, peer = from peer] [verb verb, summary summary, id id, text text];

@@ -2,6 +2,7 @@
 
 use super::table::any_step;
 use super::*;
+use consorcio_core::ids::Time;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use std::collections::BTreeSet;
@@ -88,6 +89,8 @@ fn fields_of_a_later_version_are_skipped() {
     assert_eq!(sync, Some(Step::Sync { upto: 9, records: 2, bytes: 400, took_us: 420 }));
     let vote = read("vote tx=t1 peer=- OK time=5 ops=2 banks=0,1 shard=7 seq=9");
     assert_eq!(vote.and_then(|vote| vote.seq()), Some(9));
+    let torn = LogLine::parse(b"2026-11-22T05:38:51.123456Z vote tx=t1").unwrap();
+    assert_eq!(torn.step(), None, "half a line is no step");
     for unreadable in
         ["flies tx=t1 peer=- OK", "vote tx=t1 peer=- PERHAPS time=5 seq=9", "sync tx=- peer=-"]
     {
@@ -112,11 +115,47 @@ fn the_columns_of_a_line() {
 
 #[test]
 fn text_that_is_no_line_is_rejected() {
-    for text in
-        ["", "hello", "2026-11-22T05:38:51.123456Z", "2026-11-22T05:38:51.123456Z vote tx=t1"]
-    {
+    for text in ["", "hello", "2026-11-22T05:38:51.123456Z"] {
         assert_eq!(LogLine::parse(text.as_bytes()), None, "{text}");
     }
     assert_eq!(LogLine::parse(b"2026-11-22T05:38:51.1234x6Z vote tx=t1 peer=-"), None);
     assert_eq!(LogLine::parse(b"2026-11-22T05:38:51.123456Z vote tx=t1 peer=\xff"), None);
+}
+
+#[test]
+fn a_time_is_written_as_its_difference_from_the_line() {
+    let tx = || consorcio_core::ids::TxId::new("t1").unwrap();
+    let vote = |time_us: i64| Step::Vote {
+        tx: tx(),
+        time: Time(time_us),
+        seq: 9,
+        load: Load::Nothing,
+        refusal: None,
+        ops: LoggedOps::Unnamed,
+        text: "".into(),
+    };
+    for (time_us, expected) in [
+        (AT_US, "OK seq=9"),
+        (AT_US + 312, "OK time=+312us seq=9"),
+        (AT_US - 1, "OK time=-1us seq=9"),
+        (AT_US + 1_000_000, "OK time=1795325932123456 seq=9"),
+        (i64::MIN, "OK time=-9223372036854775808 seq=9"),
+    ] {
+        let line = written(AT_US, vote(time_us));
+        assert_eq!(line, format!("2026-11-22T05:38:51.123456Z vote    tx=t1 {expected}\n"));
+        assert_eq!(LogLine::parse(line.trim().as_bytes()).unwrap().step(), Some(vote(time_us)));
+    }
+}
+
+#[test]
+fn lines_with_empty_columns_of_earlier_versions_are_read() {
+    let old = "2026-11-22T05:38:51.123456Z vote       tx=t1                       \
+               peer=-                OK time=5 ops=2 banks=0,2 seq=9";
+    let Some(Step::Vote { time, load, seq, .. }) =
+        LogLine::parse(old.as_bytes()).and_then(|line| line.step())
+    else {
+        panic!("no vote");
+    };
+    assert_eq!((time, seq), (Time(5), 9));
+    assert!(matches!(load, Load::Ops(2, _)), "{load:?}");
 }

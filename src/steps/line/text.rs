@@ -1,6 +1,8 @@
 //! The bytes of a line: numbers, addresses, texts for people, and times, which are also read.
 
+use consorcio_core::ids::TaxId;
 use consorcio_core::limits::STEP_TEXT_BYTES_MAX;
+use std::borrow::Cow;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -77,12 +79,15 @@ pub(super) fn socket(out: &mut Vec<u8>, address: SocketAddr) {
     number(out, address.port().into());
 }
 
-/// Appends a text for people on one line, cut at a bound.
+/// Appends a text for people on one line, cut at a bound. Of tax numbers only the end is written.
 pub(super) fn push_text(out: &mut Vec<u8>, words: &str) {
     if words.is_empty() {
         return;
     }
     out.push(b' ');
+    // Masking makes a text shorter by less than half.
+    let words = &words[..words.floor_char_boundary(2 * STEP_TEXT_BYTES_MAX)];
+    let words = &*masked(words);
     let mut room = STEP_TEXT_BYTES_MAX;
     for char in words.chars() {
         let char = if char.is_control() { ' ' } else { char };
@@ -95,6 +100,33 @@ pub(super) fn push_text(out: &mut Vec<u8>, words: &str) {
         room -= bytes.len();
         out.extend_from_slice(bytes.as_bytes());
     }
+}
+
+/// The text with each CPF (11 digits) and CNPJ (14 digits and capitals) cut to its last four
+/// characters: `..8900`.
+pub(crate) fn masked(text: &str) -> Cow<'_, str> {
+    let is_tax_id =
+        |word: &str| TaxId::new(word).is_ok() && word.bytes().any(|b| b.is_ascii_digit());
+    let is_part = |char: char| char.is_alphanumeric();
+    if !text.split(|char| !is_part(char)).any(is_tax_id) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let length = rest.find(|char| !is_part(char)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(length);
+        if is_tax_id(word) {
+            out.push_str("..");
+            out.push_str(&word[word.len() - 4..]);
+        } else {
+            out.push_str(word);
+        }
+        let gap = after.find(is_part).unwrap_or(after.len());
+        out.push_str(&after[..gap]);
+        rest = &after[gap..];
+    }
+    Cow::Owned(out)
 }
 
 #[cfg(test)]
@@ -110,6 +142,21 @@ mod tests {
             ("2026-11-22T05:38:51.000000Z", 1_795_325_931),
         ] {
             assert_eq!(time(text.as_bytes()), Some(seconds * 1_000_000), "{text}");
+        }
+    }
+
+    #[test]
+    fn tax_numbers_are_cut_to_their_end() {
+        for (text, expected) in [
+            ("12345678900 does not hold account 12345-6", "..8900 does not hold account 12345-6"),
+            ("--cpf=12345678900,98765432100", "--cpf=..8900,..2100"),
+            ("client 12ABC34501DE35 é", "client ..DE35 é"),
+            (
+                "at 1795330616883189, 123456789000, ABCDEFGHIJKLMN",
+                "at 1795330616883189, 123456789000, ABCDEFGHIJKLMN",
+            ),
+        ] {
+            assert_eq!(masked(text), expected);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Converts requests, replies, records, messages and events of the core into steps.
 
-use crate::line::{CpfEnd, Load, LoggedOutcome, OtherEnd, ReplySummary, RequestId, Step};
+use crate::line::{
+    CpfEnd, Load, LoggedOps, LoggedOutcome, OtherEnd, ReplySummary, RequestId, Step,
+};
 use consorcio_core::bank::io::{CoreStep, Outcome, Seq};
 use consorcio_core::bank::record::Record;
 use consorcio_core::commit::coordinator;
@@ -12,18 +14,29 @@ use consorcio_core::wire::request::Request;
 use consorcio_core::wire::transaction::Transaction;
 use consorcio_core::wire::verb::Verb;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 impl Step {
     /// The step of a received request, the `n`-th of its connection.
     pub fn of_request(request: &Request, peer: OtherEnd, n: u64) -> Step {
         let (verb, tx, load) = parts(request);
-        Step::Receive { peer, verb, tx: tx.cloned(), load, n: NonZeroU64::new(n) }
+        let (load, ops) = match request {
+            Request::Execute(_, transaction) => named(transaction),
+            _ => (load, LoggedOps::Unnamed),
+        };
+        Step::Receive { peer, verb, tx: tx.cloned(), load, n: NonZeroU64::new(n), ops }
     }
 
     /// The step of a client's request that was sent to the bank `to`.
     pub fn of_sent_request(request: &Request, to: BankId, id: Option<RequestId>) -> Step {
         let (verb, tx, load) = parts(request);
-        Step::Send { to, verb, tx: tx.cloned(), load, id }
+        let (load, ops) = match request {
+            Request::Prepare(_, transaction) | Request::Execute(_, transaction) => {
+                named(transaction)
+            }
+            _ => (load, LoggedOps::Unnamed),
+        };
+        Step::Send { to, verb, tx: tx.cloned(), load, id, ops }
     }
 
     /// The step of a reply that a client received from the bank `from`.
@@ -38,18 +51,21 @@ impl Step {
         Step::Reply { peer, tx: tx.cloned(), summary, n: NonZeroU64::new(n), text }
     }
 
-    /// The step of a record with the number `seq`.
-    pub fn of_record(record: &Record, seq: Seq) -> Step {
+    /// The step of a record with the number `seq`. A record of an outcome does not have its
+    /// transaction: `ended` looks it up.
+    pub fn of_record<'a>(
+        record: &Record,
+        seq: Seq,
+        ended: impl FnOnce(&TxId) -> Option<&'a Arc<Transaction>>,
+    ) -> Step {
         match record {
             Record::Consortium { bank, places } => Step::Consortium(*bank, places.len(), seq),
-            Record::Voted { tx, time, transaction, refusal } => Step::Vote {
-                tx: tx.clone(),
-                time: *time,
-                seq,
-                load: Load::of(transaction),
-                refusal: refusal.as_ref().map(|(reason, _)| *reason),
-                text: refusal.as_ref().map_or("", |(_, text)| text.as_str()).into(),
-            },
+            Record::Voted { tx, time, transaction, refusal } => {
+                let (load, ops) = named(transaction);
+                let text = refusal.as_ref().map_or("", |(_, text)| text.as_str()).into();
+                let refusal = refusal.as_ref().map(|(reason, _)| *reason);
+                Step::Vote { tx: tx.clone(), time: *time, seq, load, refusal, ops, text }
+            }
             Record::Refused { tx, time, reason } => {
                 Step::Refuse { tx: tx.clone(), time: *time, reason: *reason, seq }
             }
@@ -58,13 +74,14 @@ impl Step {
                     Outcome::Committed(time) => LoggedOutcome::Committed(*time),
                     Outcome::Aborted(token, reason) => LoggedOutcome::Aborted(token.bank, *reason),
                 };
-                Step::Outcome { tx: tx.clone(), ending, seq, voted: None }
+                Step::Outcome { tx: tx.clone(), ending, seq, voted: None, ops: of_ended(ended(tx)) }
             }
-            Record::Executed { tx, time, committed, .. } => Step::Outcome {
+            Record::Executed { tx, time, committed, transaction, .. } => Step::Outcome {
                 tx: tx.clone(),
                 ending: LoggedOutcome::Committed(*committed),
                 seq,
                 voted: Some(*time),
+                ops: LoggedOps::Of(Arc::clone(transaction)),
             },
             Record::ClientAdded { client, .. } => {
                 Step::Client(CpfEnd::of(client.cpf.as_str()), seq)
@@ -79,18 +96,20 @@ impl Step {
             Record::Met { bank, founding } => Step::Met(*bank, *founding, seq),
             Record::Introduced { without, .. } => Step::Introduced(*without, seq),
             Record::Stopped { why } => Step::Fault(why.as_str().into()),
-            Record::Drove { tx, time, refusal, .. } => {
+            Record::Drove { tx, time, refusal, transaction } => {
                 let ending = match refusal {
                     None => LoggedOutcome::Committed(*time),
                     Some((by, reason, _)) => LoggedOutcome::Aborted(*by, *reason),
                 };
-                Step::Drove { tx: tx.clone(), ending, seq }
+                let ops = LoggedOps::Of(Arc::clone(transaction));
+                Step::Drove { tx: tx.clone(), ending, seq, ops }
             }
             Record::OutsideVoted { tx, time, refusal, .. } => Step::Outcome {
                 tx: tx.clone(),
                 ending: LoggedOutcome::Outside(*time, *refusal),
                 seq,
                 voted: None,
+                ops: of_ended(ended(tx)),
             },
         }
     }
@@ -108,7 +127,11 @@ impl Step {
         if is_question {
             Step::Ask { to, verb, tx, load, id }
         } else {
-            Step::Send { to, verb, tx, load, id }
+            let (load, ops) = match message {
+                Message::Prepare(_, transaction) => named(transaction),
+                _ => (load, LoggedOps::Unnamed),
+            };
+            Step::Send { to, verb, tx, load, id, ops }
         }
     }
 
@@ -173,6 +196,18 @@ impl Step {
     }
 }
 
+/// The fields of a line that names the operations: their number and banks, unless these are among
+/// them.
+fn named(transaction: &Arc<Transaction>) -> (Load, LoggedOps) {
+    let is_complete = LoggedOps::are_complete(transaction);
+    let load = if is_complete { Load::Nothing } else { Load::of(transaction) };
+    (load, LoggedOps::Of(Arc::clone(transaction)))
+}
+
+fn of_ended(transaction: Option<&Arc<Transaction>>) -> LoggedOps {
+    transaction.map_or(LoggedOps::Unnamed, |transaction| LoggedOps::Of(Arc::clone(transaction)))
+}
+
 /// The verb of a request, its transaction, and its load.
 fn parts(request: &Request) -> (Verb, Option<&TxId>, Load) {
     let load = match request {
@@ -193,7 +228,8 @@ fn parts(request: &Request) -> (Verb, Option<&TxId>, Load) {
 }
 
 impl Load {
-    fn of(transaction: &Transaction) -> Load {
+    /// The load of a transaction.
+    pub(crate) fn of(transaction: &Transaction) -> Load {
         let (ops, banks) = (transaction.ops().len(), transaction.banks());
         if transaction.has_outside() { Load::OpsOutside(ops, banks) } else { Load::Ops(ops, banks) }
     }

@@ -175,7 +175,7 @@ fn only_the_owner_can_read_it_and_exposed_files_are_reported() {
     let deep = folder.join("a").join("b").join("x.log");
     let log = StepLog::open(
         &deep,
-        StepLogOptions { bytes_max: 100, keep: 1, ..StepLogOptions::default() },
+        StepLogOptions { bytes_max: 60, keep: 1, ..StepLogOptions::default() },
     )
     .unwrap();
     for id in ["t1", "t2"] {

@@ -83,8 +83,8 @@ pub(super) fn emit(formatter: &mut Formatter, entry: &Entry) {
         Some(OtherEnd::Link(_, bank) | OtherEnd::Bank(bank)) => Some(bank.as_u8()),
         Some(OtherEnd::Address(_)) | None => None,
     };
-    let peer = peer.map(|peer| text(|out| formatter.peer(out, peer)));
-    let detail = text(|out| step.write_fields(out));
+    let peer = step.addressed().map(|peer| text(|out| formatter.peer(out, peer)));
+    let detail = text(|out| step.write_fields(entry.at_us, out));
     let detail = Some(detail.trim()).filter(|detail| !detail.is_empty());
     tracing::debug!(
         target: STEP_TARGET,

@@ -22,7 +22,7 @@ mod tests;
 mod writer;
 
 pub use crate::line::{
-    Entry, Load, LoggedOutcome, Ordinal, OtherEnd, ReplySummary, RequestId, Step,
+    Entry, Load, LoggedOps, LoggedOutcome, Ordinal, OtherEnd, ReplySummary, RequestId, Step,
 };
 pub use consorcio_system::systime::wall_us;
 pub use feed::FeedEvent;

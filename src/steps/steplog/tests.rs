@@ -49,13 +49,9 @@ pub(super) fn words(step: Step) -> String {
 }
 
 #[test]
-fn columns_are_aligned_and_separated() {
+fn a_line_has_its_columns() {
     let short = line(Step::of_request(&Request::Resolve(tx("t1")), client(), 0));
-    assert_eq!(
-        short,
-        "2026-11-22T05:38:51.123456Z recv       tx=t1                       \
-         peer=127.0.0.1:53012  RESOLVE"
-    );
+    assert_eq!(short, "2026-11-22T05:38:51.123456Z recv    tx=t1 peer=127.0.0.1:53012 RESOLVE");
     let long = tx(&"x".repeat(64));
     let long = line(Step::of_request(&Request::Resolve(long), client(), 1));
     assert!(long.contains(&format!(" tx={} peer=", "x".repeat(64))), "{long}");
@@ -70,8 +66,8 @@ fn every_event_is_formatted() {
     let id = RequestId::new(4567, 17);
     let asked = |verb| RequestKey { tx: tx("t1"), verb };
     let cases: Vec<(Step, &str)> = vec![
-        (Step::Start("0.1.0".into()), "start tx=- peer=- 0.1.0"),
-        (Step::Ready("3 places".into()), "ready tx=- peer=- 3 places"),
+        (Step::Start("0.1.0".into()), "start 0.1.0"),
+        (Step::Ready("3 places".into()), "ready 3 places"),
         (
             Step::Recover {
                 records: 3,
@@ -80,17 +76,14 @@ fn every_event_is_formatted() {
                 took_us: 12,
                 text: "torn tail\ncut".into(),
             },
-            "recover tx=- peer=- records=3 seq=9 undecided=1 took_us=12 torn tail cut",
+            "recover records=3 seq=9 undecided=1 took_us=12 torn tail cut",
         ),
-        (Step::Connect(client(), None), "connect tx=- peer=127.0.0.1:53012"),
+        (Step::Connect(client(), None), "connect peer=127.0.0.1:53012"),
         (
             Step::Connect(OtherEnd::Bank(bank(1)), Some(at)),
-            "connect tx=- peer=127.0.0.1:8887 bank=1 from=10.0.0.7:9",
+            "connect peer=127.0.0.1:8887 bank=1 from=10.0.0.7:9",
         ),
-        (
-            Step::Disconnect(OtherEnd::Address(v6), "end".into()),
-            "disconnect tx=- peer=[::1]:80 end",
-        ),
+        (Step::Disconnect(OtherEnd::Address(v6), "end".into()), "disconnect peer=[::1]:80 end"),
         (
             Step::of_request(
                 &Request::Commit(tx("t1"), vec![token(Vote::Ok)]),
@@ -101,11 +94,11 @@ fn every_event_is_formatted() {
         ),
         (
             Step::of_request(&Request::Local(Local::Ping), client(), 2),
-            "recv tx=- peer=127.0.0.1:53012 PING n=2",
+            "recv peer=127.0.0.1:53012 PING n=2",
         ),
         (
             Step::Bad(client(), Reason::Malformed, "no verb `x`".into()),
-            "bad tx=- peer=127.0.0.1:53012 malformed no verb `x`",
+            "bad peer=127.0.0.1:53012 malformed no verb `x`",
         ),
         (
             Step::Vote {
@@ -114,9 +107,10 @@ fn every_event_is_formatted() {
                 seq: 2,
                 load: Load::Ops(3, two),
                 refusal: None,
+                ops: LoggedOps::default(),
                 text: "".into(),
             },
-            "vote tx=t1 peer=- OK time=5 ops=3 banks=0,2 seq=2",
+            "vote tx=t1 OK time=5 ops=3 banks=0,2 seq=2",
         ),
         (
             Step::Vote {
@@ -125,9 +119,10 @@ fn every_event_is_formatted() {
                 seq: 2,
                 load: Load::OpsOutside(1, two),
                 refusal: None,
+                ops: LoggedOps::default(),
                 text: "".into(),
             },
-            "vote tx=t1 peer=- OK time=5 ops=1 banks=0,2 outside seq=2",
+            "vote tx=t1 OK time=5 ops=1 banks=0,2 outside seq=2",
         ),
         (
             Step::Vote {
@@ -136,24 +131,27 @@ fn every_event_is_formatted() {
                 seq: 2,
                 load: Load::Ops(1, BankSet::EMPTY),
                 refusal: Some(Reason::Locked),
+                ops: LoggedOps::default(),
                 text: "storage".into(),
             },
-            "vote tx=t1 peer=- NOK locked time=5 ops=1 banks=- seq=2 storage",
+            "vote tx=t1 NOK locked time=5 ops=1 banks=- seq=2 storage",
         ),
         (
             Step::of_record(
                 &Record::Refused { tx: tx("t1"), time: Time(5), reason: Reason::Expired },
                 4,
+                |_| None,
             ),
-            "refuse tx=t1 peer=- expired time=5 seq=4",
+            "refuse tx=t1 expired time=5 seq=4",
         ),
         (
             Step::Drove {
                 tx: tx("t1"),
                 ending: LoggedOutcome::Aborted(bank(2), Reason::Locked),
                 seq: 3,
+                ops: LoggedOps::default(),
             },
-            "drove tx=t1 peer=- ABORTED locked by=2 seq=3",
+            "drove tx=t1 ABORTED locked by=2 seq=3",
         ),
         (
             Step::Outcome {
@@ -161,8 +159,9 @@ fn every_event_is_formatted() {
                 ending: LoggedOutcome::Committed(Time(8)),
                 seq: 3,
                 voted: Some(Time(7)),
+                ops: LoggedOps::default(),
             },
-            "outcome tx=t1 peer=- COMMITTED time=8 voted=7 seq=3",
+            "outcome tx=t1 COMMITTED time=8 voted=7 seq=3",
         ),
         (
             Step::Outcome {
@@ -170,37 +169,33 @@ fn every_event_is_formatted() {
                 ending: LoggedOutcome::Aborted(bank(2), Reason::Refused),
                 seq: 3,
                 voted: None,
+                ops: LoggedOps::default(),
             },
-            "outcome tx=t1 peer=- ABORTED refused by=2 seq=3",
+            "outcome tx=t1 ABORTED refused by=2 seq=3",
         ),
-        (Step::Client(CpfEnd::of("12345678900"), 6), "client tx=- peer=- cpf=..8900 seq=6"),
-        (
-            Step::Account(AccountNumber::new("12345-6").unwrap(), 7),
-            "account tx=- peer=- number=12345-6 seq=7",
-        ),
+        (Step::Client(CpfEnd::of("12345678900"), 6), "client cpf=..8900 seq=6"),
+        (Step::Account(AccountNumber::new("12345-6").unwrap(), 7), "account number=12345-6 seq=7"),
         (
             Step::of_record(
                 &Record::Consortium { bank: bank(1), places: vec![String::new(); 3] },
                 1,
+                |_| None,
             ),
-            "consortium tx=- peer=- bank=1 places=3 seq=1",
+            "consortium bank=1 places=3 seq=1",
         ),
         (
-            Step::of_record(&Record::ClockMoved { time: Time(-3) }, 8),
-            "clock tx=- peer=- time=-3 seq=8",
+            Step::of_record(&Record::ClockMoved { time: Time(-3) }, 8, |_| None),
+            "clock time=-3 seq=8",
         ),
         (
-            Step::of_record(&Record::Stopped { why: "forgot a vote".into() }, 8),
-            "fault tx=- peer=- forgot a vote",
+            Step::of_record(&Record::Stopped { why: "forgot a vote".into() }, 8, |_| None),
+            "fault forgot a vote",
         ),
         (
             Step::of_message(&Message::Abort(tx("t1"), None), bank(0), id),
-            "send tx=t1 peer=127.0.0.1:8886 bank=0 ABORT tokens=0 port=4567 n=17",
+            "send tx=t1 bank=0 ABORT tokens=0 port=4567 n=17",
         ),
-        (
-            Step::of_message(&Message::Resolve(tx("t1")), bank(1), None),
-            "ask tx=t1 peer=127.0.0.1:8887 bank=1 RESOLVE",
-        ),
+        (Step::of_message(&Message::Resolve(tx("t1")), bank(1), None), "ask tx=t1 bank=1 RESOLVE"),
         (
             Step::of_reply(&Reply::Ok(tx("t1"), token(Vote::Ok)), client(), 3),
             "reply tx=t1 peer=127.0.0.1:53012 OK time=77 by=1 n=3",
@@ -223,11 +218,11 @@ fn every_event_is_formatted() {
         ),
         (
             Step::of_reply(&Reply::Done("{}".into()), client(), 6),
-            "reply tx=- peer=127.0.0.1:53012 DONE n=6",
+            "reply peer=127.0.0.1:53012 DONE n=6",
         ),
         (
             Step::of_reply(&Reply::Err(Reason::Limit, "line".into()), client(), 7),
-            "reply tx=- peer=127.0.0.1:53012 ERR limit n=7 line",
+            "reply peer=127.0.0.1:53012 ERR limit n=7 line",
         ),
         (
             Step::of_answer(
@@ -236,36 +231,36 @@ fn every_event_is_formatted() {
                 Some(&Reply::Aborted(tx("t1"), token(Vote::No), Reason::Refused, None)),
                 id,
             ),
-            "answer tx=t1 peer=127.0.0.1:8887 bank=1 RESOLVE ABORTED refused by=1 port=4567 n=17",
+            "answer tx=t1 bank=1 RESOLVE ABORTED refused by=1 port=4567 n=17",
         ),
         (
             Step::of_answer(bank(1), &asked(PeerVerb::Prepare), None, id),
-            "answer tx=t1 peer=127.0.0.1:8887 bank=1 PREPARE none port=4567 n=17",
+            "answer tx=t1 bank=1 PREPARE none port=4567 n=17",
         ),
         (
             Step::of_core(&CoreStep::Doubt(tx("t1"), DoubtCause::DriverGone)),
-            "doubt tx=t1 peer=- driver-gone",
+            "doubt tx=t1 driver-gone",
         ),
-        (Step::of_core(&CoreStep::Drive(tx("t1"))), "drive tx=t1 peer=-"),
-        (Step::of_core(&CoreStep::Silent(tx("t1"), two)), "timeout tx=t1 peer=- silent=0,2"),
-        (Step::of_core(&CoreStep::GaveUp(tx("t1"))), "gave-up tx=t1 peer=-"),
+        (Step::of_core(&CoreStep::Drive(tx("t1"))), "drive tx=t1"),
+        (Step::of_core(&CoreStep::Silent(tx("t1"), two)), "timeout tx=t1 silent=0,2"),
+        (Step::of_core(&CoreStep::GaveUp(tx("t1"))), "gave-up tx=t1"),
         (
             Step::Verdict { tx: tx("t1"), ending: LoggedOutcome::Unknown(two), oks: (1, 3) },
-            "verdict tx=t1 peer=- UNKNOWN silent=0,2 oks=1/3",
+            "verdict tx=t1 UNKNOWN silent=0,2 oks=1/3",
         ),
         (
             Step::Verdict { tx: tx("t1"), ending: LoggedOutcome::Unreached, oks: (0, 3) },
-            "verdict tx=t1 peer=- UNREACHED oks=0/3",
+            "verdict tx=t1 UNREACHED oks=0/3",
         ),
         (
             Step::Sync { upto: 10, records: 4, bytes: 800, took_us: 213 },
-            "sync tx=- peer=- upto=10 records=4 bytes=800 took_us=213",
+            "sync upto=10 records=4 bytes=800 took_us=213",
         ),
-        (Step::LinkUp(bank(0), 75), "link-up tx=- peer=127.0.0.1:8886 bank=0 took_us=75"),
-        (Step::LinkDown(bank(2), "closed".into()), "link-down tx=- peer=- bank=2 closed"),
-        (Step::Known(bank(0), Time(6)), "known tx=- peer=127.0.0.1:8886 bank=0 time=6"),
-        (Step::Fault("disk full".into()), "fault tx=- peer=- disk full"),
-        (Step::Stop("SIGTERM".into()), "stop tx=- peer=- SIGTERM"),
+        (Step::LinkUp(bank(0), 75), "link-up peer=127.0.0.1:8886 bank=0 took_us=75"),
+        (Step::LinkDown(bank(2), "closed".into()), "link-down peer=- bank=2 closed"),
+        (Step::Known(bank(0), Time(6)), "known bank=0 time=6"),
+        (Step::Fault("disk full".into()), "fault disk full"),
+        (Step::Stop("SIGTERM".into()), "stop SIGTERM"),
     ];
     for (step, expected) in cases {
         let shown = format!("{step:?}");
@@ -289,25 +284,28 @@ fn a_transaction_is_logged_with_its_size_and_banks() {
     let outside = |refusal| Record::OutsideVoted { tx: tx("t1"), own, time: Time(9), refusal };
     let cases = [
         (
-            Step::of_record(&outside(None), 8),
-            "outcome tx=t1 peer=- COMMITTED time=9 by=outside seq=8",
+            Step::of_record(&outside(None), 8, |_| None),
+            "outcome tx=t1 COMMITTED time=9 by=outside seq=8",
         ),
         (
-            Step::of_record(&outside(Some(Reason::Expired)), 8),
-            "outcome tx=t1 peer=- ABORTED expired time=9 by=outside seq=8",
+            Step::of_record(&outside(Some(Reason::Expired)), 8, |_| None),
+            "outcome tx=t1 ABORTED expired time=9 by=outside seq=8",
         ),
         (
             Step::of_request(&Request::Execute(tx("t1"), Arc::clone(&transaction)), client(), 0),
-            "recv tx=t1 peer=127.0.0.1:53012 EXECUTE ops=2 banks=0,2",
+            "recv tx=t1 peer=127.0.0.1:53012 EXECUTE ops=2 banks=0,2 [storage=1]",
         ),
         (
             Step::of_message(&Message::Prepare(tx("t1"), Arc::clone(&transaction)), bank(0), None),
-            "send tx=t1 peer=127.0.0.1:8886 bank=0 PREPARE ops=2 banks=0,2",
+            "send tx=t1 bank=0 PREPARE ops=2 banks=0,2 [storage=1]",
         ),
-        (Step::of_record(&with(None), 7), "vote tx=t1 peer=- OK time=5 ops=2 banks=0,2 seq=7"),
         (
-            Step::of_record(&with(Some((Reason::Locked, "storage".into()))), 7),
-            "vote tx=t1 peer=- NOK locked time=5 ops=2 banks=0,2 seq=7 storage",
+            Step::of_record(&with(None), 7, |_| None),
+            "vote tx=t1 OK time=5 ops=2 banks=0,2 seq=7 [storage=1]",
+        ),
+        (
+            Step::of_record(&with(Some((Reason::Locked, "storage".into()))), 7, |_| None),
+            "vote tx=t1 NOK locked time=5 ops=2 banks=0,2 seq=7 [storage=1] storage",
         ),
         (
             Step::of_record(
@@ -319,16 +317,19 @@ fn a_transaction_is_logged_with_its_size_and_banks() {
                     votes: Vec::new(),
                 },
                 8,
+                |_| None,
             ),
-            "outcome tx=t1 peer=- COMMITTED time=6 voted=5 seq=8",
+            "outcome tx=t1 COMMITTED time=6 voted=5 seq=8 [storage=1]",
         ),
         (
-            Step::of_record(&decided(Outcome::Committed(Time(9))), 8),
-            "outcome tx=t1 peer=- COMMITTED time=9 seq=8",
+            Step::of_record(&decided(Outcome::Committed(Time(9))), 8, |_| Some(&transaction)),
+            "outcome tx=t1 COMMITTED time=9 seq=8 [storage=1]",
         ),
         (
-            Step::of_record(&decided(Outcome::Aborted(token(Vote::No), Reason::Limit)), 8),
-            "outcome tx=t1 peer=- ABORTED limit by=1 seq=8",
+            Step::of_record(&decided(Outcome::Aborted(token(Vote::No), Reason::Limit)), 8, |_| {
+                None
+            }),
+            "outcome tx=t1 ABORTED limit by=1 seq=8",
         ),
     ];
     for (step, expected) in cases {

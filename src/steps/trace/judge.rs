@@ -24,9 +24,7 @@ struct Evidence {
 impl Evidence {
     /// Adds the evidence of an event at the lane of `bank`.
     fn add(&mut self, step: &Step, bank: Option<u8>) {
-        if let Some(load) = load_of(step) {
-            self.load(load);
-        }
+        self.load(step.load());
         match step {
             Step::Vote { refusal: Some(reason), .. } => self.abort(*reason, bank),
             Step::Vote { refusal: None, .. } => self.oks.extend(bank),
@@ -89,17 +87,6 @@ impl Evidence {
         if reason != Reason::DuplicateId {
             self.aborted.get_or_insert((reason, by));
         }
-    }
-}
-
-/// The load of a request, or of the transaction of a vote.
-fn load_of(step: &Step) -> Option<Load> {
-    match step {
-        Step::Receive { load, .. }
-        | Step::Vote { load, .. }
-        | Step::Send { load, .. }
-        | Step::Ask { load, .. } => Some(*load),
-        _ => None,
     }
 }
 

@@ -307,8 +307,8 @@ fn sent_requests(lines: &[GatheredLine]) -> Vec<SentRequest> {
                 ordered.remove(&(node, bank));
             }
             Some(
-                Step::Send { verb, load, id, tx: Some(_), .. }
-                | Step::Ask { verb, load, id, tx: Some(_), .. },
+                step @ (Step::Send { verb, id, tx: Some(_), .. }
+                | Step::Ask { verb, id, tx: Some(_), .. }),
             ) => {
                 match id {
                     Some(id) => drop(numbered.insert((node, bank, *id), asked.len())),
@@ -318,7 +318,7 @@ fn sent_requests(lines: &[GatheredLine]) -> Vec<SentRequest> {
                     node,
                     to: bank,
                     verb: *verb,
-                    load: *load,
+                    load: step.load(),
                     id: *id,
                     sent: number,
                     answered: None,
@@ -363,7 +363,7 @@ fn received_requests(lines: &[GatheredLine]) -> Vec<ReceivedRequest> {
         }
         let Some(peer) = line.peer.as_deref() else { continue };
         match &line.step {
-            Some(Step::Receive { verb, load, n, tx: Some(_), .. }) => {
+            Some(step @ Step::Receive { verb, n, tx: Some(_), .. }) => {
                 match n {
                     Some(_) => drop(numbered.insert((node, peer, *n), served.len())),
                     None => ordered.entry((node, peer)).or_default().push_back(served.len()),
@@ -373,7 +373,7 @@ fn received_requests(lines: &[GatheredLine]) -> Vec<ReceivedRequest> {
                     link: line.bank,
                     peer: peer.to_owned(),
                     verb: *verb,
-                    load: *load,
+                    load: step.load(),
                     n: *n,
                     received: number,
                     replied: None,

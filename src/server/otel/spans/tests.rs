@@ -3,7 +3,7 @@
 use super::*;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::ids::{BankSet, Time};
-use consorcio_steps::steplog::{Load, LoggedOutcome};
+use consorcio_steps::steplog::{Load, LoggedOps, LoggedOutcome};
 
 const ONE: Seq = 1;
 const TWO: Seq = 2;
@@ -38,12 +38,19 @@ fn vote(seq: Seq) -> Step {
         seq,
         load: Load::Ops(2, BankSet::EMPTY),
         refusal: None,
+        ops: LoggedOps::default(),
         text: "".into(),
     }
 }
 
 fn committed(seq: Seq) -> Step {
-    Step::Outcome { tx: tx(), ending: LoggedOutcome::Committed(Time(2)), seq, voted: None }
+    Step::Outcome {
+        tx: tx(),
+        ending: LoggedOutcome::Committed(Time(2)),
+        seq,
+        voted: None,
+        ops: LoggedOps::default(),
+    }
 }
 
 fn sync(upto: Seq, took_us: u64) -> Step {
@@ -125,6 +132,7 @@ fn a_driver_waits_for_other_banks_and_not_in_the_queue() {
         ending: LoggedOutcome::Committed(Time(2)),
         seq: ONE,
         voted: Some(Time(1)),
+        ops: LoggedOps::default(),
     };
     let spans = run(
         &mut builder,
