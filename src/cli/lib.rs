@@ -54,7 +54,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use step_observer::{InterruptNotice, StepObserver};
+use step_observer::{InterruptNotice, NAME_DEFAULT, StepObserver};
 use waiting::WaitObserver;
 
 /// State that every command needs.
@@ -185,27 +185,28 @@ fn asks_for_json() -> bool {
 }
 
 async fn run(arguments: Arguments) -> CommandOutput {
-    let path = StepObserver::path(&arguments.log_dir, &arguments.name);
     let places = arguments.consortium.to_texts();
     // A command that reads logs must not add to them.
     let on = !matches!(
         arguments.command,
         Some(args::CliCommand::Trace(_) | args::CliCommand::Monitor(_))
     );
-    let log = StepLog::open(
-        &path,
-        steplog::StepLogOptions { on, places, ..steplog::StepLogOptions::default() },
-    );
-    let log = log.unwrap_or_else(|error| {
+    let options = steplog::StepLogOptions { on, places, ..steplog::StepLogOptions::default() };
+    let given = arguments.name.as_deref();
+    let opened = StepObserver::open_log(&arguments.log_dir, given, options);
+    let (name, log) = opened.unwrap_or_else(|error| {
         // A client without a log can still move money; the banks have logs of their own.
         tracing::warn!("{error}; going on without it (--log-dir names another folder)");
-        StepLog::off()
+        (given.unwrap_or(NAME_DEFAULT).to_owned(), StepLog::off())
     });
     let paint = Paint::new(arguments.form());
     let is_shell = matches!(arguments.command, Some(CliCommand::Shell(_)));
     let interrupt_notice = InterruptNotice::default();
     let steps = StepObserver::new(log, interrupt_notice.clone());
-    let waits = WaitObserver::new(Arc::new(steps.clone()));
+    // With --step the phases count the OKs.
+    let counts = paint.form() == OutputForm::Table
+        && !arguments.command.as_ref().is_some_and(CliCommand::is_in_steps);
+    let waits = WaitObserver::new(Arc::new(steps.clone()), counts);
     let options = ClientOptions {
         answer_within: arguments.timeout,
         // Each request gets a connection of its own, so that step logs show them apart; only a
@@ -218,14 +219,13 @@ async fn run(arguments: Arguments) -> CommandOutput {
         client: Client::new(arguments.consortium, options),
         steps,
         paint,
-        name: arguments.name.clone(),
+        name,
         interrupt_notice,
         log_dir: arguments.log_dir,
     };
     let is_transaction = arguments.command.as_ref().is_none_or(CliCommand::is_transaction);
-    // Only the word of the command: its arguments may have the tax numbers of people.
-    let word = arguments.command.as_ref().map_or("set", CliCommand::word);
-    context.steps.began(&format!("{} {word}", arguments.name));
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    context.steps.began(&context.name, words);
     let has_progress = arguments.command.as_ref().is_some_and(CliCommand::shows_progress);
     let output = tokio::select! {
         biased;
@@ -245,10 +245,7 @@ async fn run(arguments: Arguments) -> CommandOutput {
     };
     waits.clear();
     let output = check_list(&context, is_transaction, output);
-    match &output.failure {
-        None => context.steps.ended("done"),
-        Some(failure) => context.steps.ended(failure.code()),
-    }
+    context.steps.ended(&output);
     context.steps.close();
     output
 }

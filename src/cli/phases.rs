@@ -217,6 +217,7 @@ impl Observer for PhaseDisplay {
             | ClientEvent::Sent(..)
             | ClientEvent::Asked(..)
             | ClientEvent::Replied(..)
+            | ClientEvent::Counted { .. }
             | ClientEvent::Standing { .. }
             | ClientEvent::Ended { .. } => {}
         }

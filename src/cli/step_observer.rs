@@ -1,10 +1,13 @@
 //! The client's step log: what it sent and received, in `logs/cliente-<name>.log`.
 
 use super::language::say;
+use super::output::CommandOutput;
 use consorcio_client::{ClientEvent, Observer, RequestNumber};
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::ids::TxId;
-use consorcio_steps::steplog::{OtherEnd, RequestId, Step, StepLog};
+use consorcio_steps::steplog::{
+    OkCount, OpenError, OtherEnd, RequestId, Step, StepLog, StepLogOptions,
+};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,6 +47,26 @@ impl InterruptNotice {
     }
 }
 
+/// The name of a client that has no log.
+pub(crate) const NAME_DEFAULT: &str = "cliente-1";
+
+/// How the command ended: the code of its failure and its sentence, or what it changed, or the last
+/// line that it prints.
+fn last_words(output: &CommandOutput) -> String {
+    let line = output.text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    match (&output.failure, output.done.as_deref().or(line)) {
+        (None, Some(words)) => format!("done: {words}"),
+        (None, None) => "done".to_owned(),
+        (Some(failure), line) => {
+            let (code, mut words) = (failure.code(), failure.to_string());
+            if let Some(line) = line.filter(|line| !words.contains(line)) {
+                words = format!("{words}; {line}");
+            }
+            if words.starts_with(code) { words } else { format!("{code}: {words}") }
+        }
+    }
+}
+
 /// The request id for the step log.
 fn id(request: RequestNumber) -> Option<RequestId> {
     RequestId::new(request.port, request.number)
@@ -65,6 +88,9 @@ impl Observer for StepObserver {
             ClientEvent::Asked(bank, request, n) => Step::of_sent_request(request, *bank, id(*n)),
             ClientEvent::Replied(bank, reply, n) => Step::of_received_reply(reply, *bank, id(*n)),
             ClientEvent::TimedOut(tx, silent) => Step::Timeout((*tx).clone(), *silent),
+            ClientEvent::Counted { tx, bank, oks, banks } => {
+                Step::Count { tx: (*tx).clone(), from: *bank, oks: OkCount(*oks, *banks) }
+            }
             ClientEvent::Ended { tx, verdict, oks, banks } => {
                 Step::of_verdict(tx, verdict, *oks, *banks)
             }
@@ -118,14 +144,49 @@ impl StepObserver {
         folder.join(format!("cliente-{short}.log"))
     }
 
-    /// Records the start of a command.
-    pub(crate) fn began(&self, command: &str) {
-        self.log.record(Step::Start(command.into()));
+    /// The name of this client, and its log. Without a given name it is the first of `cliente-1`,
+    /// `cliente-2` and so on that no other process has.
+    ///
+    /// # Errors
+    /// If the log can't be opened.
+    pub(crate) fn open_log(
+        folder: &Path,
+        name: Option<&str>,
+        options: StepLogOptions,
+    ) -> Result<(String, StepLog), OpenError> {
+        match name {
+            Some(name) => {
+                let log = StepLog::open(&StepObserver::path(folder, name), options)?;
+                Ok((name.to_owned(), log))
+            }
+            None if !options.on => Ok((NAME_DEFAULT.to_owned(), StepLog::off())),
+            None => {
+                let (log, number) = StepLog::open_numbered(folder, "cliente", options)?;
+                Ok((format!("cliente-{number}"), log))
+            }
+        }
     }
 
-    /// Records the end of the program.
-    pub(crate) fn ended(&self, result: &str) {
-        self.log.record(Step::Stop(result.into()));
+    /// Records the start of a command with these words.
+    pub(crate) fn began<S: AsRef<str>>(&self, name: &str, words: impl IntoIterator<Item = S>) {
+        let mut text = name.to_owned();
+        for word in words {
+            let word = word.as_ref();
+            let is_plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\'' | '\\');
+            text.push(' ');
+            if !word.is_empty() && word.chars().all(is_plain) {
+                text.push_str(word);
+            } else {
+                // Only a byte 0 can't be quoted, and no argument has one.
+                text.push_str(&shlex::try_quote(word).unwrap_or_default());
+            }
+        }
+        self.log.record(Step::Start(text.into()));
+    }
+
+    /// Records the end of a command, and the last words that the user is shown.
+    pub(crate) fn ended(&self, output: &CommandOutput) {
+        self.log.record(Step::Stop(last_words(output).into()));
     }
 
     /// Writes all recorded steps and closes the log.

@@ -9,6 +9,7 @@ use consorcio_core::limits::{WAIT_SHOWN_AFTER_MS, WAIT_SHOWN_EVERY_MS};
 use consorcio_system::config::Consortium;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -19,6 +20,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 pub(crate) struct WaitObserver {
     next: Arc<dyn Observer>,
     waits: Arc<Mutex<WaitedBanks>>,
+    /// Whether a terminal shows each OK as it is counted.
+    counts: bool,
 }
 
 #[derive(Default)]
@@ -40,9 +43,9 @@ struct BankWait {
 }
 
 impl WaitObserver {
-    /// An observer that passes each event on to `next`.
-    pub(crate) fn new(next: Arc<dyn Observer>) -> WaitObserver {
-        WaitObserver { next, waits: Arc::default() }
+    /// An observer that passes each event on to `next`; with `counts` it shows each OK.
+    pub(crate) fn new(next: Arc<dyn Observer>, counts: bool) -> WaitObserver {
+        WaitObserver { next, waits: Arc::default(), counts }
     }
 
     fn waits(&self) -> MutexGuard<'_, WaitedBanks> {
@@ -119,6 +122,7 @@ impl WaitedBanks {
             }
             ClientEvent::Connected(..)
             | ClientEvent::TimedOut(..)
+            | ClientEvent::Counted { .. }
             | ClientEvent::Standing { .. }
             | ClientEvent::Ended { .. } => return,
         };
@@ -140,6 +144,12 @@ impl Observer for WaitObserver {
             let mut waits = self.waits();
             waits.take(event, Instant::now());
             waits.shown = None;
+        }
+        if let ClientEvent::Counted { bank, oks, banks, .. } = event
+            && self.counts
+            && std::io::stderr().is_terminal()
+        {
+            eprintln!("{}", say!("OK {oks}/{banks} bank {bank}" / "OK {oks}/{banks} banco {bank}"));
         }
         self.next.observe(event);
     }

@@ -45,6 +45,17 @@ pub enum ClientEvent<'a> {
     Replied(BankId, &'a Reply, RequestNumber),
     /// The vote time-out of a transaction passed, and these banks are silent.
     TimedOut(&'a TxId, BankSet),
+    /// The OK of a bank was counted.
+    Counted {
+        /// The id of the transaction.
+        tx: &'a TxId,
+        /// The bank that voted OK.
+        bank: BankId,
+        /// The number of banks that voted OK so far.
+        oks: usize,
+        /// The number of banks that it names.
+        banks: usize,
+    },
     /// The state of a transaction, after each event of its driver.
     Standing {
         /// The id of the transaction.

@@ -197,7 +197,7 @@ pub(super) fn client_of(fakes: [&FakeBank; 2], arguments: &[&str]) -> std::proce
 }
 
 /// Votes OK on PREPARE, with a token that has no MAC.
-fn votes_ok(bank: u8, line: &str) -> Option<String> {
+pub(super) fn votes_ok(bank: u8, line: &str) -> Option<String> {
     let (tx, transaction) = line.strip_prefix("PREPARE ")?.split_once(' ')?;
     let digest = consorcio::wire::token::Digest::of(transaction.as_bytes());
     Some(format!("OK {tx} O{bank}.{}.{digest:?}.", 1_000 + u64::from(bank)))

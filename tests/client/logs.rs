@@ -1,7 +1,10 @@
 //! The step logs of banks and clients: what a search in them finds.
 
 use super::commands::{MARIA, PEDRO, with_accounts};
-use crate::support::wait_until;
+use super::faults::{FakeBank, client_of, votes_ok};
+use crate::support::{Cluster, Process, signal, wait_until};
+use std::path::Path;
+use std::process::Stdio;
 
 #[test]
 fn the_log_has_each_step() {
@@ -87,4 +90,89 @@ fn a_refusal_in_the_log_has_no_whole_tax_number() {
     let end = format!("..{} does not hold", &PEDRO[PEDRO.len() - 4..]);
     assert!(line.contains(&end), "{line}");
     assert!(!cluster.log(0).contains(PEDRO));
+}
+
+/// The last lines of a client's log, from its newest start on.
+fn newest_run(cluster: &Cluster, name: &str) -> Vec<String> {
+    let log = std::fs::read_to_string(cluster.path().join("logs").join(name)).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    let start = lines.iter().rposition(|line| line.contains(" start ")).unwrap();
+    lines[start..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[test]
+fn a_clients_log_has_its_command_line_each_ok_and_what_the_user_was_told() {
+    let cluster = with_accounts();
+    let transfer = ["transfer", "--from", "0/12345-6=1@111.111.111-11", "--to", "2/78910-0"];
+    let ran = cluster.run(&transfer);
+    let run = newest_run(&cluster, "cliente-1.log");
+    let told = ran.stdout.lines().rev().find(|line| line.starts_with("committed at ")).unwrap();
+    assert!(run[0].contains(" transfer --from 0/12345-6=1@..1111 --to 2/78910-0"), "{run:?}");
+    let counts: Vec<&String> = run.iter().filter(|line| line.contains(" count ")).collect();
+    assert_eq!(counts.len(), 2, "{run:?}");
+    assert!(counts[0].ends_with("OK 1/2") && counts[1].ends_with("OK 2/2"), "{counts:?}");
+    let last = run.last().unwrap();
+    assert!(
+        last.contains(" stop ") && last.ends_with(&told["committed ".len()..]),
+        "{last} {told}"
+    );
+    assert!(last.contains(" done: transaction ") && last.contains(" is committed, "), "{last}");
+
+    let refused = cluster.run(&["transfer", "--from", "0/12345-6=5000", "--to", "2/78910-0"]);
+    let told = refused.stderr.lines().last().or(refused.stdout.lines().last()).unwrap().to_owned();
+    let run = newest_run(&cluster, "cliente-1.log");
+    let last = run.last().unwrap();
+    let told = told.trim_start_matches("cliente: ");
+    assert!(last.contains(" stop ") && last.contains(told), "{last} {told}");
+}
+
+#[test]
+fn ctrl_c_tells_the_log_what_it_tells_the_user() {
+    let granting = FakeBank::start(|line| votes_ok(0, line));
+    let silent = FakeBank::start(|_| None);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cliente-told.log");
+    let _ = std::fs::remove_file(&path);
+    let arguments = ["--name", "told", "set", "1", "--tx", "i1"];
+    let mut client = Process::start(&mut client_of([&granting, &silent], &arguments));
+    wait_until("the OK of bank 0", || {
+        let log = std::fs::read_to_string(&path).unwrap_or_default();
+        log.lines().any(|line| line.contains(" tx=i1 ") && line.ends_with("OK 1/2")).then_some(())
+    });
+    client.interrupt();
+    let told =
+        client.expect_line("the outcome of transaction i1 is not known yet (OKs 1/2); the banks");
+    assert_eq!(client.wait(), Some(130));
+    let log = std::fs::read_to_string(&path).unwrap();
+    let (last, told) = (log.lines().last().unwrap(), told.trim_start_matches("cliente: "));
+    assert!(last.contains(" stop ") && last.ends_with(told), "{last} {told}");
+}
+
+#[test]
+fn each_client_that_runs_has_a_log_of_its_own() {
+    let cluster = with_accounts();
+    signal("STOP", cluster.pid(2));
+    let start =
+        || cluster.cliente(&["get"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let log = |number: usize| {
+        let path = cluster.path().join("logs").join(format!("cliente-{number}.log"));
+        std::fs::read_to_string(path).unwrap_or_default()
+    };
+    let asks = |number: usize| log(number).lines().any(|line| line.contains(" connect "));
+    let before = log(1).lines().count();
+    let mut first = start();
+    wait_until("the first client", || (log(1).lines().count() > before).then_some(()));
+    let mut second = start();
+    wait_until("the second client", || asks(2).then_some(()));
+    let line = log(2).lines().next().unwrap().to_owned();
+    assert!(line.contains(" start   cliente-2 --consortium ") && line.ends_with(" get"), "{line}");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let ended = log(1).lines().count();
+    let mut third = start();
+    wait_until("the number of the first client", || (log(1).lines().count() > ended).then_some(()));
+    for child in [&mut second, &mut third] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    signal("CONT", cluster.pid(2));
 }

@@ -71,19 +71,6 @@ pub(crate) enum LedgerCommand {
     },
 }
 
-impl LedgerCommand {
-    /// The word of the command.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            LedgerCommand::Client(ClientCommand::Add { .. }) => "client add",
-            LedgerCommand::Clients { .. } => "clients",
-            LedgerCommand::Account(AccountCommand::Open { .. }) => "account open",
-            LedgerCommand::Accounts { .. } => "accounts",
-            LedgerCommand::Balance { .. } => "balance",
-        }
-    }
-}
-
 /// Subcommands of `cliente client`.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ClientCommand {

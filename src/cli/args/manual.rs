@@ -35,12 +35,4 @@ impl ManualCommand {
     pub(crate) fn is_named(word: &str) -> bool {
         matches!(word, "completions" | "man")
     }
-
-    /// The word of the command.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            ManualCommand::Completions { .. } => "completions",
-            ManualCommand::Man(_) => "man",
-        }
-    }
 }

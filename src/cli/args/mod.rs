@@ -99,16 +99,16 @@ pub(crate) struct Arguments {
         default_value = Consortium::DEFAULT,
     )]
     pub consortium: Consortium,
-    /// This client's name; its step log is named after it. Stands before the command.
+    /// This client's name; its step log is named after it. Stands before the command. Without one:
+    /// cliente-1, or the next that no other process has.
     // Not global: `client add --name` is a person's.
     #[arg(
         long,
         help_heading = EVERYWHERE,
         env = "CONSORCIO_CLIENT_NAME",
-        default_value = "cliente-1",
         value_parser = name,
     )]
-    pub name: String,
+    pub name: Option<String>,
     /// Folder of the step log.
     #[arg(
         long,
@@ -261,21 +261,15 @@ impl CliCommand {
         }
     }
 
-    /// The word of the command.
-    pub(crate) fn word(&self) -> &'static str {
+    /// Whether it shows the phases of a transaction one by one.
+    pub(crate) fn is_in_steps(&self) -> bool {
         match self {
-            CliCommand::Register(command) => command.word(),
-            CliCommand::Ledger(command) => command.word(),
-            CliCommand::Money(command) => command.word(),
-            CliCommand::Overview(command) => command.word(),
-            CliCommand::Audit(_) => "audit",
-            CliCommand::Trace(_) => "trace",
-            CliCommand::Monitor(_) => "monitor",
-            CliCommand::Top(_) => "top",
-            CliCommand::Contention(_) => "contention",
-            CliCommand::Bench(_) => "bench",
-            CliCommand::Shell(_) => "shell",
-            CliCommand::Manual(command) => command.word(),
+            CliCommand::Register(RegisterCommand::Set { drive, .. })
+            | CliCommand::Money(MoneyCommand::Transfer { drive, .. }) => drive.step,
+            CliCommand::Money(MoneyCommand::Deposit(cash) | MoneyCommand::Withdraw(cash)) => {
+                cash.drive.step
+            }
+            _ => false,
         }
     }
 }
@@ -388,7 +382,7 @@ mod tests {
         let line =
             "cliente --name cliente-7 client add --bank 0 --cpf 11111111111 --name Maria --json";
         let arguments = read(line);
-        assert_eq!((arguments.name.as_str(), arguments.json), ("cliente-7", true));
+        assert_eq!((arguments.name.as_deref(), arguments.json), (Some("cliente-7"), true));
     }
 
     #[test]

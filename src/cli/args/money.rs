@@ -59,17 +59,6 @@ pub(crate) enum MoneyCommand {
     },
 }
 
-impl MoneyCommand {
-    /// The word of the command.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            MoneyCommand::Deposit(_) => "deposit",
-            MoneyCommand::Withdraw(_) => "withdraw",
-            MoneyCommand::Transfer { .. } => "transfer",
-        }
-    }
-}
-
 /// A deposit or a withdrawal.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Cash {

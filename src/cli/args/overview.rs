@@ -80,20 +80,6 @@ pub(crate) enum OverviewCommand {
     },
 }
 
-impl OverviewCommand {
-    /// The word of the command.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            OverviewCommand::Status(_) => "status",
-            OverviewCommand::Ping { .. } => "ping",
-            OverviewCommand::Pending(_) => "pending",
-            OverviewCommand::Doubt => "doubt",
-            OverviewCommand::Resolve { .. } => "resolve",
-            OverviewCommand::History { .. } => "history",
-        }
-    }
-}
-
 fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| (1..=1_000_000).contains(n)).ok_or_else(|| "1 to 1000000".into())
 }

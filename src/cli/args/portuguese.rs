@@ -131,7 +131,7 @@ mod tests {
         let line = "cliente --nome cliente-7 cliente cadastrar --banco 2 --cpf 11111111111 --nome \
                     Maria --tipo Jurídico --json";
         let arguments = read(line);
-        assert_eq!((arguments.name.as_str(), arguments.json), ("cliente-7", true));
+        assert_eq!((arguments.name.as_deref(), arguments.json), (Some("cliente-7"), true));
         assert!(matches!(arguments.command, Some(CliCommand::Ledger(_))));
         for line in [
             "cliente conta abrir --banco 0 --numero 1 --cpf 11111111111 --deposito 10,50",

@@ -39,13 +39,3 @@ pub(crate) enum RegisterCommand {
         key: RegisterKey,
     },
 }
-
-impl RegisterCommand {
-    /// The word of the command.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            RegisterCommand::Set { .. } => "set",
-            RegisterCommand::Get { .. } => "get",
-        }
-    }
-}

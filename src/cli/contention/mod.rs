@@ -181,7 +181,7 @@ fn client_steps(context: &Context, number: u32) -> Result<StepObserver, Failure>
     let log = StepLog::open(&StepObserver::path(&context.log_dir, &name), options);
     let log = log.map_err(|error| Failure::Own(error.to_string()))?;
     let steps = StepObserver::new(log, InterruptNotice::default());
-    steps.began(&format!("{name} contention"));
+    steps.began(&name, ["contention"]);
     Ok(steps)
 }
 

@@ -59,7 +59,7 @@ impl<'a> Executor<'a> {
                     (output, _) => Executed::Output { output, form, changes: false },
                 })
             }
-            Ok(ShellLine::Command(command)) => self.command(*command).await,
+            Ok(ShellLine::Command(command)) => self.command(line, *command).await,
             Err(ShellLineError::Command(help)) if !help.use_stderr() => {
                 // The reader of the help may have closed the pipe.
                 let _ = help.print();
@@ -72,7 +72,7 @@ impl<'a> Executor<'a> {
         }
     }
 
-    async fn command(&self, command: ShellCommand) -> io::Result<Executed> {
+    async fn command(&self, line: &str, command: ShellCommand) -> io::Result<Executed> {
         let form = command.form(self.context.paint.form());
         let command = command.command;
         if matches!(command, CliCommand::Shell(_)) {
@@ -80,12 +80,12 @@ impl<'a> Executor<'a> {
             return Ok(Executed::Output { output, form, changes: false });
         }
         let context = self.context.with_paint(Paint::new(form));
-        let (word, is_transaction) = (command.word(), command.is_transaction());
-        context.steps.began(&format!("{} {word}", context.name));
+        let is_transaction = command.is_transaction();
+        context.steps.began(&context.name, shlex::split(line).unwrap_or_default());
         let ran = until_signal(&context, (self.runner)(&context, command)).await?;
         let (output, signal) = ran;
         let output = check_list(&context, is_transaction, output);
-        context.steps.ended(output.failure.as_ref().map_or("done", Failure::code));
+        context.steps.ended(&output);
         Ok(match signal {
             Some(EndSignal::Terminate) => Executed::Terminated(output, form),
             Some(EndSignal::Interrupt) | None => {

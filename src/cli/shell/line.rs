@@ -140,11 +140,19 @@ pub(super) fn without_program(words: &[String]) -> &[String] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::{ClientCommand, LedgerCommand, MoneyCommand, OverviewCommand};
     use clap::error::ErrorKind;
 
     fn word(line: &str) -> &'static str {
         match ShellLine::read(line) {
-            Ok(ShellLine::Command(command)) => command.command.word(),
+            Ok(ShellLine::Command(command)) => match command.command {
+                CliCommand::Overview(OverviewCommand::Status(_)) => "status",
+                CliCommand::Money(MoneyCommand::Transfer { .. }) => "transfer",
+                CliCommand::Ledger(LedgerCommand::Client(ClientCommand::Add { .. })) => {
+                    "client add"
+                }
+                other => panic!("{line}: {other:?}"),
+            },
             other => panic!("{line}: {other:?}"),
         }
     }

@@ -6,6 +6,7 @@ use super::votes::{LossCause, oks, take_standings};
 use super::{DriveMode, Driver, DriverEvent};
 use crate::observe::ClientEvent;
 use consorcio_core::commit::coordinator::{Coordinator, Do, Event, Verdict};
+use consorcio_core::ids::BankId;
 use consorcio_system::crash::{self, Step};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -75,7 +76,15 @@ impl<T: Copy> Driver<T> {
     ) {
         let Some(flight) = &mut self.under_way[slot] else { return };
         let Some(coordinator) = &mut flight.coordinator else { return };
+        let (answered, before) = (answered(&event), oks(coordinator).0);
         let todo = coordinator.on(event);
+        if let Some(bank) = answered
+            && let (oks, banks) = oks(coordinator)
+            && oks > before
+        {
+            let tx = coordinator.tx();
+            self.dialer.observe(&ClientEvent::Counted { tx, bank, oks, banks });
+        }
         if flight.mode != DriveMode::Verdict {
             let outcome = outcome(&todo);
             if matches!(outcome, Some(Verdict::Committed(_))) {
@@ -168,6 +177,14 @@ impl<T: Copy> Driver<T> {
             self.open -= 1;
             self.events.push_back(DriverEvent::NotReplied { tag: flight.tag, was_sent });
         }
+    }
+}
+
+/// The bank whose answer this is.
+fn answered(event: &Event) -> Option<BankId> {
+    match event {
+        Event::Answered(bank, ..) => Some(*bank),
+        _ => None,
     }
 }
 

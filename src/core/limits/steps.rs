@@ -38,3 +38,5 @@ pub const STEP_LOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 pub const STEP_LOG_KEEP_DEFAULT: usize = 8;
 
 const _: () = assert!(STEP_OPS_COMPLETE_MAX * (NAME_BYTES_MAX + 48) < STEP_OPS_BYTES_MAX);
+/// Logs of one name in a folder that processes write at the same time.
+pub const STEP_LOG_NUMBERS_MAX: usize = 1_000;

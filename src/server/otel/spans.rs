@@ -137,6 +137,7 @@ impl SpanBuilder {
             | Step::Doubt(..)
             | Step::Timeout(..)
             | Step::GaveUp(_)
+            | Step::Count { .. }
             | Step::Verdict { .. }
             | Step::LinkUp(..)
             | Step::LinkDown(..)

@@ -2,7 +2,7 @@
 
 use super::field::CpfEnd;
 use super::ops::LoggedOps;
-use super::step::{Load, LoggedOutcome, Ordinal, OtherEnd, ReplySummary, RequestId};
+use super::parts::{Load, LoggedOutcome, OkCount, Ordinal, OtherEnd, ReplySummary, RequestId};
 use consorcio_core::bank::io::DoubtCause;
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time, TxId};
@@ -78,6 +78,7 @@ any! {
         Just(LoggedOps::Unnamed),
         "[!-Z^-~ ·]{0,30}".prop_map(|text| LoggedOps::Text(text.into())),
     ];
+    OkCount: any::<(usize, usize)>().prop_map(|(oks, banks)| OkCount(oks, banks));
     LoggedOutcome: prop_oneof![
         Time::any().prop_map(LoggedOutcome::Committed),
         (BankId::any(), reason()).prop_map(|(by, reason)| LoggedOutcome::Aborted(by, reason)),

@@ -1,8 +1,8 @@
 //! The fields of a line, which follow its columns: for each type, how it is written and how it is
 //! read back. A field is `name=value`, some words, or the rest of the line.
 
+use super::parts::{Ordinal, RequestId};
 use super::reader::FieldReader;
-use super::step::{Ordinal, RequestId};
 use super::text::{number, push_text, socket};
 use consorcio_core::bank::io::DoubtCause;
 use consorcio_core::commit::founding::FoundingId;

@@ -10,6 +10,7 @@
 mod arbitrary;
 mod field;
 mod ops;
+mod parts;
 mod phrases;
 mod reader;
 mod step;
@@ -20,7 +21,8 @@ mod text;
 
 pub(crate) use field::CpfEnd;
 pub use ops::LoggedOps;
-pub use step::{Entry, Load, LoggedOutcome, Ordinal, OtherEnd, ReplySummary, RequestId, Step};
+pub use parts::{Load, LoggedOutcome, OkCount, Ordinal, OtherEnd, ReplySummary, RequestId};
+pub use step::{Entry, Step};
 pub(crate) use text::{TIME_LENGTH, time};
 
 use consorcio_core::ids::TxId;

@@ -2,8 +2,8 @@
 //! `[storage=42]` for registers. Tax numbers are left out.
 
 use super::field::{FieldOut, LineField, bank, next};
+use super::parts::Load;
 use super::reader::FieldReader;
-use super::step::Load;
 use super::text::number;
 use consorcio_core::ids::BankSet;
 use consorcio_core::limits::{STEP_OPS_BYTES_MAX, STEP_OPS_COMPLETE_MAX, STEP_VALUE_BYTES_MAX};

@@ -2,8 +2,8 @@
 //! transaction.
 
 use super::field::{FieldOut, LineField, bank, next};
+use super::parts::{Load, LoggedOutcome, OkCount, ReplySummary};
 use super::reader::FieldReader;
-use super::step::{Load, LoggedOutcome, ReplySummary};
 use consorcio_core::ids::{BankSet, Time};
 use consorcio_core::wire::Reason;
 
@@ -88,6 +88,19 @@ impl LineField for LoggedOutcome {
             "UNREACHED" => Some(LoggedOutcome::Unreached),
             _ => None,
         }
+    }
+}
+
+/// Written as on the screen: `OK 2/3`.
+impl LineField for OkCount {
+    fn write(&self, _: &str, out: &mut FieldOut<'_>) {
+        next(out, "OK");
+        (self.0, self.1).write("", out);
+    }
+
+    fn read(_: &str, words: &mut FieldReader<'_>) -> Option<OkCount> {
+        words.take(|word| (word == "OK").then_some(()))?;
+        <(usize, usize)>::read("", words).map(|(oks, banks)| OkCount(oks, banks))
     }
 }
 

@@ -2,8 +2,9 @@
 //! order of the line. The writer and the reader are generated from it, so they cannot differ.
 
 use super::field::{FieldOut, LineField};
+use super::parts::OtherEnd;
 use super::reader::FieldReader;
-use super::step::{OtherEnd, Step};
+use super::step::Step;
 use consorcio_core::ids::{BankId, TxId};
 
 /// The columns of a line that depend on its step.
@@ -222,6 +223,7 @@ events! {
     Drive "drive" [tx = 0 tx] [];
     Timeout "timeout" [tx = 0 tx] [1 silent "silent="];
     GaveUp "gave-up" [tx = 0 tx] [];
+    Count "count" [tx = tx tx, peer = from from] [oks oks];
     Verdict "verdict" [tx = tx tx] [ending ending, oks oks "oks="];
     Sync "sync" [] [
         upto upto "upto=", records records "records=", bytes bytes "bytes=",

@@ -84,7 +84,9 @@ pub(super) fn push_text(out: &mut Vec<u8>, words: &str) {
     if words.is_empty() {
         return;
     }
-    out.push(b' ');
+    if out.last() != Some(&b' ') {
+        out.push(b' ');
+    }
     // Masking makes a text shorter by less than half.
     let words = &words[..words.floor_char_boundary(2 * STEP_TEXT_BYTES_MAX)];
     let words = &*masked(words);
@@ -103,30 +105,57 @@ pub(super) fn push_text(out: &mut Vec<u8>, words: &str) {
 }
 
 /// The text with each CPF (11 digits) and CNPJ (14 digits and capitals) cut to its last four
-/// characters: `..8900`.
+/// characters: `..8900`. They may be punctuated: `123.456.789-00`, `12.345.678/0001-95`.
 pub(crate) fn masked(text: &str) -> Cow<'_, str> {
-    let is_tax_id =
-        |word: &str| TaxId::new(word).is_ok() && word.bytes().any(|b| b.is_ascii_digit());
-    let is_part = |char: char| char.is_alphanumeric();
-    if !text.split(|char| !is_part(char)).any(is_tax_id) {
+    let mut out = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while at < text.len() {
+        let rest = &text[at..];
+        // One more than the longest: a longer run is no tax number.
+        let punctuated = rest.chars().take(20).take_while(|char| is_punctuated(*char));
+        let punctuated: usize = punctuated.map(char::len_utf8).sum();
+        let punctuated = rest[..punctuated].trim_end_matches(['.', '-', '/']).len();
+        let run = if is_tax_id(&rest[..punctuated]) {
+            punctuated
+        } else {
+            rest.len() - rest.trim_start_matches(char::is_alphanumeric).len()
+        };
+        if is_tax_id(&rest[..run]) {
+            let end = rest[..run].replace('-', "");
+            out.push_str(&text[copied..at]);
+            out.push_str("..");
+            out.push_str(&end[end.len() - 4..]);
+            copied = at + run;
+        }
+        // A word, or one character between words.
+        at += run.max(rest.chars().next().map_or(1, char::len_utf8));
+    }
+    if copied == 0 {
         return Cow::Borrowed(text);
     }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let length = rest.find(|char| !is_part(char)).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(length);
-        if is_tax_id(word) {
-            out.push_str("..");
-            out.push_str(&word[word.len() - 4..]);
-        } else {
-            out.push_str(word);
-        }
-        let gap = after.find(is_part).unwrap_or(after.len());
-        out.push_str(&after[..gap]);
-        rest = &after[gap..];
-    }
+    out.push_str(&text[copied..]);
     Cow::Owned(out)
+}
+
+fn is_punctuated(char: char) -> bool {
+    char.is_alphanumeric() || matches!(char, '.' | '-' | '/')
+}
+
+/// Whether it is a tax number, plain or with the marks of a CPF or CNPJ at their places.
+fn is_tax_id(word: &str) -> bool {
+    let marks: &[(usize, u8)] = match word.len() {
+        11 | 14 if word.bytes().all(|b| b.is_ascii_alphanumeric()) => &[],
+        14 => &[(3, b'.'), (7, b'.'), (11, b'-')],
+        18 => &[(2, b'.'), (6, b'.'), (10, b'/'), (15, b'-')],
+        _ => return false,
+    };
+    if !word.is_ascii() || marks.iter().any(|(at, mark)| word.as_bytes()[*at] != *mark) {
+        return false;
+    }
+    let plain: String = word.chars().filter(char::is_ascii_alphanumeric).collect();
+    let has_digits = plain.bytes().any(|b| b.is_ascii_digit());
+    plain.len() + marks.len() == word.len() && has_digits && TaxId::new(&plain).is_ok()
 }
 
 #[cfg(test)]
@@ -151,6 +180,9 @@ mod tests {
             ("12345678900 does not hold account 12345-6", "..8900 does not hold account 12345-6"),
             ("--cpf=12345678900,98765432100", "--cpf=..8900,..2100"),
             ("client 12ABC34501DE35 é", "client ..DE35 é"),
+            ("--cpf 123.456.789-00 --to 0/12345-6", "--cpf ..8900 --to 0/12345-6"),
+            ("12.ABC.345/01DE-35.", "..DE35."),
+            ("é12345678900 0/123456-789 123.456.78900", "é12345678900 0/123456-789 123.456.78900"),
             (
                 "at 1795330616883189, 123456789000, ABCDEFGHIJKLMN",
                 "at 1795330616883189, 123456789000, ABCDEFGHIJKLMN",

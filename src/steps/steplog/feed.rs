@@ -70,6 +70,7 @@ impl Step {
             | Step::Ask { .. }
             | Step::Reply { .. }
             | Step::Answer { .. }
+            | Step::Count { .. }
             | Step::Sync { .. }
             | Step::Known(..)
             | Step::Fault(_)

@@ -2,7 +2,7 @@
 //! reopened on request. Only the owner may read the files made here.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ pub(super) struct RotatedFile {
     file: File,
     bytes: u64,
     torn: bool,
+    /// Each file is locked while it is written.
+    is_locked: bool,
 }
 
 impl RotatedFile {
@@ -27,7 +29,19 @@ impl RotatedFile {
     /// rotated; `keep` older files are kept beside it.
     pub(super) fn open(path: &Path, bytes_max: u64, keep: usize) -> io::Result<RotatedFile> {
         let (file, bytes) = open(path)?;
-        Ok(RotatedFile { path: path.to_owned(), bytes_max, keep, file, bytes, torn: false })
+        let path = path.to_owned();
+        Ok(RotatedFile { path, bytes_max, keep, file, bytes, torn: false, is_locked: false })
+    }
+
+    /// Locks the file against other processes that would; returns false if one has done so. The
+    /// lock ends with the process, however that ends.
+    pub(super) fn lock(&mut self) -> io::Result<bool> {
+        match self.file.try_lock() {
+            Ok(()) => self.is_locked = true,
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        Ok(true)
     }
 
     /// Whether another `length` bytes would exceed the size at which the file is rotated.
@@ -52,7 +66,13 @@ impl RotatedFile {
 
     /// Reopens the path, after the file was renamed or removed.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
-        (self.file, self.bytes) = open(&self.path)?;
+        let (file, bytes) = open(&self.path)?;
+        if self.is_locked {
+            // Another process may have got the new file in this moment; then both write to it,
+            // whole lines each.
+            let _ = file.try_lock();
+        }
+        (self.file, self.bytes) = (file, bytes);
         self.torn = false;
         Ok(())
     }

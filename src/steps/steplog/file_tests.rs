@@ -153,6 +153,24 @@ fn lines_are_in_the_order_of_their_times() {
     assert!(ids[0].contains("early0") && ids[1].contains("late0"), "{ids:#?}");
 }
 
+/// A step that is recorded after later ones were written, because its thread hung.
+#[test]
+fn a_step_that_comes_too_late_has_the_time_of_the_line_before_it() {
+    let test_log = TestLog::new();
+    let log = test_log.open(StepLogOptions::default());
+    let now = wall_us();
+    log.record_at(now, drive("t1"));
+    assert!(log.flush(Duration::from_secs(20)));
+    log.record_at(now - 5_000_000, drive("t2"));
+    log.record_at(now - 4_000_000, drive("t3"));
+    assert!(log.flush(Duration::from_secs(20)));
+    let lines = lines(&test_log.log());
+    let at = |number: usize| crate::line::time(lines[number].as_bytes());
+    assert_eq!([at(0), at(1), at(2)], [Some(now); 3], "{lines:#?}");
+    let order = ["tx=t1", "tx=t2", "tx=t3"];
+    assert!(lines.iter().zip(order).all(|(line, tx)| line.ends_with(tx)), "{lines:#?}");
+}
+
 /// Neither a thread that never records its steps nor a clock that is set back holds back a line.
 #[test]
 fn no_line_is_held_for_long() {

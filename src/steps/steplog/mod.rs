@@ -22,7 +22,8 @@ mod tests;
 mod writer;
 
 pub use crate::line::{
-    Entry, Load, LoggedOps, LoggedOutcome, Ordinal, OtherEnd, ReplySummary, RequestId, Step,
+    Entry, Load, LoggedOps, LoggedOutcome, OkCount, Ordinal, OtherEnd, ReplySummary, RequestId,
+    Step,
 };
 pub use consorcio_system::systime::wall_us;
 pub use feed::FeedEvent;
@@ -32,6 +33,7 @@ use crate::line::Formatter;
 use buffer::{NOTHING_KEPT, StepBuffer};
 use consorcio_core::limits::{
     STEP_CHUNK_BYTES_MAX, STEP_FEED_MAX, STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT,
+    STEP_LOG_NUMBERS_MAX,
 };
 use consorcio_system::threads::{END_WITHIN, join_within};
 use file::RotatedFile;
@@ -94,6 +96,49 @@ impl StepLog {
         }
         let failed = |source| OpenError { path: path.to_owned(), source };
         let file = RotatedFile::open(path, options.bytes_max, options.keep).map_err(failed)?;
+        StepLog::start(path, file, options)
+    }
+
+    /// Opens the first log of `folder` that no other process writes, of `NAME-1.log`, `NAME-2.log`
+    /// and so on, and returns its number. Another process may have it once this one has ended.
+    ///
+    /// # Errors
+    /// If none can be opened, or `STEP_LOG_NUMBERS_MAX` processes run.
+    pub fn open_numbered(
+        folder: &Path,
+        name: &str,
+        options: StepLogOptions,
+    ) -> Result<(StepLog, usize), OpenError> {
+        // Runs over the processes that write to this folder now.
+        let mut last = None;
+        for number in 1..=STEP_LOG_NUMBERS_MAX {
+            let path = folder.join(format!("{name}-{number}.log"));
+            let opened = RotatedFile::open(&path, options.bytes_max, options.keep)
+                .and_then(|mut file| Ok(file.lock()?.then_some(file)));
+            match opened {
+                Ok(Some(file)) => return Ok((StepLog::start(&path, file, options)?, number)),
+                Ok(None) => {}
+                // The log of another user.
+                Err(source)
+                    if source.kind() == io::ErrorKind::PermissionDenied && path.exists() =>
+                {
+                    last = Some(OpenError { path, source });
+                }
+                Err(source) => return Err(OpenError { path, source }),
+            }
+        }
+        Err(last.unwrap_or_else(|| OpenError {
+            path: folder.join(format!("{name}-{STEP_LOG_NUMBERS_MAX}.log")),
+            source: io::Error::other("other processes write all logs up to this one"),
+        }))
+    }
+
+    fn start(
+        path: &Path,
+        file: RotatedFile,
+        options: StepLogOptions,
+    ) -> Result<StepLog, OpenError> {
+        let failed = |source| OpenError { path: path.to_owned(), source };
         let chunk = usize::try_from(options.bytes_max).unwrap_or(usize::MAX);
         let chunk = if chunk == 0 { STEP_CHUNK_BYTES_MAX } else { chunk.min(STEP_CHUNK_BYTES_MAX) };
         let shared = Arc::new(StepBuffer::default());
@@ -104,6 +149,7 @@ impl StepLog {
             file,
             formatter: Formatter::new(options.places),
             held: Vec::new(),
+            written_us: i64::MIN,
             lines: Vec::with_capacity(2 * chunk),
             chunk,
             lost: 0,

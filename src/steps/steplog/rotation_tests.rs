@@ -1,4 +1,4 @@
-//! Files that are rotated, moved, or end with a partial line.
+//! Files that are rotated, moved, numbered, or end with a partial line.
 
 use super::file_tests::{TestLog, drive, lines, wait_for};
 use super::*;
@@ -67,4 +67,24 @@ fn a_partial_line_of_a_killed_program_is_ended() {
     let lines = lines(&test_log.log());
     assert_eq!(lines[..2], ["whole", "half"]);
     assert!(lines[2].contains("tx=t1"));
+}
+
+/// A lock belongs to an open file, so two logs of one process stand for those of two.
+#[test]
+fn each_process_has_the_lowest_number_that_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let open =
+        || StepLog::open_numbered(folder.path(), "cliente", StepLogOptions::default()).unwrap();
+    let (first, second, third) = (open(), open(), open());
+    assert_eq!([first.1, second.1, third.1], [1, 2, 3]);
+    second.0.record(drive("t2"));
+    second.0.close();
+    let again = open();
+    assert_eq!(again.1, 2, "a log that was closed is free");
+    again.0.record(drive("t4"));
+    again.0.close();
+    let lines = lines(&folder.path().join("cliente-2.log"));
+    assert!(lines[0].ends_with("tx=t2") && lines[1].ends_with("tx=t4"), "{lines:?}");
+    first.0.close();
+    third.0.close();
 }

@@ -245,6 +245,10 @@ fn every_event_is_formatted() {
         (Step::of_core(&CoreStep::Silent(tx("t1"), two)), "timeout tx=t1 silent=0,2"),
         (Step::of_core(&CoreStep::GaveUp(tx("t1"))), "gave-up tx=t1"),
         (
+            Step::Count { tx: tx("t1"), from: bank(1), oks: OkCount(2, 3) },
+            "count tx=t1 bank=1 OK 2/3",
+        ),
+        (
             Step::Verdict { tx: tx("t1"), ending: LoggedOutcome::Unknown(two), oks: (1, 3) },
             "verdict tx=t1 UNKNOWN silent=0,2 oks=1/3",
         ),

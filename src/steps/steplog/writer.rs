@@ -23,6 +23,9 @@ pub(super) struct StepWriter {
     pub(super) formatter: Formatter,
     /// Steps that are held back, since an earlier one may still be recorded.
     pub(super) held: Vec<Entry>,
+    /// The time of the newest line; a later line has an earlier one only after the clock was set
+    /// back.
+    pub(super) written_us: i64,
     pub(super) lines: Vec<u8>,
     pub(super) chunk: usize,
     /// Bytes lost in failed writes since the last successful one.
@@ -37,6 +40,10 @@ impl StepWriter {
         let mut taken = Vec::new();
         loop {
             let mut state = self.next_flush();
+            // Read before the buffer is taken: a thread that holds nothing now has recorded its
+            // steps, and what it records later is not older than this moment.
+            let now_us = wall_us();
+            let kept_us = self.shared.kept_since_us.load(Ordering::Acquire);
             std::mem::swap(&mut state.entries, &mut taken);
             let full = state.bytes >= STEP_BUFFER_BYTES_MAX / 2;
             state.bytes = 0;
@@ -58,7 +65,7 @@ impl StepWriter {
                 }
             }
             self.held.append(&mut taken);
-            self.write_held(flush);
+            self.write_held(now_us, kept_us, flush);
             if dropped > 0 {
                 self.report_dropped(dropped);
                 self.write();
@@ -76,24 +83,29 @@ impl StepWriter {
     }
 
     /// Writes the held steps in the order of their times, up to the time from which an earlier step
-    /// may still be recorded; all of them if `flush`. Runs over the steps of one flush and those
-    /// held before it.
-    fn write_held(&mut self, flush: bool) {
+    /// may still be recorded; all of them if `flush`. `kept_us` is the time of the oldest step that
+    /// a thread had not recorded at the time `now`. Runs over the steps of one flush and those held
+    /// before it.
+    fn write_held(&mut self, now: i64, kept_us: i64, flush: bool) {
         // The sort is stable: steps of one thread with equal times keep their order.
         self.held.sort_by_key(|entry| entry.at_us);
-        let now = wall_us();
-        let kept = self.shared.kept_since_us.load(Ordering::Acquire);
         // After the clock was set back, times say nothing about the order. A thread that hangs must
         // not hold back lines permanently.
         let set_back = self.held.last().is_some_and(|last| last.at_us > now);
         let until = if flush || set_back {
             i64::MAX
         } else {
-            (now - STEP_HOLD_MS * 1_000).min(kept.max(now - STEP_HELD_MS_MAX * 1_000))
+            (now - STEP_HOLD_MS * 1_000).min(kept_us.max(now - STEP_HELD_MS_MAX * 1_000))
         };
         let ready = self.held.partition_point(|entry| entry.at_us < until);
         let is_watched = live::is_watched();
+        if self.written_us > now {
+            self.written_us = i64::MIN; // the clock was set back
+        }
         for at in 0..ready {
+            // A step that was recorded too late gets the time of the line before it.
+            self.written_us = self.written_us.max(self.held[at].at_us);
+            self.held[at].at_us = self.written_us;
             self.formatter.write(&mut self.lines, &self.held[at]);
             if is_watched {
                 live::emit(&mut self.formatter, &self.held[at]);

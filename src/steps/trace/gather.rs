@@ -125,7 +125,8 @@ fn lines_of(
 ) -> std::io::Result<()> {
     let mut blocks = Blocks::open(path, 0)?;
     if let [tx] = txs {
-        let needle = format!(" tx={tx} ");
+        // A line may end with its id.
+        let needle = format!(" tx={tx}");
         let finder = Finder::new(&needle);
         while let Some((offset, block)) = blocks.next()? {
             for at in finder.find_iter(block) {
@@ -158,7 +159,7 @@ pub(super) fn tx_of(line: &[u8]) -> Option<&str> {
     let rest = line.get(EVENT_AT..)?;
     let gap = memchr::memchr(b' ', rest)?;
     let rest = rest.get(gap..)?.trim_ascii_start().strip_prefix(b"tx=")?;
-    let tx = &rest[..memchr::memchr(b' ', rest)?];
+    let tx = &rest[..memchr::memchr(b' ', rest).unwrap_or(rest.len())];
     if tx == b"-" { None } else { std::str::from_utf8(tx).ok() }
 }
 

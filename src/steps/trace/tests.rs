@@ -127,7 +127,7 @@ fn torn_and_unknown_lines_and_other_files_change_nothing() {
     let written = committed([0, 0, 0])
         .add("servidor-86", b"\xff\xfe tx=t peer=\nnot a line about tx=t at all\n\n")
         .add("servidor-86", at("7000 flies t - a word that is not known yet", 0).as_bytes())
-        .add("servidor-87", &at("7000 vote t - NOK limit", 0).as_bytes()[..60])
+        .add("servidor-87", &at("7000 vote t - NOK limit", 0).as_bytes()[..48])
         .add("notes", b"tx=t is mine\n")
         .log(
             "servidor-88",

@@ -50,7 +50,12 @@ pub(super) fn at(line: &str, wrong_us: i64) -> String {
     let second = jiff::Timestamp::from_second(us.div_euclid(1_000_000)).unwrap();
     let second = second.to_string();
     let (second, micros) = (second.trim_end_matches('Z'), us.rem_euclid(1_000_000));
-    format!("{second}.{micros:06}Z {event:<10} tx={tx:<24} peer={peer:<16} {rest}\n")
+    let column = |name: &str, value: &str| match value {
+        "-" => String::new(),
+        value => format!("{name}={value} "),
+    };
+    let (tx, peer) = (column("tx", tx), column("peer", peer));
+    format!("{second}.{micros:06}Z {event:<7} {tx}{peer}{rest}").trim_end().to_owned() + "\n"
 }
 
 pub(super) const CLIENT: &str = "
