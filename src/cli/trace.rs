@@ -3,6 +3,7 @@
 
 use super::args::TraceArguments;
 use super::failure::Failure;
+use super::language::{Lang, lang};
 use super::output::{CommandOutput, Paint, Tone, plain, utc};
 use consorcio_core::ids::{Time, TxId};
 use consorcio_core::wire::verb::Verb;
@@ -64,7 +65,7 @@ fn tx_after_folders(logs: &mut Vec<PathBuf>) -> Result<TxId, Failure> {
 fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<CommandOutput, Failure> {
     let mut text = String::new();
     if let Some(path) = svg {
-        let drawing = timeline.svg(Embedding::Alone);
+        let drawing = timeline.svg(Embedding::File, lang());
         if path.as_os_str() == "-" {
             return Ok(CommandOutput {
                 text: drawing,
@@ -97,7 +98,10 @@ fn timeline_in_words(timeline: &Timeline, paint: Paint) -> String {
         return table;
     }
     let mut text = format!("transaction {}\n", timeline.tx);
-    text += &format!("{}\n", paint.text(tone_of(timeline.verdict), &timeline.headline()));
+    text += &format!(
+        "{}\n",
+        paint.text(tone_of(timeline.verdict), &timeline.headline(words_in(paint)))
+    );
     let mut when = format!("began at {}", utc(Time(timeline.began_us)));
     if let Some(time) = timeline.commit_time {
         when += &format!(", commit time {}", utc(Time(time)));
@@ -111,7 +115,7 @@ fn timeline_in_words(timeline: &Timeline, paint: Paint) -> String {
         text += &legs(timeline, known, paint);
     }
     for note in &timeline.notes {
-        text += &format!("{}\n", paint.text(Tone::Open, note));
+        text += &format!("{}\n", paint.text(Tone::Open, &note.in_words(words_in(paint))));
     }
     text
 }
@@ -124,7 +128,7 @@ fn steps(timeline: &Timeline, paint: Paint) -> String {
             Some(call) => call_end(timeline, call, number),
             None => (String::new(), event.took_us()),
         };
-        let (tone, text) = in_words(timeline, call, event, number);
+        let (tone, text) = in_words(timeline, call, event, number, words_in(paint));
         vec![
             plain(micros(paint, event.at_us)),
             plain(timeline.name(event.lane)),
@@ -135,6 +139,11 @@ fn steps(timeline: &Timeline, paint: Paint) -> String {
     });
     let (at, took) = if paint.is_rows() { ("at us", "took us") } else { ("at", "took") };
     paint.table(&[at, "node", "line", "step", took], &["at", "took"], rows.collect())
+}
+
+/// The language of the words of a table: rows are for programs, and are always in English.
+fn words_in(paint: Paint) -> Lang {
+    if paint.is_rows() { Lang::En } else { lang() }
 }
 
 /// A duration for people, or its microseconds in rows, whose heading has the unit.
@@ -166,17 +175,18 @@ fn in_words(
     call: Option<&TracedCall>,
     event: &TracedEvent,
     number: usize,
+    lang: Lang,
 ) -> (Tone, String) {
     let (tone, mut words) = match call {
         Some(call) if [call.sent, call.received].contains(&Some(number)) => {
-            (Tone::Plain, call.request_words())
+            (Tone::Plain, call.request_words(lang))
         }
         Some(call) if call.lost => (Tone::Bad, format!("{} lost: the connection broke", call.verb)),
         Some(call) => {
             let reply = call.reply_text.as_deref().unwrap_or("");
             (tone_of_word(reply), call.reply_words())
         }
-        None => (tone_of_word(event.detail.as_str()), event.in_words()),
+        None => (tone_of_word(event.detail.as_str()), event.in_words(lang)),
     };
     let received_vote =
         call.is_some_and(|call| call.answered == Some(number) && call.verb == Verb::Prepare);
@@ -196,7 +206,7 @@ fn legs(timeline: &Timeline, whole: i64, paint: Paint) -> String {
         vec![
             plain(duration(leg.took_us())),
             plain(format!("{share} %")),
-            plain(leg.kind.as_str()),
+            plain(leg.kind.in_words(words_in(paint))),
             (tone, leg.label.clone()),
         ]
     };
@@ -259,10 +269,12 @@ fn list(timelines: &[Timeline], query: TraceQuery, logs: &Logs, paint: Paint) ->
     let rows = timelines.iter().map(|timeline| {
         let verdict = match (&timeline.reason, timeline.refused_by) {
             (Some(reason), Some(bank)) => {
-                format!("{}: {reason} by bank {bank}", timeline.verdict.as_str())
+                format!("{}: {reason} by bank {bank}", timeline.verdict.in_words(words_in(paint)))
             }
-            (Some(reason), None) => format!("{}: {reason}", timeline.verdict.as_str()),
-            (None, _) => timeline.verdict.as_str().to_owned(),
+            (Some(reason), None) => {
+                format!("{}: {reason}", timeline.verdict.in_words(words_in(paint)))
+            }
+            (None, _) => timeline.verdict.in_words(words_in(paint)).to_owned(),
         };
         let most = timeline
             .longest_leg()

@@ -150,6 +150,22 @@ fn the_timeline_of_a_commit_is_complete() {
     assert!(svg.starts_with("<svg ") && svg.contains("bank 2") && svg.contains("COMMITTED"));
     let drawn = cluster.run(&["trace", "t1", "--svg", "-"]).expect_code(0);
     assert_eq!(drawn.stdout, svg);
+    assert_drawn(&cluster, &svg);
+}
+
+/// Checks the picture of `t1`, before and after others have asked about it.
+fn assert_drawn(cluster: &Cluster, svg: &str) {
+    let columns = |svg: &str| svg.matches("class=\"head ").count();
+    assert_eq!(columns(svg), 3, "the driver and two banks: {svg}");
+    // All but the head of the picture is at columns, whose place does not depend on its width.
+    assert!(!svg.contains("viewBox=\"0 0 1") && svg.contains("prefers-color-scheme:dark"));
+    assert!(svg.contains(" until the outcome:") && svg.contains("sync ") && svg.contains(" %"));
+    for asks in [&["resolve", "t1"][..], &["--name", "reader", "resolve", "t1"]] {
+        cluster.run(asks).expect_code(0);
+    }
+    let drawn = cluster.run(&["--lang", "pt", "trace", "t1", "--svg", "-"]).expect_code(0).stdout;
+    assert!(columns(&drawn) == 3 && !drawn.contains("reader"), "{drawn}");
+    assert!(drawn.contains("banco 2: vota OK") && drawn.contains(" até o resultado:"), "{drawn}");
 }
 
 #[test]

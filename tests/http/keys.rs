@@ -212,4 +212,11 @@ fn reading_a_transaction_adds_no_steps() {
     }
     let (nodes, json) = steps(&mut http);
     assert!(nodes == banks && !json.contains("STATUS"), "{json}");
+    // The picture has columns for the driver and each bank alone, and the visitor's language.
+    for (cookie, words) in [("idioma=pt", "banco 1: vota OK"), ("idioma=en", "bank 1: votes OK")] {
+        let path = "/painel/transacoes/l1/passos.svg";
+        let svg = http.ask("GET", path, &[("cookie", cookie)], "").body;
+        assert!(svg.contains(words) && svg.contains(" %</text>"), "{svg}");
+        assert_eq!(svg.matches("class=\"head ").count(), 3, "{svg}");
+    }
 }

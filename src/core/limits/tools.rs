@@ -44,6 +44,14 @@ pub const CONTENTION_FAULTS_SHOWN_MAX: usize = 5;
 pub const CONTENTION_STATUS_REQUESTS_MAX: usize = 500;
 /// Transactions whose outcomes are verified together.
 pub const CONTENTION_VERIFIED_TOGETHER_MAX: usize = 2_000;
+/// Slices of time that the report of a run shows.
+pub const CONTENTION_SLICES_MAX: u32 = 120;
+/// The shortest slice of a run that is shown over time.
+pub const CONTENTION_SLICE_MS_MIN: u64 = 250;
+/// The slowest transactions of a run that its report draws.
+pub const CONTENTION_DRAWN_MAX: usize = 3;
+/// The ends of nodes that the report of a run lists, and marks in its charts.
+pub const CONTENTION_OUTAGES_MAX: usize = 500;
 /// The largest amount that one debit of a run moves, in centavos.
 pub const CONTENTION_AMOUNT_MAX: u64 = 2_000;
 
@@ -105,5 +113,5 @@ pub const TRACE_DOUBTFUL_MAX: usize = 500;
 pub const DRAWING_ROWS_MAX: usize = 600;
 /// A wait of at least this long is marked in a drawing.
 pub const DRAWING_WAIT_US_MIN: i64 = 50_000;
-/// Characters that fit between two lanes of a drawing.
-pub const DRAWING_TEXT_CHARS_MAX: usize = 36;
+/// Characters of a text in a drawing, where there is room.
+pub const DRAWING_TEXT_CHARS_MAX: usize = 96;

@@ -28,7 +28,7 @@ use consorcio_panel::details;
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::{History, Transaction};
 use consorcio_panel::reasons;
-use consorcio_panel::texts::Texts;
+use consorcio_panel::texts::{Lang, Texts};
 use consorcio_panel::views::{TxRow, TxState, VoteView};
 use consorcio_steps::trace::{Embedding, Timeline, duration};
 use std::collections::BTreeMap;
@@ -150,7 +150,7 @@ async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, P
         legs: ops.map(|ops| legs(app, visit.lang, &ops)),
         votes,
         detail,
-        picture: timeline.as_ref().map(|timeline| picture_path(&tx, timeline)),
+        picture: timeline.as_ref().map(|timeline| picture_path(&tx, timeline, visit.lang)),
         steps: timeline.as_ref().map(steps).unwrap_or_default(),
         again,
         row,
@@ -329,10 +329,11 @@ fn again(ops: &[OpAnswer<'_>]) -> Option<String> {
     Some(query)
 }
 
-/// The path of the picture, with the number of events, so that a reloaded page shows the new
-/// picture.
-fn picture_path(tx: &TxId, timeline: &Timeline) -> String {
-    format!("/painel/transacoes/{tx}/passos.svg?eventos={}", timeline.events.len())
+/// The path of the picture, with the number of events and the language, so that a reloaded page
+/// shows the new picture.
+fn picture_path(tx: &TxId, timeline: &Timeline, lang: Lang) -> String {
+    let version = format!("eventos={}&idioma={}", timeline.events.len(), lang.short());
+    format!("/painel/transacoes/{tx}/passos.svg?{version}")
 }
 
 /// The events as text: the time since the first one, the node, and what happened.
@@ -351,18 +352,16 @@ pub(crate) async fn picture(
     visit: Visit,
     path: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let _ = visit;
     let given = path.map(|Path(given)| given).unwrap_or_default();
     let missing =
         || Problem::new(StatusCode::NOT_FOUND, "Não há passos desta transação").into_response();
     let Ok(tx) = TxId::new(&given) else { return missing() };
     match timeline::of(&app, &tx).await {
         Some(timeline) => {
-            let mut response =
-                text_of(StatusCode::OK, "image/svg+xml", timeline.svg(Embedding::Alone));
-            let policy = axum::http::HeaderValue::from_static(
-                "default-src 'none'; style-src 'unsafe-inline'",
-            );
+            let svg = timeline.svg(Embedding::Image, visit.lang);
+            let mut response = text_of(StatusCode::OK, "image/svg+xml", svg);
+            let policy = "default-src 'none'; style-src 'unsafe-inline'";
+            let policy = axum::http::HeaderValue::from_static(policy);
             response.headers_mut().insert(axum::http::header::CONTENT_SECURITY_POLICY, policy);
             response
         }

@@ -1,6 +1,7 @@
 //! Derives the outcome of a transaction from all logs, when and where it was known, and notes on
 //! the timeline itself.
 
+use super::caveats::Caveat;
 use super::timeline::{LaneKind, Timeline, TraceVerdict, TracedEvent};
 use crate::line::{Load, LoggedOutcome, ReplySummary, Step};
 use consorcio_core::ids::Time;
@@ -203,44 +204,21 @@ impl Timeline {
 
     /// Adds the notes for readers; `by_order` calls were matched without numbers.
     pub(super) fn set_notes(&mut self, by_order: usize) {
-        let mut notes = Vec::new();
-        for lane in self.lanes.iter().filter(|lane| lane.shift_us != 0) {
-            let (name, shift) = (&lane.name, super::duration(lane.shift_us.abs()));
-            let direction = if lane.shift_us > 0 { "behind" } else { "ahead of" };
-            notes.push(format!(
-                "the clock of {name} is {shift} {direction} the others'; its times are shifted, \
-                 so that nothing arrives before it left"
-            ));
-        }
-        for lane in self.lanes.iter().filter(|lane| !lane.logged) {
-            let at =
-                lane.address.as_ref().map_or(String::new(), |address| format!(" at {address}"));
-            notes.push(format!(
-                "there is no log of {}{at}: its part is known from other logs only",
-                lane.name
-            ));
-        }
+        let shifted = self.lanes.iter().filter(|lane| lane.shift_us != 0);
+        let mut notes: Vec<Caveat> = shifted.cloned().map(Caveat::Shifted).collect();
+        let unlogged = self.lanes.iter().filter(|lane| !lane.logged);
+        notes.extend(unlogged.cloned().map(Caveat::NoLog));
         let known: Vec<u8> = self.lanes.iter().filter_map(|lane| lane.bank).collect();
-        for bank in self.banks.iter().filter(|bank| !known.contains(bank)) {
-            notes.push(format!("no log shows that bank {bank}, which it names, received it"));
-        }
+        let unseen = self.banks.iter().filter(|bank| !known.contains(bank));
+        notes.extend(unseen.map(|bank| Caveat::Unseen(*bank)));
         if self.verdict == TraceVerdict::Contradiction {
-            notes.push(
-                "one log says committed and another one aborted: this must not be".to_owned(),
-            );
+            notes.push(Caveat::Contradiction);
         }
         if self.verdict == TraceVerdict::Committed && self.known_us.is_none() {
-            notes.push(
-                "every bank's OK is durable, so it is committed, though no log has a verdict"
-                    .to_owned(),
-            );
+            notes.push(Caveat::NoVerdict);
         }
         if by_order > 0 {
-            let (calls, are) = if by_order == 1 { ("request", "is") } else { ("requests", "are") };
-            notes.push(format!(
-                "{by_order} {calls} {are} paired by their order alone, the first sent with the \
-                 first received: the logs have no numbers of them, or the same ones twice"
-            ));
+            notes.push(Caveat::ByOrder(by_order));
         }
         self.notes = notes;
     }

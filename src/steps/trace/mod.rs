@@ -11,11 +11,13 @@
 
 mod blocks;
 mod build;
+mod caveats;
 mod clocks;
 mod files;
 mod gather;
 mod judge;
 mod order;
+mod outages;
 mod pair;
 #[cfg(test)]
 mod pair_tests;
@@ -30,11 +32,13 @@ mod words;
 #[cfg(test)]
 mod written;
 
+pub use caveats::Caveat;
 pub use files::{Logs, NodeLog};
+pub use outages::Outage;
 pub use scan::{Candidate, TraceQuery};
 pub use svg::Embedding;
 pub use timeline::{
-    Lane, LaneKind, Leg, LegKind, SpanKind, Timeline, TraceVerdict, TracedCall, TracedEvent,
+    Lane, LaneKind, Leg, LegKind, Share, SpanKind, Timeline, TraceVerdict, TracedCall, TracedEvent,
     TracedSpan,
 };
 pub use words::duration;

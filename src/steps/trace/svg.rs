@@ -1,80 +1,121 @@
-//! Draws a timeline as a sequence diagram in SVG: a lane for each node, arrows for messages, bars
-//! for activities that took time. Time runs down; long waits are shortened and marked.
+//! Draws a timeline in SVG: a column for the driver and for each bank, arrows for messages, bars
+//! for activities that took time, and beside them a line of words for each event. Time runs down;
+//! long waits are shortened.
+//!
+//! The drawing has no scale: columns and letters keep their size, and where it is shown narrow (a
+//! telephone has 390 pixels) only the words are cut.
 
-mod arrows;
+mod columns;
+mod head;
+mod rows;
 mod style;
 
-use super::timeline::{LaneKind, SpanKind, Timeline, TraceVerdict, TracedCall, TracedSpan};
+use super::timeline::{SpanKind, Timeline, TracedSpan};
 use super::words::duration;
+use columns::DrawnColumns;
 use consorcio_core::limits::{DRAWING_ROWS_MAX, DRAWING_TEXT_CHARS_MAX, DRAWING_WAIT_US_MIN};
+use consorcio_words::Lang;
 use std::fmt::Write;
-use style::{MARKERS, leg_class, style, tone_of_event};
+use style::{MARKERS, style};
 
-/// The source of the colours.
+/// The place that a drawing is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Embedding {
-    /// A standalone picture: fixed colours on white.
-    Alone,
-    /// Part of a page: its text colour, and its variables `--trace-ok`, `--trace-bad`,
+    /// A file: its own width, and its own colours, light or dark as the viewer prefers.
+    File,
+    /// An image of a page, as wide as its box; colours as in a file.
+    Image,
+    /// A part of a page, with its text colour, and its variables `--trace-ok`, `--trace-bad`,
     /// `--trace-open`, `--trace-ask`, `--trace-sync`, `--trace-quiet` and `--trace-paper`.
     Page,
 }
 
-const MARGIN: i64 = 24;
-/// The x of the first lane; times are left of it.
-const FIRST_LANE: i64 = 190;
-const LANE_GAP: i64 = 250;
-/// Room for texts beside the last lane.
-const LAST_ROOM: i64 = 270;
-const LANES_TOP: i64 = 150;
-const ROW: i64 = 20;
+const MARGIN: i64 = 12;
+/// The x at which times end.
+const TIMES_END: i64 = 62;
+/// The height between two lines of words.
+const LINE: i64 = 18;
+/// The height of an event without words.
+const STEP: i64 = 7;
+/// The width that words are cut for where the picture is narrow.
+const NARROW: i64 = 390;
+/// The width of a letter of the narrow picture in tenths of a pixel, on average.
+const LETTER_TENTHS: i64 = 63;
 
 impl Timeline {
-    /// Draws the timeline as SVG.
-    pub fn svg(&self, embedding: Embedding) -> String {
-        Drawing::of(self).draw(embedding)
+    /// Draws the timeline as SVG, with its words in this language.
+    pub fn svg(&self, embedding: Embedding, lang: Lang) -> String {
+        Drawing::of(self, lang).draw(embedding)
     }
+}
+
+/// A line of words beside an event.
+struct Row {
+    class: &'static str,
+    words: String,
 }
 
 struct Drawing<'a> {
     timeline: &'a Timeline,
+    lang: Lang,
+    columns: DrawnColumns,
     /// The y of each event; none for one that is not drawn.
     y_of: Vec<Option<i64>>,
+    /// The words of each event; none for one that has none.
+    rows: Vec<Option<Row>>,
     /// Pairs of a time and its y, both ascending.
     scale: Vec<(i64, i64)>,
     hidden: usize,
+    /// The y of the chips above the columns.
+    top: i64,
     bottom: i64,
     out: String,
 }
 
 impl<'a> Drawing<'a> {
-    fn of(timeline: &'a Timeline) -> Drawing<'a> {
-        let mut y_of = vec![None; timeline.events.len()];
-        let mut scale: Vec<(i64, i64)> = Vec::new();
-        let (mut y, mut hidden) = (LANES_TOP + 58, 0);
-        for (number, event) in timeline.events.iter().enumerate() {
-            if !timeline.is_shown(event) {
+    fn of(timeline: &'a Timeline, lang: Lang) -> Drawing<'a> {
+        let columns = DrawnColumns::of(timeline);
+        let mut drawing = Drawing {
+            timeline,
+            lang,
+            y_of: vec![None; timeline.events.len()],
+            rows: Vec::new(),
+            scale: Vec::new(),
+            hidden: 0,
+            top: 0,
+            bottom: 0,
+            out: String::new(),
+            columns,
+        };
+        drawing.top = drawing.head();
+        drawing.rows = (0..timeline.events.len()).map(|number| drawing.row(number)).collect();
+        drawing.place();
+        drawing
+    }
+
+    /// Gives each event that is drawn its y.
+    fn place(&mut self) {
+        let mut y = self.top + 36;
+        let mut last_words = i64::MIN / 2;
+        for (number, event) in self.timeline.events.iter().enumerate() {
+            if !self.timeline.is_shown(event) || !self.columns.has(self.timeline, number) {
                 continue;
             }
-            if scale.len() >= DRAWING_ROWS_MAX {
-                hidden += 1;
+            if self.scale.len() >= DRAWING_ROWS_MAX {
+                self.hidden += 1;
                 continue;
             }
-            if let Some((before, _)) = scale.last() {
+            if let Some((before, _)) = self.scale.last() {
                 y += height(event.at_us - before);
             }
-            y_of[number] = Some(y);
-            scale.push((event.at_us, y));
+            if self.rows[number].is_some() {
+                y = y.max(last_words + LINE);
+                last_words = y;
+            }
+            self.y_of[number] = Some(y);
+            self.scale.push((event.at_us, y));
         }
-        Drawing { timeline, y_of, scale, hidden, bottom: y + 40, out: String::new() }
-    }
-
-    fn width(&self) -> i64 {
-        self.x(self.timeline.lanes.len().saturating_sub(1)).max(FIRST_LANE + LANE_GAP) + LAST_ROOM
-    }
-
-    fn x(&self, lane: usize) -> i64 {
-        FIRST_LANE + LANE_GAP * i64::try_from(lane).unwrap_or(0)
+        self.bottom = y + 14;
     }
 
     /// The y of a time, interpolated between the events around it.
@@ -84,7 +125,7 @@ impl<'a> Drawing<'a> {
         {
             (Some((t0, y0)), Some((t1, y1))) => y0 + (y1 - y0) * (at_us - t0) / (t1 - t0).max(1),
             (Some((_, y)), None) | (None, Some((_, y))) => *y,
-            (None, None) => LANES_TOP,
+            (None, None) => self.top,
         }
     }
 
@@ -96,225 +137,127 @@ impl<'a> Drawing<'a> {
     }
 
     fn draw(mut self, embedding: Embedding) -> String {
-        self.lanes();
         self.waits();
-        self.bars();
-        self.times();
-        let calls: Vec<&TracedCall> = self.timeline.calls.iter().collect();
-        calls.iter().for_each(|call| self.arrows(call));
-        calls.iter().for_each(|call| self.arrow_words(call));
-        self.local_events();
-        self.headers();
-        let mut foot = self.bottom + 30;
-        if self.hidden > 0 {
-            let words = format!("{} further events are not drawn", self.hidden);
-            self.words(MARGIN, foot, "quiet", &words);
-            foot += 18;
-        }
-        for note in self.timeline.notes.clone() {
-            self.words(MARGIN, foot, "note", &format!("• {note}"));
-            foot += 18;
-        }
-        let (width, height) = (self.width(), foot + 6);
-        let paper = if embedding == Embedding::Alone {
-            format!("<rect width=\"{width}\" height=\"{height}\" class=\"paper\"/>\n")
-        } else {
-            String::new()
+        self.columns();
+        let timeline = self.timeline;
+        timeline.spans.iter().for_each(|span| self.bar(span));
+        timeline.calls.iter().for_each(|call| self.arrows(call));
+        self.rows();
+        let foot = self.foot();
+        let width = self.columns.words() + 540;
+        let (size, size_max) = match embedding {
+            Embedding::File => (width.to_string(), ";max-width:100%"),
+            Embedding::Image | Embedding::Page => ("100%".to_owned(), ""),
         };
+        let title = format!(
+            "{} {}: {}",
+            self.word("transaction", "transação"),
+            timeline.tx,
+            self.outcome()
+        );
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" \
-             viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-             height=\"{height}\" class=\"trace\" role=\"img\" aria-label=\"{}\">\n\
-             <style>{}</style>\n{MARKERS}{paper}{}</svg>\n",
-            safe(&self.title()),
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{size}\" height=\"{foot}\" \
+             class=\"trace\" style=\"display:block{size_max}\" role=\"img\" lang=\"{}\" \
+             aria-label=\"{}\">\n<style>{}</style>\n{MARKERS}\
+             <rect width=\"100%\" height=\"{foot}\" class=\"paper\"/>\n{}</svg>\n",
+            self.lang.code(),
+            safe(&title),
             style(embedding),
             self.out
         )
     }
 
-    fn title(&self) -> String {
-        format!("transaction {}: {}", self.timeline.tx, self.timeline.verdict.as_str())
+    fn outcome(&self) -> String {
+        self.timeline.outcome_in_words(self.lang)
     }
 
-    /// Draws the title, the verdict, and the critical path.
-    fn headers(&mut self) {
-        let timeline = self.timeline;
-        self.words(MARGIN, 34, "title", &format!("transaction {}", timeline.tx));
-        let class = match timeline.verdict {
-            TraceVerdict::Committed => "verdict ok",
-            TraceVerdict::Aborted | TraceVerdict::Contradiction => "verdict bad",
-            TraceVerdict::Undecided | TraceVerdict::Nothing => "verdict open",
-        };
-        self.words(MARGIN, 58, class, &timeline.headline());
-        let (left, right) = (MARGIN, self.width() - MARGIN);
-        let Some(whole) = timeline.known_us.filter(|whole| *whole > 0 && !timeline.path.is_empty())
-        else {
-            return;
-        };
-        for leg in &timeline.path {
-            let x = left + (right - left) * leg.from_us.max(0) / whole;
-            let width = ((right - left) * leg.took_us() / whole).max(1);
-            let words = format!("{} · {}", leg.label, duration(leg.took_us()));
-            let _ = writeln!(
-                self.out,
-                "<g><title>{}</title><rect x=\"{x}\" y=\"76\" \
-                 width=\"{width}\" height=\"20\" class=\"leg {}\"/>",
-                safe(&words),
-                leg_class(leg.kind)
+    fn word(&self, english: &'static str, portuguese: &'static str) -> &'static str {
+        match self.lang {
+            Lang::En => english,
+            Lang::Pt => portuguese,
+        }
+    }
+
+    /// Draws the notes, and returns the height of the whole drawing.
+    fn foot(&mut self) -> i64 {
+        let mut notes = Vec::new();
+        if self.hidden > 0 {
+            let words = self.word("further events are not drawn", "outros eventos não desenhados");
+            notes.push(("quiet", format!("{} {words}", self.hidden)));
+        }
+        if self.columns.left_out > 0 {
+            let words = self.word(
+                "further clients asked about it, and are not drawn",
+                "outros clientes perguntaram por ela, e não são desenhados",
             );
-            let room = usize::try_from(width / 7).unwrap_or(0);
-            let short = format!("{} {}", leg.kind.as_str(), duration(leg.took_us()));
-            if let Some(fits) = [words, short, leg.kind.as_str().to_owned()]
-                .iter()
-                .find(|words| words.chars().count() < room)
-            {
-                self.words(x + 5, 90, "on-leg", fits);
+            notes.push(("quiet", format!("{} {words}", self.columns.left_out)));
+        }
+        for note in &self.timeline.notes {
+            notes.push(("note", note.in_words(self.lang)));
+        }
+        let mut foot = self.bottom + 24;
+        for (class, note) in notes {
+            for line in wrapped(&note) {
+                self.words(MARGIN, foot, class, &line);
+                foot += 16;
             }
-            self.out.push_str("</g>\n");
         }
-        if let Some(longest) = timeline.longest_leg() {
-            let share = longest.took_us() * 100 / whole;
-            let words = format!(
-                "where the {} went, from the beginning to the verdict; longest: {}, {} ({share} %)",
-                duration(whole),
-                longest.label,
-                duration(longest.took_us())
-            );
-            self.words(left, 114, "quiet", &words);
-        }
-    }
-
-    fn lanes(&mut self) {
-        let bottom = self.bottom;
-        for (number, lane) in self.timeline.lanes.iter().enumerate() {
-            let x = self.x(number);
-            let _ = writeln!(
-                self.out,
-                "<line x1=\"{x}\" y1=\"{LANES_TOP}\" x2=\"{x}\" y2=\"{bottom}\" class=\"lane\"/>"
-            );
-            let class = if lane.kind == LaneKind::Bank { "head bank" } else { "head client" };
-            let _ = writeln!(
-                self.out,
-                "<rect x=\"{}\" y=\"{}\" width=\"150\" height=\"42\" rx=\"8\" \
-                 class=\"{class}{}\"/>",
-                x - 75,
-                LANES_TOP - 12,
-                if lane.logged { "" } else { " unknown" }
-            );
-            self.middle(x, LANES_TOP + 6, "name", &short(&lane.name, 20));
-            let below = match (&lane.address, lane.logged) {
-                (_, false) => "no log of it".to_owned(),
-                (Some(address), true) => address.clone(),
-                (None, true) => lane.kind_word().to_owned(),
-            };
-            self.middle(x, LANES_TOP + 22, "quiet", &short(&below, 24));
-        }
+        foot
     }
 
     /// Marks waits that are drawn shortened.
     fn waits(&mut self) {
-        let right = self.width() - MARGIN;
         for pair in self.scale.clone().windows(2) {
             let ((t0, y0), (t1, y1)) = (pair[0], pair[1]);
             if t1 - t0 >= DRAWING_WAIT_US_MIN {
-                let middle = y0 + (y1 - y0) / 2;
+                let (y, height) = (y0 + 10, (y1 - y0 - 20).max(2));
+                let words = format!("⋮ {} {}", duration(t1 - t0), self.word("pass", "se passam"));
                 let _ = writeln!(
                     self.out,
-                    "<rect x=\"{MARGIN}\" y=\"{}\" width=\"{}\" height=\"16\" rx=\"8\" \
-                     class=\"gap\"/>",
-                    middle - 8,
-                    right - MARGIN
+                    "<rect y=\"{y}\" width=\"100%\" height=\"{height}\" class=\"gap\"/>"
                 );
-                self.words(
-                    MARGIN + 10,
-                    middle + 4,
-                    "gap-words",
-                    &format!("⋮ {} later", duration(t1 - t0)),
-                );
+                self.words(self.columns.words(), y0 + (y1 - y0) / 2 + 4, "quiet", &words);
             }
         }
     }
 
-    fn bars(&mut self) {
-        let timeline = self.timeline;
-        for span in &timeline.spans {
-            let (class, half) = match span.kind {
-                SpanKind::Drive => ("drive", 4),
-                SpanKind::Hold => ("hold", 8),
-                SpanKind::Doubt => ("doubt", 8),
-                SpanKind::Queue => ("queue", 4),
-                SpanKind::Batch => ("batch", 4),
-                SpanKind::Sync => ("sync", 4),
-            };
-            let x = self.x(span.lane);
-            let from = self.y_on(span.lane, span.from_us);
-            // Once a bank asks, the bar of the doubt replaces that of the hold.
-            let asks =
-                |other: &&TracedSpan| other.lane == span.lane && other.kind == SpanKind::Doubt;
-            let doubt = timeline
-                .spans
-                .iter()
-                .filter(asks)
-                .map(|other| other.from_us)
-                .find(|at| *at >= span.from_us);
-            let asked =
-                doubt.filter(|at| span.kind == SpanKind::Hold && (span.open || *at <= span.to_us));
-            let to = if let Some(asked) = asked {
-                self.y_on(span.lane, asked)
-            } else if span.open {
-                self.bottom
-            } else {
-                self.y_on(span.lane, span.to_us)
-            };
-            let words = format!("{} {}", span.kind.as_str(), duration(span.to_us - span.from_us));
-            let open = if span.open && asked.is_none() { " unending" } else { "" };
-            let _ = writeln!(
-                self.out,
-                "<rect x=\"{}\" y=\"{from}\" width=\"{}\" height=\"{}\" rx=\"3\" \
-                 class=\"{class}{open}\"><title>{words}</title></rect>",
-                x - half,
-                2 * half,
-                (to - from).max(2)
-            );
-        }
-    }
-
-    fn times(&mut self) {
-        let rows: Vec<(i64, i64)> = self.scale.clone();
-        let mut printed = i64::MIN;
-        for (at, y) in rows {
-            if at != printed {
-                let _ = writeln!(
-                    self.out,
-                    "<text x=\"{}\" y=\"{}\" class=\"time\">{}</text>",
-                    96,
-                    y + 4,
-                    duration(at)
-                );
-                printed = at;
-            }
-        }
-    }
-
-    /// Draws events of a node that belong to no call: a dot, and a text on the right.
-    fn local_events(&mut self) {
-        let timeline = self.timeline;
-        for (event, y) in timeline.events.iter().zip(self.y_of.clone()) {
-            let (Some(y), true) = (y, event.call.is_none()) else { continue };
-            let x = self.x(event.lane);
-            let tone = tone_of_event(event);
-            let took =
-                event.took_us().map_or(String::new(), |took| format!(", {}", duration(took)));
-            let words = event.in_words() + &took;
-            let _ =
-                writeln!(self.out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" class=\"dot {tone}\"/>");
-            self.words(
-                x + 14,
-                y + 4,
-                &format!("local {tone}"),
-                &short(&words, DRAWING_TEXT_CHARS_MAX),
-            );
-        }
+    /// Draws the bar of an activity on its node's column.
+    fn bar(&mut self, span: &TracedSpan) {
+        let Some(x) = self.columns.x(span.lane) else { return };
+        let (class, half) = match span.kind {
+            SpanKind::Drive => ("drive", 4),
+            SpanKind::Hold => ("hold", 6),
+            SpanKind::Doubt => ("doubt", 6),
+            SpanKind::Queue => ("queue", 3),
+            SpanKind::Batch => ("batch", 3),
+            SpanKind::Sync => ("sync", 3),
+        };
+        let from = self.y_on(span.lane, span.from_us);
+        // Once a bank asks, the bar of the doubt replaces that of the hold.
+        let doubts = self.timeline.spans.iter().filter(|other| {
+            other.lane == span.lane
+                && other.kind == SpanKind::Doubt
+                && other.from_us >= span.from_us
+                && (span.open || other.from_us <= span.to_us)
+        });
+        let asked = doubts.map(|other| other.from_us).next();
+        let asked = asked.filter(|_| span.kind == SpanKind::Hold);
+        let to = match asked {
+            Some(asked) => self.y_on(span.lane, asked),
+            None if span.open => self.bottom,
+            None => self.y_on(span.lane, span.to_us),
+        };
+        let took = duration(span.to_us - span.from_us);
+        let open = if span.open && asked.is_none() { " unending" } else { "" };
+        let _ = writeln!(
+            self.out,
+            "<rect x=\"{}\" y=\"{from}\" width=\"{}\" height=\"{}\" rx=\"2\" \
+             class=\"{class}{open}\"><title>{} {took}</title></rect>",
+            x - half,
+            2 * half,
+            (to - from).max(2),
+            span.kind.in_words(self.lang),
+        );
     }
 
     fn words(&mut self, x: i64, y: i64, class: &str, words: &str) {
@@ -325,20 +268,23 @@ impl<'a> Drawing<'a> {
         );
     }
 
-    fn middle(&mut self, x: i64, y: i64, class: &str, words: &str) {
-        let _ = writeln!(
-            self.out,
-            "<text x=\"{x}\" y=\"{y}\" class=\"{class}\" text-anchor=\"middle\">{}</text>",
-            safe(words)
-        );
+    /// Words from `x` to the right border: cut where the picture is narrow.
+    fn cut_words(&mut self, x: i64, y: i64, class: &str, words: &str) {
+        let room = letters(NARROW - x - 4).max(8);
+        if words.chars().count() <= room {
+            self.words(x, y, class, words);
+            return;
+        }
+        self.words(x, y, &format!("{class} narrow"), &short(words, room));
+        self.words(x, y, &format!("{class} wide"), &short(words, DRAWING_TEXT_CHARS_MAX));
     }
 }
 
 /// The height of a wait: logarithmic in its duration.
 fn height(took_us: i64) -> i64 {
     let doublings = (took_us / 20).max(1).ilog2();
-    let longer = if took_us >= DRAWING_WAIT_US_MIN { 16 } else { 0 };
-    ROW + longer + 3 * i64::from(doublings.min(12))
+    let longer = if took_us >= DRAWING_WAIT_US_MIN { 14 } else { 0 };
+    STEP + longer + 2 * i64::from(doublings.min(12))
 }
 
 /// The text, cut to `most` characters.
@@ -346,7 +292,28 @@ fn short(words: &str, most: usize) -> String {
     if words.chars().count() <= most {
         return words.to_owned();
     }
-    words.chars().take(most - 1).chain(['…']).collect()
+    words.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// The number of letters of the narrow picture that fit into a width.
+fn letters(width: i64) -> usize {
+    usize::try_from(width * 10 / LETTER_TENTHS).unwrap_or(0)
+}
+
+/// The text in lines that fit where the picture is narrow; a word that is too long is cut.
+fn wrapped(text: &str) -> Vec<String> {
+    let room = letters(NARROW - 2 * MARGIN);
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(short(word, room)),
+        }
+    }
+    lines
 }
 
 /// The text, escaped for XML.

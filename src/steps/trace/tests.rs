@@ -1,7 +1,8 @@
 //! Timelines from handwritten logs: wrong clocks; torn, missing and unknown lines.
 
-use super::written::{CLIENT, ONE, TestLogs, ZERO, at, committed};
+use super::written::{CLIENT, ONE, TestLogs, ZERO, at, committed, said};
 use super::*;
+use consorcio_words::Lang;
 use std::fs;
 
 const HOUR_US: i64 = 3_600_000_000;
@@ -33,7 +34,7 @@ fn a_commit_has_every_leg() {
     assert_eq!((&timeline.banks[..], &timeline.oks[..]), (&[0, 1][..], &[0, 1][..]));
     assert_eq!((timeline.known_us, timeline.known_everywhere_us), (Some(810), Some(1010)));
     assert_eq!(timeline.last_ok, Some((1, 800)), "bank 1's OK was the last");
-    assert_eq!(timeline.notes, [""; 0]);
+    assert_eq!(timeline.notes, []);
     assert_eq!(timeline.calls.len(), 4);
     assert!(
         timeline
@@ -94,8 +95,8 @@ fn causes_override_clocks_that_are_an_hour_off() {
     }
     let ahead = committed([0, HOUR_US, 0]).timeline();
     assert!(
-        ahead.notes[0].contains("bank 0 is 59 min 59 s ahead")
-            || ahead.notes[0].contains("bank 0 is 1 h 0 min ahead"),
+        said(&ahead.notes[0]).contains("bank 0 is 59 min 59 s ahead")
+            || said(&ahead.notes[0]).contains("bank 0 is 1 h 0 min ahead"),
         "{:?}",
         ahead.notes
     );
@@ -165,7 +166,11 @@ fn a_node_without_a_log_is_known_from_other_logs() {
     );
     assert_eq!((timeline.verdict, timeline.known_us), (TraceVerdict::Committed, Some(860)));
     assert!(
-        timeline.notes.iter().any(|note| note.contains("no log of client at 10.0.0.9:1000")),
+        timeline
+            .notes
+            .iter()
+            .map(said)
+            .any(|note| note.contains("no log of client at 10.0.0.9:1000")),
         "{:?}",
         timeline.notes
     );
@@ -286,8 +291,8 @@ fn slow_aborted_and_undecided_transactions_are_found() {
 fn a_drawing_is_well_formed_and_bounded() {
     let hostile = committed([0, HOUR_US, 0])
         .add("servidor-86", at("7000 fault t - <b>\"&\u{1}</b>", 0).as_bytes());
-    for embedding in [Embedding::Alone, Embedding::Page] {
-        let svg = hostile.timeline().svg(embedding);
+    for embedding in [Embedding::File, Embedding::Image, Embedding::Page] {
+        let svg = hostile.timeline().svg(embedding, Lang::En);
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         assert!(
             svg.contains("&lt;b&gt;") && !svg.contains("<b>") && !svg.contains('\u{1}'),
@@ -306,8 +311,69 @@ fn a_drawing_is_well_formed_and_bounded() {
     }
     let many: String =
         (0..5_000).map(|n| format!("{n} ask t 10.0.0.2:87 bank=1 RESOLVE\n")).collect();
-    let svg = TestLogs::new().log("servidor-86", 0, &many).timeline().svg(Embedding::Alone);
+    let svg =
+        TestLogs::new().log("servidor-86", 0, &many).timeline().svg(Embedding::File, Lang::En);
     assert!(svg.contains("further events are not drawn") && svg.len() < 1_000_000, "{}", svg.len());
+}
+
+/// The classes of the chips above the columns.
+fn chips(svg: &str) -> Vec<&str> {
+    let heads = svg.split("class=\"head ").skip(1);
+    heads.filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[test]
+fn a_drawing_has_columns_for_the_driver_and_the_banks_alone() {
+    let reader = "
+        0 start - - cliente-9 resolve
+        10 connect - 10.0.0.1:86 bank=0 from=10.0.0.9:2000
+        1400 send t 10.0.0.1:86 bank=0 RESOLVE port=2000 n=1
+        1500 answer t 10.0.0.1:86 bank=0 RESOLVE COMMITTED time=7 by=0 port=2000 n=1";
+    let asked = "
+        1440 recv t 10.0.0.9:2000 RESOLVE n=1
+        1450 reply t 10.0.0.9:2000 COMMITTED time=7 by=0 n=1";
+    let timeline = committed([0, 0, 0])
+        .log("servidor-86", 0, &format!("{ZERO}{asked}"))
+        .log("cliente-9", 0, reader)
+        .timeline();
+    assert_eq!(names(&timeline), ["cliente-1", "cliente-9", "bank 0", "bank 1"]);
+    let svg = timeline.svg(Embedding::File, Lang::En);
+    assert_eq!(chips(&svg), ["client", "bank", "bank"]);
+    assert!(!svg.contains("RESOLVE") && !svg.contains("cliente-9"), "{svg}");
+    assert!(svg.contains("1 further clients asked about it"), "{svg}");
+    let alone = committed([0, 0, 0]).timeline().svg(Embedding::File, Lang::En);
+    assert!(!alone.contains("further clients"), "{alone}");
+    // Without its log a driver is known by a connection to each bank, and is one driver.
+    let unlogged = TestLogs::new().log("servidor-86", 0, ZERO).log("servidor-87", 0, ONE);
+    let timeline = unlogged.timeline();
+    assert_eq!(names(&timeline), ["client", "client", "bank 0", "bank 1"]);
+    let svg = timeline.svg(Embedding::File, Lang::En);
+    assert_eq!(chips(&svg), ["client unknown", "bank", "bank"]);
+}
+
+#[test]
+fn the_head_says_where_the_time_went_in_both_languages() {
+    let timeline = committed([0, 0, 0]).timeline();
+    let shares = timeline.shares();
+    let percents: Vec<i64> = shares.iter().map(|share| share.percent).collect();
+    assert_eq!(shares[0].kind, LegKind::Sync);
+    assert_eq!(percents, [52, 23, 12, 10, 1, 1], "of 810 µs: {shares:?}");
+    assert_eq!(shares.iter().map(|share| share.took_us).sum::<i64>(), 810);
+    let english = timeline.svg(Embedding::File, Lang::En);
+    for words in ["810 µs until the outcome:", "sync 52 %", "network 23 %", "queue and vote 12 %"]
+    {
+        assert!(english.contains(words), "no {words:?} in {english}");
+    }
+    let portuguese = timeline.svg(Embedding::File, Lang::Pt);
+    for words in
+        ["810 µs até o resultado:", "disco 52 %", "rede 23 %", "efetivada", "→ banco 1: PREPARE"]
+    {
+        assert!(portuguese.contains(words), "no {words:?} in {portuguese}");
+    }
+    for words in ["until", "bank 0", "votes", "synced", "transaction"] {
+        assert!(!portuguese.contains(words), "{words:?} in {portuguese}");
+    }
+    assert!(english.contains("prefers-color-scheme:dark") && !english.contains("viewBox=\"0 0 3"));
 }
 
 #[test]

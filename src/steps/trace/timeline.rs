@@ -1,9 +1,12 @@
 //! A transaction on one time axis: lanes, events in causal order, calls, spans, and the critical
 //! path. `build` makes it, `words` has its sentences, `svg` draws it.
 
+use super::caveats::Caveat;
 use crate::line::{Load, Ordinal, ReplySummary, Step};
 use consorcio_core::wire::verb::Verb;
 use serde::{Serialize, Serializer};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// A transaction over all nodes. Times are microseconds since its beginning, unless stated
 /// otherwise.
@@ -48,7 +51,7 @@ pub struct Timeline {
     /// the next one begins.
     pub path: Vec<Leg>,
     /// Caveats: clocks that were shifted, logs that are missing.
-    pub notes: Vec<String>,
+    pub notes: Vec<Caveat>,
 }
 
 /// The outcome of a transaction by all logs together.
@@ -65,19 +68,6 @@ pub enum TraceVerdict {
     Nothing,
     /// Committed in one log and aborted in another: this breaks atomicity.
     Contradiction,
-}
-
-impl TraceVerdict {
-    /// The text for people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TraceVerdict::Committed => "committed",
-            TraceVerdict::Aborted => "aborted",
-            TraceVerdict::Undecided => "undecided",
-            TraceVerdict::Nothing => "nothing happened",
-            TraceVerdict::Contradiction => "CONTRADICTION",
-        }
-    }
 }
 
 /// A node that took part.
@@ -205,20 +195,6 @@ pub enum SpanKind {
     Sync,
 }
 
-impl SpanKind {
-    /// The text for people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SpanKind::Drive => "drives",
-            SpanKind::Hold => "holds",
-            SpanKind::Doubt => "in doubt",
-            SpanKind::Queue => "queue",
-            SpanKind::Batch => "waits for its sync",
-            SpanKind::Sync => "sync",
-        }
-    }
-}
-
 /// A part of the critical path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Leg {
@@ -257,20 +233,15 @@ pub enum LegKind {
     Wait,
 }
 
-impl LegKind {
-    /// The text for people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LegKind::Network => "network",
-            LegKind::Queue => "queue",
-            LegKind::Batch => "wait for sync",
-            LegKind::Sync => "sync",
-            LegKind::Release => "reply",
-            LegKind::Bank => "bank",
-            LegKind::Driver => "driver",
-            LegKind::Wait => "waits",
-        }
-    }
+/// The part of a kind of activity in the critical path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// The kind of the activity.
+    pub kind: LegKind,
+    /// The sum of its legs in microseconds.
+    pub took_us: i64,
+    /// Its part of the whole path, rounded.
+    pub percent: i64,
 }
 
 impl Leg {
@@ -281,6 +252,22 @@ impl Leg {
 }
 
 impl Timeline {
+    /// The time of the critical path by kind of activity, the longest first.
+    pub fn shares(&self) -> Vec<Share> {
+        let mut took_us: BTreeMap<LegKind, i64> = BTreeMap::new();
+        for leg in &self.path {
+            *took_us.entry(leg.kind).or_default() += leg.took_us();
+        }
+        let whole: i64 = took_us.values().sum();
+        let share = |(kind, took_us): (LegKind, i64)| {
+            let percent = (took_us * 200 + whole) / (2 * whole.max(1));
+            Share { kind, took_us, percent }
+        };
+        let mut shares: Vec<Share> = took_us.into_iter().map(share).collect();
+        shares.sort_by_key(|share| Reverse(share.took_us));
+        shares
+    }
+
     /// The longest leg of the critical path.
     pub fn longest_leg(&self) -> Option<&Leg> {
         self.path.iter().max_by_key(|leg| leg.took_us())

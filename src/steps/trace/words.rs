@@ -1,8 +1,12 @@
-//! The texts of a timeline for people: durations, outcomes, requests, and activities of nodes.
+//! The texts of a timeline for people, in English and Portuguese: durations, outcomes, requests,
+//! and activities of nodes.
 
-use super::timeline::{Lane, LaneKind, Timeline, TraceVerdict, TracedCall, TracedEvent};
+use super::timeline::{
+    Lane, LaneKind, LegKind, SpanKind, Timeline, TraceVerdict, TracedCall, TracedEvent,
+};
 use crate::line::{Load, LoggedOutcome, ReplySummary, Step};
 use consorcio_core::wire::Reason;
+use consorcio_words::Lang;
 
 /// Formats a duration in microseconds: `281 µs`, `1.649 ms`, `2.961 s`, `1 h 2 min`.
 pub fn duration(us: i64) -> String {
@@ -23,24 +27,89 @@ pub fn duration(us: i64) -> String {
     }
 }
 
+/// The text in this language.
+fn pick(lang: Lang, english: &'static str, portuguese: &'static str) -> &'static str {
+    match lang {
+        Lang::En => english,
+        Lang::Pt => portuguese,
+    }
+}
+
 impl Lane {
-    /// The kind of the node, in one word.
-    pub fn kind_word(&self) -> &'static str {
-        match self.kind {
-            LaneKind::Client => "client",
-            LaneKind::Bank => "bank",
+    /// The name of the node: `bank 0`, or that of a client.
+    pub fn name_in(&self, lang: Lang) -> String {
+        match (self.bank, self.logged) {
+            (Some(bank), _) => format!("{} {bank}", pick(lang, "bank", "banco")),
+            (None, false) if self.kind == LaneKind::Client => {
+                pick(lang, "client", "cliente").to_owned()
+            }
+            (None, _) => self.name.clone(),
+        }
+    }
+}
+
+impl TraceVerdict {
+    /// The text for people.
+    pub fn in_words(self, lang: Lang) -> &'static str {
+        match self {
+            TraceVerdict::Committed => pick(lang, "committed", "efetivada"),
+            TraceVerdict::Aborted => pick(lang, "aborted", "abortada"),
+            TraceVerdict::Undecided => pick(lang, "undecided", "em aberto"),
+            TraceVerdict::Nothing => pick(lang, "nothing happened", "nada aconteceu"),
+            TraceVerdict::Contradiction => pick(lang, "CONTRADICTION", "CONTRADIÇÃO"),
+        }
+    }
+}
+
+impl SpanKind {
+    /// The text for people.
+    pub fn in_words(self, lang: Lang) -> &'static str {
+        match self {
+            SpanKind::Drive => pick(lang, "drives", "conduz"),
+            SpanKind::Hold => pick(lang, "holds", "reserva"),
+            SpanKind::Doubt => pick(lang, "in doubt", "em dúvida"),
+            SpanKind::Queue => pick(lang, "queue", "fila"),
+            SpanKind::Batch => pick(lang, "waits for its sync", "espera a sua vez no disco"),
+            SpanKind::Sync => pick(lang, "sync", "gravação em disco"),
+        }
+    }
+}
+
+impl LegKind {
+    /// The text for people.
+    pub fn in_words(self, lang: Lang) -> &'static str {
+        match self {
+            LegKind::Network => pick(lang, "network", "rede"),
+            LegKind::Queue => pick(lang, "queue and vote", "fila e voto"),
+            LegKind::Batch => pick(lang, "wait for sync", "espera do disco"),
+            LegKind::Sync => pick(lang, "sync", "disco"),
+            LegKind::Release => pick(lang, "reply", "resposta"),
+            LegKind::Bank => pick(lang, "bank", "banco"),
+            LegKind::Driver => pick(lang, "driver", "cliente"),
+            LegKind::Wait => pick(lang, "waits", "esperas"),
         }
     }
 }
 
 impl Timeline {
     /// The outcome in one line without colours: outcome, reason, duration.
-    pub fn headline(&self) -> String {
-        let mut line = match self.verdict {
+    pub fn headline(&self, lang: Lang) -> String {
+        let mut line = self.outcome_in_words(lang);
+        for time in self.times_in_words(lang) {
+            line.push_str(&format!(" · {time}"));
+        }
+        line
+    }
+
+    /// The outcome, and the reason of an abort.
+    pub fn outcome_in_words(&self, lang: Lang) -> String {
+        let word = self.verdict.in_words(lang);
+        match self.verdict {
             TraceVerdict::Aborted => {
                 let reason = self.reason.as_deref().unwrap_or("refused");
-                let by = self.refused_by.map_or(String::new(), |bank| format!(" by bank {bank}"));
-                format!("aborted: {reason}{by}")
+                let by = pick(lang, "by bank", "pelo banco");
+                let by = self.refused_by.map_or(String::new(), |bank| format!(" {by} {bank}"));
+                format!("{word}: {reason}{by}")
             }
             TraceVerdict::Undecided => {
                 let list = |banks: &mut dyn Iterator<Item = &u8>| {
@@ -48,47 +117,77 @@ impl Timeline {
                 };
                 let oks = list(&mut self.oks.iter());
                 let silent = list(&mut self.banks.iter().filter(|bank| !self.oks.contains(bank)));
-                let silent = if silent.is_empty() {
-                    "; not each of them is known to be on disk".to_owned()
-                } else {
-                    format!("; no vote of bank {silent} is known")
-                };
-                format!("undecided: OK of bank {oks}{silent}")
+                match (lang, silent.is_empty()) {
+                    (Lang::En, true) => {
+                        format!("{word}: OK of bank {oks}; not each of them is known to be on disk")
+                    }
+                    (Lang::En, false) => {
+                        format!("{word}: OK of bank {oks}; no vote of bank {silent} is known")
+                    }
+                    (Lang::Pt, true) => {
+                        format!("{word}: OK do banco {oks}; não se sabe se cada um está em disco")
+                    }
+                    (Lang::Pt, false) => {
+                        format!(
+                            "{word}: OK do banco {oks}; não há voto conhecido do banco {silent}"
+                        )
+                    }
+                }
             }
             TraceVerdict::Committed | TraceVerdict::Nothing | TraceVerdict::Contradiction => {
-                self.verdict.as_str().to_owned()
+                word.to_owned()
             }
-        };
+        }
+    }
+
+    /// When the outcome was known: to the driver, and to every bank.
+    pub fn times_in_words(&self, lang: Lang) -> Vec<String> {
+        let mut times = Vec::new();
         if let Some(known) = self.known_us {
             let (lane, took) =
                 (self.known_at.and_then(|lane| self.lanes.get(lane)), duration(known));
-            match lane.filter(|lane| lane.kind == LaneKind::Bank) {
-                Some(bank) => {
-                    line.push_str(&format!(" · first known at {} after {took}", bank.name))
-                }
-                None => line.push_str(&format!(" · told after {took}")),
-            }
+            let bank = lane.filter(|lane| lane.kind == LaneKind::Bank);
+            times.push(match (bank.map(|bank| bank.name_in(lang)), lang) {
+                (Some(bank), Lang::En) => format!("first known at {bank} after {took}"),
+                (Some(bank), Lang::Pt) => format!("conhecida primeiro no {bank}, após {took}"),
+                (None, Lang::En) => format!("told after {took}"),
+                (None, Lang::Pt) => format!("cliente avisado após {took}"),
+            });
         }
         if let Some(last) =
             self.known_everywhere_us.filter(|last| self.known_us.is_none_or(|first| *last > first))
         {
-            line.push_str(&format!(" · known at every bank after {}", duration(last)));
+            let everywhere = pick(lang, "known at every bank after", "em todos os bancos após");
+            times.push(format!("{everywhere} {}", duration(last)));
         }
-        line
+        times
     }
 }
 
 impl TracedCall {
     /// The request, for people.
-    pub fn request_words(&self) -> String {
+    pub fn request_words(&self, lang: Lang) -> String {
         let verb = self.verb;
-        match self.carried {
-            Load::Nothing => verb.to_string(),
-            Load::Tokens(0) => format!("{verb} without tokens"),
-            Load::Tokens(1) => format!("{verb} with a token"),
-            Load::Tokens(tokens) => format!("{verb} with {tokens} tokens"),
-            Load::Ops(1, _) | Load::OpsOutside(1, _) => format!("{verb} of one operation"),
-            Load::Ops(ops, _) | Load::OpsOutside(ops, _) => format!("{verb} of {ops} operations"),
+        match (self.carried, lang) {
+            (Load::Nothing, _) => verb.to_string(),
+            (Load::Tokens(0), Lang::En) => format!("{verb} without tokens"),
+            (Load::Tokens(0), Lang::Pt) => format!("{verb} sem provas"),
+            (Load::Tokens(1), Lang::En) => format!("{verb} with a token"),
+            (Load::Tokens(1), Lang::Pt) => format!("{verb} com uma prova"),
+            (Load::Tokens(tokens), Lang::En) => format!("{verb} with {tokens} tokens"),
+            (Load::Tokens(tokens), Lang::Pt) => format!("{verb} com {tokens} provas"),
+            (Load::Ops(1, _) | Load::OpsOutside(1, _), Lang::En) => {
+                format!("{verb} of one operation")
+            }
+            (Load::Ops(1, _) | Load::OpsOutside(1, _), Lang::Pt) => {
+                format!("{verb} de uma operação")
+            }
+            (Load::Ops(ops, _) | Load::OpsOutside(ops, _), Lang::En) => {
+                format!("{verb} of {ops} operations")
+            }
+            (Load::Ops(ops, _) | Load::OpsOutside(ops, _), Lang::Pt) => {
+                format!("{verb} de {ops} operações")
+            }
         }
     }
 
@@ -137,34 +236,74 @@ impl TracedEvent {
     }
 
     /// The activity of the node, for people.
-    pub fn in_words(&self) -> String {
-        match &self.step {
-            Some(Step::Vote { refusal: None, .. }) => "votes OK".to_owned(),
-            Some(Step::Vote { refusal: Some(reason), .. }) => format!("votes NOK {reason}"),
-            Some(Step::Refuse { reason, .. }) => format!("refuses it permanently: {reason}"),
-            Some(Step::Outcome { ending, .. }) => format!("records {}", ending.in_words()),
-            Some(Step::Drove { ending, .. }) => {
+    pub fn in_words(&self, lang: Lang) -> String {
+        let Some(step) = &self.step else { return format!("{} {}", self.event, self.detail) };
+        match lang {
+            Lang::En => self.in_english(step),
+            Lang::Pt => self.in_portuguese(step),
+        }
+    }
+
+    fn in_english(&self, step: &Step) -> String {
+        match step {
+            Step::Vote { refusal: None, .. } => "votes OK".to_owned(),
+            Step::Vote { refusal: Some(reason), .. } => format!("votes NOK {reason}"),
+            Step::Refuse { reason, .. } => format!("refuses it permanently: {reason}"),
+            Step::Outcome { ending, .. } => format!("records {}", ending.in_words()),
+            Step::Drove { ending, .. } => {
                 format!("keeps for its history: {}", ending.in_words())
             }
-            Some(Step::Verdict { ending, oks: (oks, banks), .. }) => {
+            Step::Verdict { ending, oks: (oks, banks), .. } => {
                 let (word, reason) = ending.words();
                 let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
                 format!("verdict {word}, OKs {oks}/{banks}{reason}")
             }
-            Some(Step::Sync { records: 1, .. }) => "one record synced".to_owned(),
-            Some(Step::Sync { records, .. }) => format!("{records} records synced"),
-            Some(Step::Doubt(_, cause)) => format!("in doubt: {}", cause.as_str()),
-            Some(Step::Drive(_)) => "drives it".to_owned(),
-            Some(Step::Timeout(..)) => format!("time-out: {}", self.detail),
-            Some(Step::GaveUp(_)) => "answers its clients that it is not known yet".to_owned(),
-            Some(Step::Answer { verb: Some(verb), summary: None, .. }) => {
+            Step::Sync { records: 1, .. } => "one record synced".to_owned(),
+            Step::Sync { records, .. } => format!("{records} records synced"),
+            Step::Doubt(_, cause) => format!("in doubt: {}", cause.as_str()),
+            Step::Drive(_) => "drives it".to_owned(),
+            Step::Timeout(..) => format!("time-out: {}", self.detail),
+            Step::GaveUp(_) => "answers its clients that it is not known yet".to_owned(),
+            Step::Answer { verb: Some(verb), summary: None, .. } => {
                 format!("no answer to {verb}")
             }
-            Some(Step::Start(_)) => "starts".to_owned(),
-            Some(Step::Recover { undecided, .. }) => {
+            Step::Start(_) => "starts".to_owned(),
+            Step::Recover { undecided, .. } => {
                 format!("has read its journal, {undecided} undecided")
             }
-            Some(Step::LinkDown(bank, why)) => format!("no line to bank {bank}: {why}"),
+            Step::LinkDown(bank, why) => format!("no line to bank {bank}: {why}"),
+            _ => format!("{} {}", self.event, self.detail),
+        }
+    }
+
+    fn in_portuguese(&self, step: &Step) -> String {
+        match step {
+            Step::Vote { refusal: None, .. } => "vota OK".to_owned(),
+            Step::Vote { refusal: Some(reason), .. } => format!("vota NOK {reason}"),
+            Step::Refuse { reason, .. } => format!("recusa de vez: {reason}"),
+            Step::Outcome { ending, .. } => format!("registra {}", ending.in_words()),
+            Step::Drove { ending, .. } => {
+                format!("guarda no seu histórico: {}", ending.in_words())
+            }
+            Step::Verdict { ending, oks: (oks, banks), .. } => {
+                let (word, reason) = ending.words();
+                let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+                format!("resultado {word}, OKs {oks}/{banks}{reason}")
+            }
+            Step::Sync { records: 1, .. } => "um registro em disco".to_owned(),
+            Step::Sync { records, .. } => format!("{records} registros em disco"),
+            Step::Doubt(_, cause) => format!("em dúvida: {}", cause.as_str()),
+            Step::Drive(_) => "conduz a transação".to_owned(),
+            Step::Timeout(..) => format!("prazo esgotado: {}", self.detail),
+            Step::GaveUp(_) => "responde que o resultado ainda não é conhecido".to_owned(),
+            Step::Answer { verb: Some(verb), summary: None, .. } => {
+                format!("{verb} sem resposta")
+            }
+            Step::Start(_) => "inicia".to_owned(),
+            Step::Recover { undecided, .. } => {
+                format!("leu o seu diário, {undecided} em aberto")
+            }
+            Step::LinkDown(bank, why) => format!("sem ligação com o banco {bank}: {why}"),
             _ => format!("{} {}", self.event, self.detail),
         }
     }

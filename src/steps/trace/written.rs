@@ -1,6 +1,7 @@
 //! Handwritten logs for tests: three nodes that commit a transaction, and variations.
 
-use super::{Logs, Timeline};
+use super::{Caveat, Logs, Timeline};
+use consorcio_words::Lang;
 use std::fs;
 use tempfile::TempDir;
 
@@ -39,6 +40,11 @@ impl TestLogs {
     pub(super) fn timeline(&self) -> Timeline {
         self.logs().timeline("t").unwrap()
     }
+}
+
+/// The English text of a note.
+pub(super) fn said(note: &Caveat) -> String {
+    note.in_words(Lang::En)
 }
 
 pub(super) fn at(line: &str, wrong_us: i64) -> String {
