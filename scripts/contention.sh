@@ -4,11 +4,14 @@
 #   scripts/contention.sh                                 builds, then 16 clients for 30 s, and a verdict
 #   scripts/contention.sh --kill-every 3s                 kills a random bank every 3 s, and starts it again
 #   scripts/contention.sh --kill-clients 5s               kills one of two further cliente processes every 5 s
-#   scripts/contention.sh --keep ...                      keeps the folder with journals and logs, and says where
-#   scripts/contention.sh --clients 64 --seconds 10 ...   all else goes to: cliente contention (see its --help)
+#   scripts/contention.sh --html run.html ...             writes a page: the run over time, faults, slowest transactions
+#   scripts/contention.sh --port 9000                     banks on 9000 to 9002; 8886 to 8888, if free, without it
+#   scripts/contention.sh --keep ...                      keeps the folder with journals, and says where
+#   scripts/contention.sh --clients 64 --rate 500 ...     all else goes to: cliente contention (see its --help);
+#                                                         a --rate is shared with the clients that are killed
 #
-# It ends with an audit of all banks, and one of their journals; with 0 only if all of it holds. It stops what it
-# started, and leaves nothing behind unless something does not hold.
+# The step logs stay in a folder of their own in logs/. It ends with an audit of all banks, and one of their journals;
+# with 0 only if all of it holds. It stops what it started, and removes the journals unless something does not hold.
 
 set -euo pipefail
 
@@ -17,7 +20,7 @@ if [[ $(trap -p INT) == *"''"* ]] && env --default-signal=INT true 2>/dev/null; 
     exec env --default-signal=INT "$0" "$@"
 fi
 
-usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,15s/^# \{0,1\}//p' "$0"; }
 # span 3s: in milliseconds.
 span() {
     case $1 in
@@ -29,7 +32,7 @@ span() {
     esac
 }
 
-kill_every=0 kill_clients=0 keep='' more=()
+kill_every=0 kill_clients=0 keep='' first='' rate='' fighters=16 more=()
 while [ $# -gt 0 ]; do
     case $1 in
     --kill-every | --kill-clients)
@@ -40,11 +43,44 @@ while [ $# -gt 0 ]; do
         if [ "$1" = --kill-every ]; then kill_every=$every; else kill_clients=$every; fi
         shift 2
         ;;
+    --port)
+        first=${2:-}
+        if ! [[ $first =~ ^[0-9]{1,5}$ ]] || ((10#$first < 1 || 10#$first > 65533)); then
+            echo "--port takes the first of three ports: a number from 1 to 65533" >&2
+            exit 2
+        fi
+        first=$((10#$first))
+        shift 2
+        ;;
+    --rate | --clients)
+        # Without a number of its own, cliente contention says what is wrong.
+        [[ ${2:-} =~ ^[0-9]{1,7}$ ]] || { more+=("$1" "${@:2:1}") && shift $(($# > 1 ? 2 : 1)) && continue; }
+        if [ "$1" = --rate ]; then rate=$((10#$2)); else fighters=$((10#$2)) more+=("$1" "$2"); fi
+        shift 2
+        ;;
+    --html)
+        [ -n "${2:-}" ] || { echo "--html takes the name of a file" >&2 && exit 2; }
+        # Clients with logs of their own, so that its pictures show both ends of each message.
+        case $2 in /*) more+=(--client-logs --html "$2") ;; *) more+=(--client-logs --html "$PWD/$2") ;; esac
+        shift 2
+        ;;
+    --port=* | --rate=* | --clients=* | --html=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
     --keep) keep=yes && shift ;;
     -h | --help) usage && exit 0 ;;
     *) more+=("$1") && shift ;;
     esac
 done
+# The two further processes have four clients each; the rate is that of all clients together.
+rate_of_killed=()
+if [ -n "$rate" ]; then
+    others=0
+    [ "$kill_clients" -eq 0 ] || others=8
+    whole=$((fighters + others > 0 ? fighters + others : 1))
+    each=$((rate * 4 / whole))
+    rate_of_killed=(--rate $((each > 1 ? each : 1)))
+    own=$((rate * fighters / whole))
+    more+=(--rate $((own > 1 || rate == 0 ? own : 1)))
+fi
 programs=${CONSORCIO_PROGRAMS:-} # a folder with built programs, for tests of this script
 for name in ${!CONSORCIO_@}; do unset "$name"; done
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -74,8 +110,9 @@ finish() {
         if [ "$code" -eq 0 ] && [ -z "$keep" ]; then
             cd / && rm -rf "$folder"
         else
-            printf '\nJournals and logs stay in %s\n' "$folder"
+            printf '\nThe journals stay in %s\n' "$folder"
         fi
+        printf 'The step logs are in %s\n' "$CONSORCIO_LOG_DIR"
     fi
     exit "$code"
 }
@@ -84,12 +121,24 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-ports=()
-while [ ${#ports[@]} -lt 3 ]; do
-    port=$((10000 + RANDOM % 22000))
-    if free "$port" && [[ " ${ports[*]} " != *" $port "* ]]; then ports+=("$port"); fi
-done
+all_free() { free "$1" && free $(($1 + 1)) && free $(($1 + 2)); }
+if [ -n "$first" ]; then
+    all_free "$first" || { echo "one of the ports $first to $((first + 2)) is taken" >&2 && exit 1; }
+else
+    first=8886
+    taken=''
+    while ! all_free "$first"; do
+        taken=yes
+        first=$((10000 + RANDOM % 22000))
+    done
+    [ -z "$taken" ] || echo "One of the ports 8886 to 8888 is taken, so others are used; --port chooses them."
+fi
+ports=("$first" $((first + 1)) $((first + 2)))
 consortium=$(IFS=, && echo "${ports[*]}")
+logs=$PWD/logs/contention-$(date -u +%Y%m%d-%H%M%S)-$$
+mkdir -p "$logs"
+chmod 700 "$logs"
+export CONSORCIO_LOG_DIR=$logs
 folder=$(mktemp -d "${TMPDIR:-/tmp}/consorcio-contention.XXXXXX")
 cd "$folder"
 "$servidor" key consortium.key >/dev/null
@@ -126,6 +175,7 @@ kill_banks() {
 # Two further cliente processes, of which one at a time is killed in the middle of whatever it does.
 further() {
     "$cliente" --consortium "$consortium" --name "killed-$1" --output table contention --clients 4 --seconds 86400 \
+        "${rate_of_killed[@]}" \
         >"client-$1.out" 2>&1 &
     echo $! >"client-$1.pid"
     disown $!
@@ -140,7 +190,7 @@ kill_some_clients() {
     done
 }
 
-say "three banks on ports ${ports[*]}"
+say "three banks on ports ${ports[*]}, their step logs in $logs"
 for bank in 0 1 2; do start "$bank"; done
 : >killed
 if [ "$kill_clients" -gt 0 ]; then
@@ -156,7 +206,7 @@ run=$!
 clients+=("$run")
 if [ "$kill_every" -gt 0 ]; then
     # Not before the run has opened its accounts at all three banks: the fourth connection is its first cut's.
-    connections() { cat logs/cliente-contention.log 2>/dev/null | grep -c ' connect ' || true; }
+    connections() { cat "$logs/cliente-contention.log" 2>/dev/null | grep -c ' connect ' || true; }
     until [ "$(connections)" -ge 4 ] || ! alive "$run"; do sleep 0.05; done
     kill_banks 2>/dev/null &
     killers+=($!)

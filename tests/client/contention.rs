@@ -1,7 +1,7 @@
 //! `cliente contention` on real banks: without faults, while banks are killed, with a bank that
 //! stays down, and with several runs at once. Also `scripts/contention.sh`.
 
-use crate::support::{Cluster, Process, cliente_path, wait_until};
+use crate::support::{Cluster, Process, cliente_path, free_ports_in_a_row, wait_until};
 use serde_json::Value;
 use std::process::Command;
 
@@ -58,6 +58,59 @@ fn each_client_can_have_its_own_log() {
             std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         assert!(log.contains("PREPARE") && log.contains("verdict"), "{log}");
     }
+}
+
+/// A page of a run in which bank 1 was killed, in both languages.
+#[test]
+fn the_page_of_a_run_shows_it_over_time() {
+    let mut cluster = Cluster::start(3);
+    let line = [
+        "--lang",
+        "en",
+        "contention",
+        "--clients",
+        "4",
+        "--seconds",
+        "3",
+        "--client-logs",
+        "--html",
+        "run.html",
+        "--json",
+    ];
+    let mut run = Process::start(&mut cluster.cliente(&line));
+    wait_until("it commits", || {
+        (cluster.json(0, &["status"])["banks"][1]["info"]["committed"].as_u64()? > 20).then_some(())
+    });
+    cluster.kill(1);
+    cluster.start_bank(1);
+    let report: Value = serde_json::from_str(&run.expect_line("verdict")).unwrap();
+    assert_eq!(run.wait(), Some(0));
+    let page = std::fs::read_to_string(cluster.path().join("run.html")).unwrap();
+    let seed = report["seed"].to_string();
+    for words in [
+        "All of it holds.",
+        "Transactions a second",
+        "class=\"area\"",
+        "class=\"line sync\"",
+        "class=\"band\"><title>bank 1</title>",
+        "<td>bank 1</td><td>killed</td>",
+        "NOK ",
+        &seed,
+    ] {
+        assert!(page.contains(words), "no {words:?} in {page}");
+    }
+    assert_eq!(page.matches("class=\"trace\"").count(), 3, "the slowest as pictures");
+    assert!(page.contains("until the outcome:") && page.contains("class=\"head client\""));
+    for elsewhere in ["src=", "<link", "<script", "@import", "url(h"] {
+        assert!(!page.contains(elsewhere), "{elsewhere:?} in a page that fetches nothing");
+    }
+    let short = ["--lang", "pt", "contention", "--clients", "2", "--seconds", "1"];
+    cluster.run(&[&short[..], &["--html", "pt.html"]].concat()).expect_code(0);
+    let page = std::fs::read_to_string(cluster.path().join("pt.html")).unwrap();
+    assert!(page.contains("Tudo confere.") && page.contains("Transações por segundo"), "{page}");
+    let ran = cluster.run(&[&short[..], &["--html", "no-such-folder/x.html"]].concat());
+    let ran = ran.expect_code(1);
+    assert!(ran.stderr.contains("no-such-folder/x.html não pode ser escrito"), "{ran:?}");
 }
 
 #[test]
@@ -118,23 +171,77 @@ fn with_a_bank_down_nothing_is_claimed() {
     assert!(ran.stderr.contains("none of set, transfer, composite and read"), "{ran:?}");
 }
 
-#[test]
-fn the_script_kills_banks_and_clients_and_loses_nothing() {
-    let folder = tempfile::TempDir::new().unwrap();
+/// Runs the script in `folder`, where its journals and logs are, too.
+fn script(folder: &std::path::Path, arguments: &[&str]) -> (bool, String, String) {
     let programs = std::path::Path::new(cliente_path()).parent().unwrap();
     let output = Command::new("bash")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/contention.sh"))
-        .args(["--kill-every", "1s", "--kill-clients", "1s", "--clients", "4", "--seconds", "4"])
+        .args(arguments)
+        .current_dir(folder)
         .env("CONSORCIO_PROGRAMS", programs)
-        .env("TMPDIR", folder.path())
+        .env("LC_ALL", "C")
+        .env("TMPDIR", folder)
         .output()
         .unwrap();
-    let (shown, errors) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{shown}\n{errors}");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_script_kills_banks_and_clients_and_loses_nothing() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let port = free_ports_in_a_row(3).to_string();
+    let arguments = [
+        "--kill-every",
+        "1s",
+        "--kill-clients",
+        "1s",
+        "--clients",
+        "4",
+        "--seconds",
+        "4",
+        "--rate=600",
+        "--html",
+        "run.html",
+        "--port",
+        &port,
+    ];
+    let (succeeds, shown, errors) = script(folder.path(), &arguments);
+    assert!(succeeds, "{shown}\n{errors}");
     assert!(
         shown.contains("All of it holds.") && shown.contains("Nothing is lost."),
         "{shown}\n{errors}"
     );
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it cleans up");
+    assert!(shown.contains(&format!("three banks on ports {port} ")), "{shown}");
+    let left = |path: &std::path::Path| {
+        let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(left(folder.path()), ["logs", "run.html"], "it removes the journals");
+    let logs = folder.path().join("logs");
+    let [own] = &left(&logs)[..] else { panic!("one folder of logs") };
+    assert!(shown.contains(own), "it says where the logs are: {shown}");
+    let names = left(&logs.join(own));
+    assert!(names.iter().filter(|name| name.starts_with("servidor-")).count() >= 3, "{names:?}");
+    // The rate is that of all clients: 4 of 12 of the run, and 4 of each process that is killed.
+    let begun = |name: &str| {
+        let log = std::fs::read_to_string(logs.join(own).join(name)).unwrap();
+        log.lines().filter(|line| line.contains(" contention")).count()
+    };
+    assert!(begun("cliente-killed-0.log") + begun("cliente-killed-1.log") >= 2);
+    let page = std::fs::read_to_string(folder.path().join("run.html")).unwrap();
+    assert!(page.contains("<td>killed</td>") && page.contains("class=\"trace\""));
+}
+
+#[test]
+fn the_script_names_a_wrong_port_or_one_that_is_taken() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (_, _, errors) = script(folder.path(), &["--port", "65534"]);
+    assert!(errors.contains("--port takes the first of three ports"), "{errors}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().min(65_533).to_string();
+    let (succeeds, _, errors) = script(folder.path(), &["--port", &port]);
+    assert!(!succeeds && errors.contains("is taken"), "{errors}");
 }

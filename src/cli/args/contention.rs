@@ -2,6 +2,7 @@
 
 use crate::typed::duration;
 use clap::Args;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ Examples:
   cliente --name maria contention --client-logs
                                      one step log a client:
                                      logs/cliente-maria-1.log …
+  cliente contention --html run.html the run over time: throughput, latency,
+                                     faults, refusals, slowest transactions
 
 It opens accounts of its own, with cash, and they stay in the banks' books.
 Banks may die and come back meanwhile (scripts/contention.sh kills them):
@@ -62,6 +65,9 @@ pub(crate) struct ContentionArguments {
     /// Give each client a name and a step log of its own, NAME-1, NAME-2, …
     #[arg(long)]
     pub client_logs: bool,
+    /// Write a report with charts into this file, a page that needs no network.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// The shares of the kinds of requests.

@@ -99,7 +99,7 @@ mod tests {
     use consorcio_system::switches;
 
     /// Options whose word is the same in both languages, or that clap adds.
-    const SAME: [&str; 8] = ["cpf", "csv", "help", "json", "logs", "svg", "tx", "version"];
+    const SAME: [&str; 9] = ["cpf", "csv", "help", "html", "json", "logs", "svg", "tx", "version"];
 
     fn read(line: &str) -> Arguments {
         let read = switches::parse::<BilingualArguments>(line.split_whitespace(), |_| false);

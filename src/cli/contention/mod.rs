@@ -3,8 +3,12 @@
 //!
 //! Concurrent runs do not interfere: each has its own clients, accounts, registers and ids.
 
+mod charts;
+mod history;
+mod html;
 mod report;
 mod setup;
+mod style;
 mod tally;
 mod verify;
 mod work;
@@ -28,6 +32,7 @@ use consorcio_core::wire::answer::PendingAnswer;
 use consorcio_core::wire::request::{Read, Request};
 use consorcio_steps::steplog::{self, StepLog};
 use consorcio_system::id_generator::IdGenerator;
+use history::RunHistory;
 use report::ContentionReport;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -69,11 +74,13 @@ async fn contend(
     let requests = |at| setup::requests(&parameters, at);
     load::setup::open_accounts(context, &parameters.banks, parameters.accounts, requests).await?;
     let progress = Progress::on_terminal();
+    let mut page = arguments.html.as_deref().map(html::PageFile::create).transpose()?;
     let tally = Rc::new(RefCell::new(ContentionTally::default()));
     let begin = std::time::Instant::now();
     let end = begin + Duration::from_secs(arguments.seconds.into());
     let plan =
         LoadPlan { start: begin, begin, end, rate: arguments.rate, clients: arguments.clients };
+    tally.borrow_mut().history = page.as_ref().map(|_| RunHistory::new(plan));
     let (workers, logs) = workers(context, arguments, &parameters, &tally)?;
     let working = Cell::new(true);
     let working_ref = &working;
@@ -114,14 +121,14 @@ async fn contend(
     .await;
     let ending = ending(context, &parameters, &tally, until).await;
     drop(progress);
-    Ok(ContentionReport::new(
-        arguments,
-        &parameters,
-        tally.take(),
-        verification,
-        ending,
-        end - begin,
-    ))
+    let mut tally = tally.take();
+    let history = tally.history.take();
+    let report =
+        ContentionReport::new(arguments, &parameters, tally, verification, ending, end - begin);
+    if let (Some(page), Some(history)) = (&mut page, &history) {
+        page.write(&report, history, &context.log_dir)?;
+    }
+    Ok(report)
 }
 
 /// The parameters of a run, with a new name, and a new seed if none is given.

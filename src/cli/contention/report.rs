@@ -2,6 +2,7 @@
 
 use super::super::args::ContentionArguments;
 use super::super::failure::Failure;
+use super::super::language::{say, word};
 use super::super::output::{CommandOutput, ErrorPart, Paint, Tone, micros, plain, took};
 use super::RunEnding;
 use super::tally::ContentionTally;
@@ -14,48 +15,48 @@ use std::time::Duration;
 
 #[derive(Serialize)]
 pub(super) struct ContentionReport {
-    run: String,
-    seed: u64,
-    clients: u32,
-    seconds: u32,
-    accounts: u32,
-    hot_percent: u32,
-    driver: &'static str,
-    committed: u64,
-    committed_per_s: u64,
-    reads: u64,
-    nok: BTreeMap<&'static str, u64>,
-    aborted: BTreeMap<&'static str, u64>,
-    in_doubt: u64,
-    in_doubt_committed: u64,
-    in_doubt_aborted: u64,
-    unread: u64,
-    connections_lost: u64,
-    latency_us: ContentionLatency,
-    cuts: u64,
-    cuts_not_possible: u64,
-    verdict: RunVerdict,
-    broken: Vec<String>,
-    contradictions_total: u64,
-    contradictions: Vec<String>,
-    undecided: Vec<String>,
+    pub(super) run: String,
+    pub(super) seed: u64,
+    pub(super) clients: u32,
+    pub(super) seconds: u32,
+    pub(super) accounts: u32,
+    pub(super) hot_percent: u32,
+    pub(super) driver: &'static str,
+    pub(super) committed: u64,
+    pub(super) committed_per_s: u64,
+    pub(super) reads: u64,
+    pub(super) nok: BTreeMap<&'static str, u64>,
+    pub(super) aborted: BTreeMap<&'static str, u64>,
+    pub(super) in_doubt: u64,
+    pub(super) in_doubt_committed: u64,
+    pub(super) in_doubt_aborted: u64,
+    pub(super) unread: u64,
+    pub(super) connections_lost: u64,
+    pub(super) latency_us: ContentionLatency,
+    pub(super) cuts: u64,
+    pub(super) cuts_not_possible: u64,
+    pub(super) verdict: RunVerdict,
+    pub(super) broken: Vec<String>,
+    pub(super) contradictions_total: u64,
+    pub(super) contradictions: Vec<String>,
+    pub(super) undecided: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorPart>,
+    pub(super) error: Option<ErrorPart>,
     #[serde(skip)]
-    failure: Option<Failure>,
+    pub(super) failure: Option<Failure>,
 }
 
 #[derive(Serialize)]
-struct ContentionLatency {
-    p50: u64,
-    p90: u64,
-    p99: u64,
-    max: u64,
+pub(super) struct ContentionLatency {
+    pub(super) p50: u64,
+    pub(super) p90: u64,
+    pub(super) p99: u64,
+    pub(super) max: u64,
 }
 
 /// The checks of a run; `None` if a bank is missing, so that the result is not known.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct RunVerdict {
+pub(super) struct RunVerdict {
     /// Every cut added up, including the last one.
     conserved: Option<bool>,
     /// The run's registers are equal at all banks.
@@ -266,28 +267,62 @@ impl ContentionReport {
         text
     }
 
+    /// What was checked, each with its result.
+    pub(super) fn checks(&self) -> [(&'static str, Option<bool>); 4] {
+        [
+            (
+                word!("no centavo is made or lost" / "nenhum centavo surge nem some"),
+                self.verdict.conserved,
+            ),
+            (
+                word!(
+                    "registers are equal at all banks"
+                        / "os registros são iguais em todos os bancos"
+                ),
+                self.verdict.registers_equal,
+            ),
+            (
+                word!("nothing is left undecided" / "nada fica em aberto"),
+                Some(self.verdict.all_decided),
+            ),
+            (
+                word!(
+                    "every outcome is as its client was told, at all banks"
+                        / "cada resultado é o que o seu cliente soube, em todos os bancos"
+                ),
+                self.verdict.as_told,
+            ),
+        ]
+    }
+
+    /// The verdict in one sentence.
+    pub(super) fn sentence(&self) -> (Tone, String) {
+        match &self.failure {
+            None => (Tone::Good, word!("All of it holds." / "Tudo confere.").to_owned()),
+            Some(Failure::Own(why)) => {
+                (Tone::Bad, say!("IT DOES NOT HOLD: {why}" / "NÃO CONFERE: {why}"))
+            }
+            Some(failure) => (
+                Tone::Open,
+                say!(
+                    "It is not known whether all of it holds: {failure}"
+                        / "Não se sabe se tudo confere: {failure}"
+                ),
+            ),
+        }
+    }
+
     fn verdict_in_words(&self, paint: Paint) -> String {
         let mut text = String::new();
-        for (check, holds) in [
-            ("no centavo is made or lost", self.verdict.conserved),
-            ("registers are equal at all banks", self.verdict.registers_equal),
-            ("nothing is left undecided", Some(self.verdict.all_decided)),
-            ("every outcome is as its client was told, at all banks", self.verdict.as_told),
-        ] {
+        for (check, holds) in self.checks() {
             let (tone, word) = match holds {
-                Some(true) => (Tone::Good, "yes"),
-                Some(false) => (Tone::Bad, "NO "),
+                Some(true) => (Tone::Good, word!("yes" / "sim")),
+                Some(false) => (Tone::Bad, word!("NO " / "NÃO")),
                 None => (Tone::Open, "?  "),
             };
             text.push_str(&format!("{} {check}\n", paint.text(tone, word)));
         }
-        let (tone, sentence) = match &self.failure {
-            None => (Tone::Good, "All of it holds.".to_owned()),
-            Some(Failure::Own(why)) => (Tone::Bad, format!("IT DOES NOT HOLD: {why}")),
-            Some(failure) => {
-                (Tone::Open, format!("It is not known whether all of it holds: {failure}"))
-            }
-        };
+        let (tone, sentence) = self.sentence();
         text.push_str(&format!("{}\n", paint.text(tone, &sentence)));
         text
     }

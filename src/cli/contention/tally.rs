@@ -2,6 +2,7 @@
 
 use super::super::load::{LoadEnd, LoadPlan, LoadTally, StartedRequest};
 use super::super::output::micros;
+use super::history::RunHistory;
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
@@ -50,6 +51,8 @@ pub(super) struct ContentionTally {
     pub broken: Vec<String>,
     /// The outcomes that each client knows, by client and by request.
     pub outcomes: Vec<Vec<KnownOutcome>>,
+    /// The run over time, if a report shows it.
+    pub history: Option<RunHistory>,
 }
 
 impl Default for ContentionTally {
@@ -67,6 +70,7 @@ impl Default for ContentionTally {
             no_cuts: 0,
             broken: Vec::new(),
             outcomes: Vec::new(),
+            history: None,
         }
     }
 }
@@ -131,6 +135,9 @@ impl ContentionTally {
         self.committed += 1;
         // The histogram resizes itself; its range is centuries.
         let _ = self.latency_us.record(micros(took));
+        if let Some(history) = &mut self.history {
+            history.committed(Instant::now(), micros(took));
+        }
         KnownOutcome::Committed
     }
 
@@ -154,6 +161,9 @@ impl ContentionTally {
             | Reason::Unreadable => &mut self.aborted,
         };
         *by.entry(reason.as_str()).or_default() += 1;
+        if let Some(history) = &mut self.history {
+            history.refused(Instant::now());
+        }
         KnownOutcome::Aborted
     }
 
