@@ -167,6 +167,25 @@ fn scripts_are_executable() {
     }
 }
 
+/// README's recording is of the demo as it is now, small, and of no particular machine.
+#[test]
+fn the_recording_shows_the_demo() {
+    let (demo, picture) = (read("scripts/demo.sh"), read("docs/images/demo.svg"));
+    let chapters = demo.lines().filter_map(|line| line.trim().strip_prefix("chapter \""));
+    let chapters: Vec<&str> =
+        chapters.map(|rest| rest.trim_end_matches('"')).filter(|title| *title != "Build").collect();
+    let shown: Vec<&str> =
+        picture.split(">== ").skip(1).map(|rest| rest.split('<').next().unwrap()).collect();
+    assert!(chapters.len() > 10);
+    assert_eq!(shown, chapters, "scripts/record-demo.py records it again");
+    assert!(picture.len() < 300_000, "{} bytes", picture.len());
+    none(texts::machine_paths("docs/images/demo.svg", &picture));
+    for words in ["prefers-color-scheme:dark", "prefers-reduced-motion", "Before: 180000 centavos"]
+    {
+        assert!(picture.contains(words), "no {words:?} in the recording");
+    }
+}
+
 /// The comparison itself needs PostgreSQL and minutes; its argument parsing needs neither.
 #[test]
 fn the_comparison_checks_its_arguments() {
