@@ -209,11 +209,11 @@ async fn run(arguments: Arguments) -> CommandOutput {
     let waits = WaitObserver::new(Arc::new(steps.clone()), counts);
     let options = ClientOptions {
         answer_within: arguments.timeout,
+        vote_within: arguments.timeout,
         // Each request gets a connection of its own, so that step logs show them apart; only a
         // shell has many of them.
         idle_connections_max: if is_shell { CLIENT_IDLE_CONNECTIONS_MAX } else { 0 },
         observer: Some(Arc::new(waits.clone())),
-        ..ClientOptions::default()
     };
     let context = Context {
         client: Client::new(arguments.consortium, options),

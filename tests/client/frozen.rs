@@ -18,6 +18,19 @@ fn with_a_silent_driving_bank_the_outcome_is_unknown() {
     assert_eq!(client.wait(), Some(130));
 }
 
+/// Without `--timeout` a vote has two seconds.
+#[test]
+fn the_timeout_is_that_of_votes_too() {
+    let (silent, other) = (FakeBank::start(|_| None), FakeBank::start(|_| None));
+    let began = Instant::now();
+    let line = ["set", "1", "--tx", "t", "--timeout", "100ms"];
+    let mut client = Process::start(&mut client_of([&silent, &other], &line));
+    assert!(silent.next_line().starts_with("PREPARE t {"));
+    assert_eq!(client.wait(), Some(5));
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(1_900), "{took:?}");
+}
+
 #[test]
 fn resolve_ends_a_transaction_begun_by_hand() {
     let cluster = with_accounts();

@@ -119,8 +119,8 @@ pub(crate) struct Arguments {
         default_value = "logs",
     )]
     pub log_dir: PathBuf,
-    /// Time-out of a bank to connect and answer, as in 500ms or 10s; 3 s more where it waits for
-    /// other banks.
+    /// Time-out of a bank to connect, vote and answer, as in 500ms or 10s; 3 s more where it waits
+    /// for other banks.
     #[arg(
         long,
         global = true,
