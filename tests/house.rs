@@ -6,4 +6,6 @@
 #[path = "docs/protocol.rs"]
 mod protocol;
 mod support;
+#[path = "docs/terminal.rs"]
+mod terminal;
 mod tidy;

@@ -7,7 +7,7 @@
 #[path = "../support/examples.rs"]
 mod examples;
 #[path = "../support/tour.rs"]
-mod tour;
+pub mod tour;
 
 use crate::support::{Cluster, Wire, wait_until};
 use consorcio::config::read_key_file;

@@ -96,6 +96,20 @@ impl Terminal {
         }
     }
 
+    /// All that the screen has got so far.
+    pub fn seen(&self) -> &str {
+        &self.seen
+    }
+
+    /// Waits for more output; returns whether any came before the deadline or the end.
+    pub fn wait_more(&mut self) -> bool {
+        let more = self.output.recv_timeout(DEADLINE);
+        more.is_ok_and(|bytes| {
+            self.take(&bytes);
+            true
+        })
+    }
+
     /// As `expect`, but gives up after this time.
     pub fn expect_within(&mut self, text: &str, within: Duration) -> Option<String> {
         let until = Instant::now() + within;

@@ -105,8 +105,21 @@ impl Tour {
         format!("127.0.0.1:{}", self.first + bank)
     }
 
+    /// Writes a file that the page shows.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
     /// Runs a command of the page; returns its exit code and the output of both streams.
     pub fn run(&self, command: &str) -> (Option<i32>, String) {
+        let mut shell = self.command(command);
+        let output = shell.env("CONSORCIO_OUTPUT", "table").stdin(Stdio::null()).output().unwrap();
+        let printed = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&printed).into_owned())
+    }
+
+    /// A command of the page, as a shell runs it.
+    pub fn command(&self, command: &str) -> Command {
         let programs = Path::new(cliente_path()).parent().unwrap().display();
         let path = format!("{programs}:{}", std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("sh");
@@ -114,10 +127,10 @@ impl Tour {
             .args(["-c", &self.with_test_ports(command)])
             .env("PATH", path)
             .env("CONSORCIO_LANG", "en")
-            .env("CONSORCIO_OUTPUT", "table");
-        let output = self.in_folder(&mut shell).stdin(Stdio::null()).output().unwrap();
-        let printed = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8_lossy(&printed).into_owned())
+            // The history of a shell stays in the folder, too.
+            .env("XDG_STATE_HOME", self.folder.path());
+        self.in_folder(&mut shell);
+        shell
     }
 
     /// A line of output with the page's ports, normalised as by `plain`.
