@@ -41,8 +41,10 @@ fn missing<'a>(tour: &Tour, expected: &[&'a str], shown: &str) -> Option<&'a str
 fn wait_for(tour: &Tour, terminal: &mut Terminal, expected: &[&str]) {
     let until = Instant::now() + DEADLINE;
     loop {
+        // A round of --watch is written into a screen, line by line, without ends of lines.
         let shown = plain_text(terminal.seen());
-        match missing(tour, expected, &shown) {
+        let lines = missing(tour, expected, &terminal.screen());
+        match lines.and_then(|_| missing(tour, expected, &shown)) {
             None => return,
             Some(line) => assert!(
                 Instant::now() < until && terminal.wait_more(),
@@ -52,9 +54,14 @@ fn wait_for(tour: &Tour, terminal: &mut Terminal, expected: &[&str]) {
     }
 }
 
+/// Starts a command of the page in place of its shell, which Ctrl-C would end as well.
+fn on_terminal(tour: &Tour, command: &str) -> Terminal {
+    Terminal::start(&tour.command(&format!("exec {command}")), COLUMNS)
+}
+
 /// Types the lines of the page's shell, and waits for the output of each.
 fn replay_shell(tour: &Tour, typed: &TourCommand<'_>) {
-    let mut terminal = Terminal::start(&tour.command(typed.command), COLUMNS);
+    let mut terminal = on_terminal(tour, typed.command);
     let mut expected: Vec<&str> = Vec::new();
     let mut lines = 0;
     for line in &typed.prints {
@@ -87,12 +94,12 @@ fn the_examples_of_the_terminal_page_are_true() {
             "cliente shell" => replay_shell(&tour, &typed),
             "cat pay.txt" => tour.write("pay.txt", &typed.prints.join("\n")),
             command if command.starts_with("cliente shell -f") => {
-                let (code, printed) = tour.run(command);
+                let (code, printed) = tour.run(&format!("{command} 2>&1"));
                 assert_eq!(code, Some(4), "{printed}");
                 assert_eq!(missing(&tour, &typed.prints, &printed), None, "{printed}");
             }
             command => {
-                let mut terminal = Terminal::start(&tour.command(command), COLUMNS);
+                let mut terminal = on_terminal(&tour, command);
                 if command.starts_with("cliente monitor") {
                     wait_for(&tour, &mut terminal, &typed.prints[..1]);
                     let pay = "cliente transfer --from 0/12345-6=1 --to 2/78910-0 --tx t2";

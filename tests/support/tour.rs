@@ -153,7 +153,9 @@ pub fn plain(line: &str) -> String {
     };
     let mut out = Vec::new();
     for (at, word) in words.iter().enumerate() {
-        let unit = words.get(at + 1).is_some_and(|next| matches!(*next, "ms" | "µs" | "s"));
+        let unit = words
+            .get(at + 1)
+            .is_some_and(|next| matches!(next.trim_end_matches(':'), "ms" | "µs" | "s"));
         let is_id = word.len() == 22
             && word.starts_with('0')
             && word.chars().all(|c| c.is_ascii_digit() || c.is_ascii_lowercase());
