@@ -4,9 +4,11 @@
 //! Names of commands, JSON and the headings of rows do not depend on it; programs read these.
 
 pub(crate) use consorcio_words::Lang;
+use std::ffi::OsString;
 use std::sync::OnceLock;
 
 static LANGUAGE: OnceLock<Lang> = OnceLock::new();
+static HELP_LANGUAGE: OnceLock<Lang> = OnceLock::new();
 
 /// Sets the language of this process; the first call counts.
 pub(crate) fn set(chosen: Option<Lang>) {
@@ -16,6 +18,30 @@ pub(crate) fn set(chosen: Option<Lang>) {
 /// The language of messages.
 pub(crate) fn lang() -> Lang {
     *LANGUAGE.get().unwrap_or(&Lang::En)
+}
+
+/// Sets the language of the help, which is made before the command line is parsed: that of a
+/// `--lang` among its words, or else of the environment.
+pub(crate) fn set_help(words: impl Iterator<Item = OsString>) {
+    let _ = HELP_LANGUAGE.set(typed(words).unwrap_or_else(of_environment));
+}
+
+/// The language of the help.
+pub(crate) fn help_lang() -> Lang {
+    *HELP_LANGUAGE.get().unwrap_or(&Lang::En)
+}
+
+/// The language that the words of a command line or `CONSORCIO_LANG` ask for.
+fn typed(words: impl Iterator<Item = OsString>) -> Option<Lang> {
+    let words: Vec<String> = words.filter_map(|word| word.into_string().ok()).collect();
+    let of = |(at, word): (usize, &String)| match word.split_once('=') {
+        Some(("--lang" | "--idioma", lang)) => Some(lang.to_owned()),
+        None if word == "--lang" || word == "--idioma" => words.get(at + 1).cloned(),
+        Some(_) | None => None,
+    };
+    let chosen = words.iter().enumerate().take_while(|(_, word)| *word != "--").find_map(of);
+    let chosen = chosen.or_else(|| std::env::var("CONSORCIO_LANG").ok());
+    chosen.and_then(|chosen| read(&chosen).ok())
 }
 
 /// The language of the locale, English if it is another one. As in POSIX, the first of these
@@ -56,3 +82,16 @@ macro_rules! word {
 }
 
 pub(crate) use {say, word};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_is_in_the_language_that_is_typed() {
+        let typed = |line: &str| typed(line.split_whitespace().map(OsString::from));
+        assert_eq!(typed("cliente --lang pt --help"), Some(Lang::Pt));
+        assert_eq!(typed("cliente help transfer --idioma=pt_BR"), Some(Lang::Pt));
+        assert_eq!(typed("cliente set --lang en -- --lang pt"), Some(Lang::En));
+    }
+}

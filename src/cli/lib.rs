@@ -104,6 +104,7 @@ impl Context {
 /// Runs the program: parses the command line, executes it, prints the output, and returns the exit
 /// code.
 pub fn main() -> ExitCode {
+    language::set_help(std::env::args_os());
     let needs_file = |matches: &clap::ArgMatches| {
         !matches.subcommand_name().is_some_and(args::ManualCommand::is_named)
     };

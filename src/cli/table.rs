@@ -174,10 +174,14 @@ pub(crate) fn coloured(tone: Tone, text: &str, has_colours: bool) -> String {
 
 /// A heading as people read it; programs get the English one.
 fn heading(name: &str) -> &str {
-    if lang() == Lang::En {
-        return name;
+    match lang() {
+        Lang::En => name,
+        Lang::Pt => in_portuguese(name).unwrap_or(name),
     }
-    match name {
+}
+
+fn in_portuguese(heading: &str) -> Option<&'static str> {
+    let portuguese = match heading {
         "account" => "conta",
         "accounts" => "contas",
         "address" => "endereço",
@@ -212,8 +216,24 @@ fn heading(name: &str) -> &str {
         "verdict" => "resultado",
         "vote" => "voto",
         "waits for" => "espera",
-        other => other,
-    }
+        "began" => "início",
+        "told after" => "avisada após",
+        "settled after" => "em todos após",
+        "most of it" => "a maior parte",
+        "at" => "quando",
+        "node" => "nó",
+        "line" => "ligação",
+        "step" => "passo",
+        "took" => "tempo",
+        "share" => "parte",
+        "by" => "por",
+        "what" => "o quê",
+        "run" => "rodada",
+        "detail" => "detalhe",
+        "value" => "valor",
+        _ => return None,
+    };
+    Some(portuguese)
 }
 
 /// The lines of `text`, wrapped between words to `width` columns; all but the first begin with
@@ -296,6 +316,41 @@ mod tests {
         let text = layout.draw(false, 60, rows());
         assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
         assert!(text.contains("R$ 799,50") || text.contains("799,50"), "{text}");
+    }
+
+    /// Headings that are the same in both languages: abbreviations, and names of the protocol.
+    const SAME: [&str; 9] = ["cpf", "p50 ms", "p75", "p90", "p99", "p99.9", "p99.99", "max", "/s"];
+
+    /// The texts between quotes of the list that begins behind `at`.
+    fn listed(source: &str) -> Vec<&str> {
+        let list = source.split(']').next().unwrap_or_default();
+        list.split('"').skip(1).step_by(2).collect()
+    }
+
+    #[test]
+    fn every_heading_has_its_portuguese() {
+        let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))];
+        let (mut found, mut missing) = (0, Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let source = std::fs::read_to_string(&path).unwrap();
+                let lists = ["headings: &[", "headings = [", "HEADINGS: [&str; 4] = ["];
+                let lists = lists.iter().flat_map(|begin| source.split(begin).skip(1));
+                for name in lists.flat_map(listed) {
+                    found += 1;
+                    if in_portuguese(name).is_none() && !SAME.contains(&name) {
+                        missing.push(format!("{}: {name}", path.display()));
+                    }
+                }
+            }
+        }
+        assert!(found > 60, "{found} headings");
+        assert_eq!(missing, [""; 0], "add them to in_portuguese, or to SAME");
     }
 
     #[test]

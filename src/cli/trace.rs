@@ -3,8 +3,9 @@
 
 use super::args::TraceArguments;
 use super::failure::Failure;
-use super::language::{Lang, lang};
+use super::language::{Lang, lang, say, word};
 use super::output::{CommandOutput, Paint, Tone, plain, utc};
+use super::table::TableLayout;
 use consorcio_core::ids::{Time, TxId};
 use consorcio_core::wire::verb::Verb;
 use consorcio_steps::trace::{
@@ -46,7 +47,7 @@ fn try_run(
     match (tx, query) {
         (_, Some(query)) => Ok(list(&logs.find(query)?, query, &logs, paint)),
         (Some(tx), None) => one(&logs.timeline(tx.as_str())?, svg, paint),
-        (None, None) => Err(Failure::Usage("which transaction?".into())),
+        (None, None) => Err(Failure::Usage(word!("which transaction?" / "qual transação?").into())),
     }
 }
 
@@ -54,10 +55,12 @@ fn try_run(
 fn tx_after_folders(logs: &mut Vec<PathBuf>) -> Result<TxId, Failure> {
     let last = logs.pop_if(|last| !last.exists());
     last.and_then(|last| TxId::new(last.to_str()?).ok()).ok_or_else(|| {
-        Failure::Usage(
+        let which = word!(
             "which transaction? Type its id, or --slowest, --aborted or --doubtful to find one"
-                .into(),
-        )
+                / "qual transação? Digite o seu identificador, ou --mais-lentas, --abortadas ou \
+                   --duvidosas para achar uma"
+        );
+        Failure::Usage(which.into())
     })
 }
 
@@ -77,9 +80,13 @@ fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<Comman
         }
         let written = std::fs::write(&path, drawing);
         written.map_err(|error| {
-            Failure::Own(format!("{} can't be written: {error}", path.display()))
+            let path = path.display();
+            Failure::Own(say!(
+                "{path} can't be written: {error}" / "{path} não pode ser escrito: {error}"
+            ))
         })?;
-        text = paint.words(format!("drawn in {}\n", path.display()));
+        let path = path.display();
+        text = paint.words(say!("drawn in {path}\n" / "desenhada em {path}\n"));
     }
     let contradiction = (timeline.verdict == TraceVerdict::Contradiction).then(|| {
         Failure::Own(format!(
@@ -97,21 +104,28 @@ fn timeline_in_words(timeline: &Timeline, paint: Paint) -> String {
     if paint.is_rows() {
         return table;
     }
-    let mut text = format!("transaction {}\n", timeline.tx);
+    let tx = &timeline.tx;
+    let mut text = say!("transaction {tx}\n" / "transação {tx}\n");
     text += &format!(
         "{}\n",
         paint.text(tone_of(timeline.verdict), &timeline.headline(words_in(paint)))
     );
-    let mut when = format!("began at {}", utc(Time(timeline.began_us)));
+    let began = utc(Time(timeline.began_us));
+    let mut when = say!("began at {began}" / "início em {began}");
     if let Some(time) = timeline.commit_time {
-        when += &format!(", commit time {}", utc(Time(time)));
+        let time = utc(Time(time));
+        when += &say!(", commit time {time}" / ", efetivada em {time}");
     }
     text += &format!("{when}\n\n");
     text += &table;
     if timeline.path.len() > 1
         && let Some(known) = timeline.known_us
     {
-        text += &format!("\nWhere the {} until the verdict went:\n", duration(known));
+        let took = duration(known);
+        text += &say!(
+            "\nWhere the {took} until the verdict went:\n"
+                / "\nOnde ficaram os {took} até o resultado:\n"
+        );
         text += &legs(timeline, known, paint);
     }
     for note in &timeline.notes {
@@ -125,13 +139,13 @@ fn steps(timeline: &Timeline, paint: Paint) -> String {
     let rows = drawn.map(|(number, event)| {
         let call = event.call.map(|call| &timeline.calls[call]);
         let (step, took) = match call {
-            Some(call) => call_end(timeline, call, number),
+            Some(call) => call_end(timeline, call, number, words_in(paint)),
             None => (String::new(), event.took_us()),
         };
         let (tone, text) = in_words(timeline, call, event, number, words_in(paint));
         vec![
             plain(micros(paint, event.at_us)),
-            plain(timeline.name(event.lane)),
+            plain(timeline.lanes[event.lane].name_in(words_in(paint))),
             plain(step),
             (tone, text),
             plain(took.map_or(String::new(), |took| micros(paint, took))),
@@ -153,11 +167,17 @@ fn micros(paint: Paint, us: i64) -> String {
 
 /// The direction of an end of a call, and the duration that ends there: of the network, of the
 /// bank's work, or of the whole call.
-fn call_end(timeline: &Timeline, call: &TracedCall, number: usize) -> (String, Option<i64>) {
+fn call_end(
+    timeline: &Timeline,
+    call: &TracedCall,
+    number: usize,
+    lang: Lang,
+) -> (String, Option<i64>) {
     let at = |event: Option<usize>| event.map(|event| timeline.events[event].at_us);
     let now = Some(timeline.events[number].at_us);
     let since = |from: Option<i64>| now.zip(from).map(|(now, from)| now - from);
-    let (from, to) = (timeline.name(call.from), timeline.name(call.to));
+    let name = |lane: usize| timeline.lanes[lane].name_in(lang);
+    let (from, to) = (name(call.from), name(call.to));
     let is = |end: Option<usize>| end == Some(number);
     if is(call.sent) {
         (format!("─▶ {to}"), None)
@@ -181,7 +201,14 @@ fn in_words(
         Some(call) if [call.sent, call.received].contains(&Some(number)) => {
             (Tone::Plain, call.request_words(lang))
         }
-        Some(call) if call.lost => (Tone::Bad, format!("{} lost: the connection broke", call.verb)),
+        Some(call) if call.lost => {
+            let verb = call.verb;
+            let words = match lang {
+                Lang::En => format!("{verb} lost: the connection broke"),
+                Lang::Pt => format!("{verb} perdido: a conexão caiu"),
+            };
+            (Tone::Bad, words)
+        }
         Some(call) => {
             let reply = call.reply_text.as_deref().unwrap_or("");
             (tone_of_word(reply), call.reply_words())
@@ -193,7 +220,10 @@ fn in_words(
     if received_vote
         && timeline.last_ok.is_some_and(|(bank, at)| at == event.at_us && event.bank == Some(bank))
     {
-        words += " (the last OK)";
+        words += match lang {
+            Lang::En => " (the last OK)",
+            Lang::Pt => " (o último OK)",
+        };
     }
     (if event.of_tx { tone } else { Tone::Open }, words)
 }
@@ -207,7 +237,7 @@ fn legs(timeline: &Timeline, whole: i64, paint: Paint) -> String {
             plain(duration(leg.took_us())),
             plain(format!("{share} %")),
             plain(leg.kind.in_words(words_in(paint))),
-            (tone, leg.label.clone()),
+            (tone, leg.label_in(words_in(paint)).to_owned()),
         ]
     };
     paint.table(
@@ -265,42 +295,71 @@ fn list(timelines: &[Timeline], query: TraceQuery, logs: &Logs, paint: Paint) ->
             longest: timeline.longest_leg(),
         })
         .collect();
+    let lang = words_in(paint);
     let time = |time: Option<i64>| plain(time.map_or(String::new(), |time| micros(paint, time)));
     let rows = timelines.iter().map(|timeline| {
-        let verdict = match (&timeline.reason, timeline.refused_by) {
-            (Some(reason), Some(bank)) => {
-                format!("{}: {reason} by bank {bank}", timeline.verdict.in_words(words_in(paint)))
-            }
-            (Some(reason), None) => {
-                format!("{}: {reason}", timeline.verdict.in_words(words_in(paint)))
-            }
-            (None, _) => timeline.verdict.in_words(words_in(paint)).to_owned(),
-        };
-        let most = timeline
-            .longest_leg()
-            .map_or(String::new(), |leg| format!("{}, {}", leg.label, duration(leg.took_us())));
+        let most = timeline.longest_leg().map_or(String::new(), |leg| {
+            let what = if paint.is_rows() { &leg.label } else { leg.kind.in_words(lang) };
+            format!("{what}, {}", duration(leg.took_us()))
+        });
         vec![
             plain(&timeline.tx),
-            paint.time(Time(timeline.began_us)),
+            began(paint, timeline.began_us),
             time(timeline.known_us),
             time(timeline.known_everywhere_us),
-            (tone_of(timeline.verdict), verdict),
+            (tone_of(timeline.verdict), short_outcome(timeline, lang)),
             plain(most),
         ]
     });
     let (known, known_everywhere) =
         if paint.is_rows() { ("told us", "settled us") } else { ("told after", "settled after") };
     let headings = ["transaction", "began", known, known_everywhere, "outcome", "most of it"];
+    let layout = TableLayout {
+        headings: &headings,
+        right: &["told after", "settled after"],
+        below: Some("outcome"),
+        spare: &["began"],
+    };
     let none = match query {
-        TraceQuery::Slowest(_) => "no transaction that ended",
-        TraceQuery::Aborted(_) => "no aborted transaction",
-        TraceQuery::Doubtful(_) => "no transaction without an outcome",
+        TraceQuery::Slowest(_) => {
+            word!("no transaction that ended" / "nenhuma transação que terminou")
+        }
+        TraceQuery::Aborted(_) => word!("no aborted transaction" / "nenhuma transação abortada"),
+        TraceQuery::Doubtful(_) => {
+            word!("no transaction without an outcome" / "nenhuma transação sem resultado")
+        }
     };
     let text = if timelines.is_empty() && !paint.is_rows() {
-        format!("{none} in {}\n", logs.in_words())
+        let logs = logs.in_words();
+        say!("{none} in {logs}\n" / "{none} em {logs}\n")
     } else {
-        paint.table(&headings, &["told after", "settled after"], rows.collect())
-            + &paint.words("cliente trace TX shows one of them, --svg FILE draws it\n".to_owned())
+        let hint = word!(
+            "cliente trace TX shows one of them, --svg FILE draws it\n"
+                / "cliente rastrear TX mostra uma delas, --svg ARQUIVO a desenha\n"
+        );
+        paint.table_of(&layout, rows.collect()) + &paint.words(hint.to_owned())
     };
     CommandOutput::new(text, &summaries)
+}
+
+/// The outcome, the reason of an abort, and the bank that refused.
+fn short_outcome(timeline: &Timeline, lang: Lang) -> String {
+    let word = timeline.verdict.in_words(lang);
+    match (&timeline.reason, timeline.refused_by, lang) {
+        (Some(reason), Some(bank), Lang::En) => format!("{word}: {reason} by bank {bank}"),
+        (Some(reason), Some(bank), Lang::Pt) => format!("{word}: {reason} pelo banco {bank}"),
+        (Some(reason), None, _) => format!("{word}: {reason}"),
+        (None, _, _) => word.to_owned(),
+    }
+}
+
+/// When a transaction began: for people without the day, which is that of the log in most cases,
+/// and to the millisecond; `trace TX` shows all of it.
+fn began(paint: Paint, began_us: i64) -> (Tone, String) {
+    let (tone, whole) = paint.time(Time(began_us));
+    if paint.is_rows() {
+        return (tone, whole);
+    }
+    let time = whole.split(' ').nth(1).unwrap_or(&whole);
+    (tone, time.chars().take(12).collect())
 }

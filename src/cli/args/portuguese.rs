@@ -2,7 +2,7 @@
 //!
 //! Commands have their aliases where they are defined.
 
-use super::Arguments;
+use super::{Arguments, help};
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 /// Each option with its Portuguese name.
@@ -62,7 +62,7 @@ pub(crate) struct BilingualArguments(pub(crate) Arguments);
 
 impl CommandFactory for BilingualArguments {
     fn command() -> Command {
-        with_portuguese(Arguments::command())
+        help::in_language(with_portuguese(Arguments::command()))
     }
 
     fn command_for_update() -> Command {

@@ -9,6 +9,7 @@ mod work;
 
 use super::args::{BenchArguments, BenchKind};
 use super::failure::Failure;
+use super::language::{say, word};
 use super::load::{self, DrivenBy, LoadPlan, OnLoss, Worker, WorkerOptions};
 use super::output::CommandOutput;
 use super::progress::Progress;
@@ -62,23 +63,27 @@ fn confirm(context: &Context, arguments: &BenchArguments) -> Result<(), Failure>
         arguments.kind == BenchKind::Set,
     );
     let refused = || {
-        Failure::Usage(format!(
+        Failure::Usage(say!(
             "this leaves {changes}, permanently: type --yes if that is meant, or --own for \
-                banks of its own that go afterwards"
+             banks of its own that go afterwards"
+                / "isto deixa {changes}, para sempre: digite --yes se é o que quer, ou --own \
+                   para bancos próprios que somem depois"
         ))
     };
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Err(refused());
     }
     let mut stderr = io::stderr().lock();
-    let asked = write!(
-        stderr,
-        "cliente: this leaves {changes}, permanently (--own brings banks of its own). Type yes to \
-            go on: "
+    let question = say!(
+        "cliente: this leaves {changes}, permanently (--own brings banks of its own). Type yes \
+         to go on: "
+            / "cliente: isto deixa {changes}, para sempre (--own traz bancos próprios). Digite \
+               sim para seguir: "
     );
+    let asked = write!(stderr, "{question}");
     let mut typed = String::new();
     let read = asked.and_then(|()| stderr.flush()).and_then(|()| io::stdin().read_line(&mut typed));
-    if read.is_ok() && typed.trim() == "yes" { Ok(()) } else { Err(refused()) }
+    if read.is_ok() && ["yes", "sim"].contains(&typed.trim()) { Ok(()) } else { Err(refused()) }
 }
 
 /// Rejects contradictory arguments before anything is sent.
@@ -91,8 +96,9 @@ fn check(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
     };
     if banks < banks_min {
         let kind = arguments.kind.as_str();
-        return Err(Failure::Usage(format!(
+        return Err(Failure::Usage(say!(
             "--kind {kind} needs {banks_min} banks, there are {banks}"
+                / "--kind {kind} precisa de {banks_min} bancos, e há {banks}"
         )));
     }
     if arguments.kind == BenchKind::Single && arguments.accounts < 2 {
@@ -177,12 +183,15 @@ async fn show_progress(tally: Rc<RefCell<BenchCounts>>, plan: LoadPlan, (run, ru
         let in_time = tally.borrow().in_time;
         let now = Instant::now();
         let state = if now < plan.begin {
-            "warming up".to_owned()
+            word!("warming up" / "aquecendo").to_owned()
         } else {
             let left = plan.end.saturating_duration_since(now).as_secs();
-            format!("{}/s, {left} s left", in_time.saturating_sub(before).saturating_mul(2))
+            let per_s = in_time.saturating_sub(before).saturating_mul(2);
+            say!("{per_s}/s, {left} s left" / "{per_s}/s, faltam {left} s")
         };
         before = in_time;
-        progress.show(&format!("bench, run {run} of {runs}: {state}"));
+        progress.show(&say!(
+            "bench, run {run} of {runs}: {state}" / "medição, rodada {run} de {runs}: {state}"
+        ));
     }
 }

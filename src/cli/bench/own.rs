@@ -3,6 +3,7 @@
 use super::super::failure::Failure;
 use consorcio_core::limits::OWN_BANKS_START_ATTEMPTS_MAX;
 use consorcio_system::config::Consortium;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt;
@@ -61,18 +62,25 @@ impl OwnBanks {
                     command.env_remove(name);
                 }
             }
+            // What a bank says is shown only if it does not start.
+            let said = own.folder.join(format!("bank-{bank}.err"));
             // A process group of its own: Ctrl-C must reach only this program, which then kills its
             // banks.
             command
                 .process_group(0)
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
-                .stderr(Stdio::inherit());
+                .stderr(File::create(&said).map_err(|error| cannot_run(servidor, &error))?);
             let child = command.spawn().map_err(|error| cannot_run(servidor, &error))?;
             own.banks.push(child);
         }
         for (bank, child) in own.banks.iter_mut().enumerate() {
-            wait_until_ready(bank, child)?;
+            let said = own.folder.join(format!("bank-{bank}.err"));
+            wait_until_ready(bank, child).map_err(|failure| {
+                let said = std::fs::read_to_string(&said).unwrap_or_default();
+                let last = said.lines().last().unwrap_or("it said nothing").to_owned();
+                Failure::Own(format!("{failure}: {last}"))
+            })?;
         }
         Ok(own)
     }

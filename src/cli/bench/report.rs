@@ -1,11 +1,12 @@
 //! The report of a benchmark, for people and for programs.
 
+mod words;
+
 use super::super::args::BenchArguments;
 use super::super::failure::Failure;
-use super::super::output::{CommandOutput, ErrorPart, Paint, Tone, micros, plain, took};
+use super::super::output::{CommandOutput, ErrorPart, Paint, micros, plain};
 use super::super::overview::MoneySums;
 use super::tally::BenchCounts;
-use consorcio_core::money::Total;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -243,54 +244,6 @@ impl BenchReport {
             row
         });
         paint.table(&headings, &[], rows.collect())
-    }
-
-    fn in_words(&self, paint: Paint) -> String {
-        let BenchReport { kind, driver, clients, depth, seconds, accounts, .. } = self;
-        let pace = match self.rate {
-            Some(rate) => format!("{rate}/s over {clients} clients (up to {depth} under way each)"),
-            None => format!("{clients} clients x {depth} under way"),
-        };
-        let hot = if self.hot { ", one of them hot" } else { "" };
-        let mut text = format!(
-            "{kind} transactions, driven by the {driver}: {pace}, {seconds} s, {accounts} \
-                accounts a bank{hot}\n"
-        );
-        let headings =
-            ["run", "committed", "a second", "p50", "p75", "p90", "p99", "p99.9", "p99.99", "max"];
-        let rows = self.lines().map(|(run, figures)| {
-            let mut row =
-                vec![plain(run), plain(figures.committed), plain(figures.committed_per_s)];
-            row.extend(figures.latency_us.each().map(|us| plain(took(Duration::from_micros(us)))));
-            row
-        });
-        text.push_str(&paint.table(&headings, &headings[1..], rows.collect()));
-        for (reason, count) in &self.figures.not_committed {
-            text.push_str(&format!("not committed  {count} {reason}\n"));
-        }
-        if self.figures.without_verdict > 0 {
-            let left = self.figures.without_verdict;
-            text.push_str(&format!("no verdict     {left} when the clients left\n"));
-        }
-        if let Some(behind @ 1..) = self.figures.behind {
-            let detail = format!(
-                "{behind} were due and never begun; they count with the time that they waited"
-            );
-            text.push_str(&format!("{}         {detail}\n", paint.text(Tone::Open, "behind")));
-        }
-        let Figures { balance_before, balance_after, cash_in, cash_out, conserved, .. } =
-            self.figures;
-        let (tone, word) =
-            if conserved { (Tone::Good, "conserved") } else { (Tone::Bad, "NOT CONSERVED") };
-        text.push_str(&format!(
-            "money          {}: {} before, {} after, cash in {}, cash out {}\n",
-            paint.text(tone, word),
-            Total(balance_before),
-            Total(balance_after),
-            Total(cash_in),
-            Total(cash_out)
-        ));
-        text
     }
 }
 

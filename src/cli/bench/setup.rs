@@ -1,6 +1,7 @@
 //! The clients and accounts of a benchmark: the same names in every run, so that a second run
 //! reuses them.
 
+use super::super::language::say;
 use consorcio_core::ids::{AccountNumber, ClientKind, ClientName, TaxId};
 use consorcio_core::money::{Money, Total};
 use consorcio_core::wire::request::{NewAccount, NewClient, Request};
@@ -11,13 +12,18 @@ const OPENING_DEPOSIT: Money = Money(100_000_000);
 /// The text of what a benchmark leaves at the banks: accounts, or with `registers` only registers.
 pub(super) fn permanent_changes(accounts: u32, banks: usize, registers: bool) -> String {
     if registers {
-        return format!("a register of each client (bench-…), set at all {banks} banks");
+        return say!(
+            "a register of each client (bench-…), set at all {banks} banks"
+                / "um registro de cada cliente (bench-…), definido nos {banks} bancos"
+        );
     }
     let count = i128::from(accounts) * banks as i128;
     let money = Total(count * OPENING_DEPOSIT.wide());
-    format!(
+    say!(
         "{count} accounts (bench-0, bench-1, …), {accounts} at each of {banks} banks, with \
-            {money} of cash in all"
+         {money} of cash in all"
+            / "{count} contas (bench-0, bench-1, …), {accounts} em cada um dos {banks} bancos, \
+               com {money} de entradas ao todo"
     )
 }
 

@@ -16,6 +16,7 @@ mod work;
 use super::args::ContentionArguments;
 use super::cuts;
 use super::failure::Failure;
+use super::language::say;
 use super::load::{self, DrivenBy, LoadPlan, OnLoss, Worker, WorkerOptions};
 use super::output::CommandOutput;
 use super::progress::Progress;
@@ -101,9 +102,14 @@ async fn contend(
         while working.get() {
             let left = end.saturating_duration_since(std::time::Instant::now()).as_secs();
             let counts = tally.borrow().in_words();
-            context.interrupt_notice.set(format!("interrupted, nothing is checked: {counts}"));
+            context.interrupt_notice.set(say!(
+                "interrupted, nothing is checked: {counts}"
+                    / "interrompida, nada foi conferido: {counts}"
+            ));
             if let Some(progress) = &progress {
-                progress.show(&format!("contention, {left} s left: {counts}"));
+                progress.show(&say!(
+                    "contention, {left} s left: {counts}" / "disputa, faltam {left} s: {counts}"
+                ));
             }
             sleep_until(Instant::now() + PROGRESS_EVERY).await;
         }
@@ -115,7 +121,10 @@ async fn contend(
     let until = Instant::now() + arguments.settle;
     let verification = verify::verify(context, &parameters, &outcomes, until, |done, all| {
         if let Some(progress) = &progress {
-            progress.show(&format!("contention, asking what became of {done} of {all}"));
+            progress.show(&say!(
+                "contention, asking what became of {done} of {all}"
+                    / "disputa, perguntando o resultado de {done} de {all}"
+            ));
         }
     })
     .await;

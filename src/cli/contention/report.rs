@@ -2,7 +2,7 @@
 
 use super::super::args::ContentionArguments;
 use super::super::failure::Failure;
-use super::super::language::{say, word};
+use super::super::language::{Lang, lang, say, word};
 use super::super::output::{CommandOutput, ErrorPart, Paint, Tone, micros, plain, took};
 use super::RunEnding;
 use super::tally::ContentionTally;
@@ -87,8 +87,10 @@ impl RunVerdict {
 /// The failure if transactions are still undecided.
 fn still_undecided(undecided: &[String]) -> Option<Failure> {
     let (tx, count) = (undecided.first()?, undecided.len());
-    let text =
-        format!("{count} transactions are still undecided, {tx} among them; cliente pending");
+    let text = say!(
+        "{count} transactions are still undecided, {tx} among them; cliente pending"
+            / "{count} transações ainda em aberto, {tx} entre elas; cliente pendentes"
+    );
     Some(Failure::Doubt(text))
 }
 
@@ -123,7 +125,9 @@ impl ContentionReport {
             .or_else(|| still_undecided(&undecided))
             .or_else(|| ending.last_cut.err().map(last_cut_failure))
             .or_else(|| {
-                let text = "no transaction was committed".into();
+                let text =
+                    word!("no transaction was committed" / "nenhuma transação foi efetivada");
+                let text = text.to_owned();
                 changes_only_fail.then_some(Failure::Aborted(text))
             });
         let latency = &tally.latency_us;
@@ -205,66 +209,79 @@ impl ContentionReport {
     }
 
     fn words(&self, paint: Paint) -> String {
-        let mut text = format!(
-            "contention {}: {} clients, {} s, {} accounts a bank of which one is hot at {} %, \
-                driven by the {}, seed {}\n\
-             committed   {} ({}/s), {} reads\n",
-            self.run,
-            self.clients,
-            self.seconds,
-            self.accounts,
-            self.hot_percent,
-            self.driver,
-            self.seed,
-            self.committed,
-            self.committed_per_s,
-            self.reads,
+        let ContentionReport { run, clients, seconds, accounts, hot_percent, seed, .. } = self;
+        let by = match (self.driver, lang()) {
+            ("bank", Lang::Pt) => "banco",
+            ("client", Lang::Pt) => "cliente",
+            (word, _) => word,
+        };
+        let mut text = say!(
+            "contention {run}: {clients} clients, {seconds} s, {accounts} accounts a bank of \
+             which one is hot at {hot_percent} %, driven by the {by}, seed {seed}\n"
+                / "disputa {run}: {clients} clientes, {seconds} s, {accounts} contas por banco, \
+                   uma delas com {hot_percent} % dos acessos, conduzida pelo {by}, semente {seed}\n"
         );
-        for (reason, count) in &self.nok {
-            text.push_str(&format!("NOK         {count} {reason}\n"));
-        }
-        for (reason, count) in &self.aborted {
-            text.push_str(&format!("aborted     {count} {reason}\n"));
-        }
-        if self.in_doubt > 0 {
-            text.push_str(&format!(
-                "in doubt    {}, of which {} turned out committed and {} aborted\n",
-                self.in_doubt, self.in_doubt_committed, self.in_doubt_aborted
-            ));
-        }
-        if self.connections_lost > 0 {
-            text.push_str(&format!(
-                "lost        {} connections, {} reads without an answer\n",
-                self.connections_lost, self.unread
-            ));
-        }
-        let format = |us: u64| took(Duration::from_micros(us));
-        let ContentionLatency { p50, p90, p99, max } = self.latency_us;
-        text.push_str(&format!(
-            "committed after  p50 {} · p90 {} · p99 {} · max {}\n",
-            format(p50),
-            format(p90),
-            format(p99),
-            format(max)
-        ));
+        self.counts(&mut text);
         let possible = match self.cuts_not_possible {
             0 => String::new(),
-            count => format!(", {count} were not possible while a bank was down or in doubt"),
+            count => say!(
+                ", {count} were not possible while a bank was down or in doubt"
+                    / ", {count} não foram possíveis com um banco fora do ar ou em dúvida"
+            ),
         };
-        text.push_str(&format!("cuts        {} added up{possible}\n", self.cuts));
+        let cuts = self.cuts;
+        text.push_str(&say!(
+            "cuts        {cuts} added up{possible}\n" / "cortes      {cuts} conferem{possible}\n"
+        ));
         for list in [&self.broken, &self.contradictions] {
             for line in list.iter().take(CONTENTION_FAULTS_SHOWN_MAX) {
                 text.push_str(&format!("{}\n", paint.text(Tone::Bad, line)));
             }
             if list.len() > CONTENTION_FAULTS_SHOWN_MAX {
-                text.push_str(&format!(
-                    "... and {} more\n",
-                    list.len() - CONTENTION_FAULTS_SHOWN_MAX
-                ));
+                let more = list.len() - CONTENTION_FAULTS_SHOWN_MAX;
+                text.push_str(&say!("... and {more} more\n" / "... e mais {more}\n"));
             }
         }
         text.push_str(&self.verdict_in_words(paint));
         text
+    }
+
+    /// How many transactions ended how, and in which time.
+    fn counts(&self, text: &mut String) {
+        let ContentionReport { committed, committed_per_s, reads, in_doubt, unread, .. } = self;
+        text.push_str(&say!(
+            "committed   {committed} ({committed_per_s}/s), {reads} reads\n"
+                / "efetivadas  {committed} ({committed_per_s}/s), {reads} leituras\n"
+        ));
+        for (reason, count) in &self.nok {
+            text.push_str(&format!("NOK         {count} {reason}\n"));
+        }
+        for (reason, count) in &self.aborted {
+            let word = word!("aborted   " / "abortadas ");
+            text.push_str(&format!("{word}  {count} {reason}\n"));
+        }
+        if *in_doubt > 0 {
+            let (ended, aborted) = (self.in_doubt_committed, self.in_doubt_aborted);
+            text.push_str(&say!(
+                "in doubt    {in_doubt}, of which {ended} turned out committed and {aborted} \
+                 aborted\n"
+                    / "em dúvida   {in_doubt}, das quais {ended} efetivadas e {aborted} abortadas \
+                       no fim\n"
+            ));
+        }
+        if self.connections_lost > 0 {
+            let lost = self.connections_lost;
+            text.push_str(&say!(
+                "lost        {lost} connections, {unread} reads without an answer\n"
+                    / "perdidas    {lost} conexões, {unread} leituras sem resposta\n"
+            ));
+        }
+        let ContentionLatency { p50, p90, p99, max } = self.latency_us;
+        let [p50, p90, p99, max] = [p50, p90, p99, max].map(|us| took(Duration::from_micros(us)));
+        text.push_str(&say!(
+            "committed after  p50 {p50} · p90 {p90} · p99 {p99} · max {max}\n"
+                / "efetivadas após  p50 {p50} · p90 {p90} · p99 {p99} · máx. {max}\n"
+        ));
     }
 
     /// What was checked, each with its result.

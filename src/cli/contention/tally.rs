@@ -1,5 +1,6 @@
 //! The counters of a contention run, shared by its clients.
 
+use super::super::language::say;
 use super::super::load::{LoadEnd, LoadPlan, LoadTally, StartedRequest};
 use super::super::output::micros;
 use super::history::RunHistory;
@@ -179,9 +180,11 @@ impl ContentionTally {
             self.nok.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         let nok = if nok.is_empty() { "0".to_owned() } else { nok.join(", ") };
         let ContentionTally { committed, in_doubt, cuts, .. } = self;
-        format!(
+        say!(
             "{committed} committed · NOK {nok} · {aborted} aborted · {in_doubt} in doubt · {cuts} \
-                cuts"
+             cuts"
+                / "{committed} efetivadas · NOK {nok} · {aborted} abortadas · {in_doubt} em \
+                   dúvida · {cuts} cortes"
         )
     }
 }

@@ -1,6 +1,7 @@
 //! The lines of a monitor: for people in aligned columns, coloured by event; for programs as rows
 //! or JSON.
 
+use crate::language::say;
 use crate::output::{OutputForm, Paint, columns_of, json, plain};
 use consorcio_core::ids::Time;
 use consorcio_steps::follow::FollowedStep;
@@ -107,14 +108,17 @@ const NODE_WIDTH: usize = 9;
 fn line(step: &FollowedStep) -> String {
     let time = crate::output::utc(Time(step.at_us));
     let time = time.split(' ').nth(1).unwrap_or_default();
-    let node = step.node.bank.map_or_else(|| step.node.name.clone(), |bank| format!("bank {bank}"));
+    let node = step
+        .node
+        .bank
+        .map_or_else(|| step.node.name.clone(), |bank| say!("bank {bank}" / "banco {bank}"));
     // Names of nodes are plain ASCII; a long one keeps its end, which tells it from others.
     let node: String = match node.char_indices().rev().nth(NODE_WIDTH - 1) {
         Some((at, _)) if node.is_ascii() => node[at..].to_owned(),
         Some(_) | None => node,
     };
     let other = match (step.other, &step.peer) {
-        (Some(bank), _) => format!("bank {bank}"),
+        (Some(bank), _) => say!("bank {bank}" / "banco {bank}"),
         (None, Some(peer)) => peer.clone(),
         (None, None) => String::new(),
     };

@@ -8,6 +8,7 @@ use super::args::MonitorArguments;
 use super::failure::Failure;
 use super::output::CommandOutput;
 use super::watch::EndSignals;
+use crate::language::{say, word};
 use consorcio_core::limits::{FOLLOW_EVERY_MS, FOLLOW_FIND_EVERY_MS};
 use consorcio_steps::follow::{FollowedBatch, StepFollower};
 use consorcio_steps::steplog::wall_us;
@@ -94,13 +95,15 @@ fn followed(follower: &StepFollower) -> String {
     let mut banks: Vec<u8> = follower.nodes().filter_map(|node| node.bank).collect();
     banks.sort_unstable();
     let all = follower.nodes().count();
-    let banks: Vec<String> = banks.iter().map(|bank| format!("bank {bank}")).collect();
+    let banks: Vec<String> =
+        banks.iter().map(|bank| say!("bank {bank}" / "banco {bank}")).collect();
     let others = match all - banks.len() {
         0 => String::new(),
-        1 => "one other log".to_owned(),
-        others => format!("{others} other logs"),
+        1 => word!("one other log" / "mais um log").to_owned(),
+        others => say!("{others} other logs" / "mais {others} logs"),
     };
     let mut named = banks;
     named.extend(Some(others).filter(|others| !others.is_empty()));
-    format!("following {}; Ctrl-C ends", named.join(", "))
+    let named = named.join(", ");
+    say!("following {named}; Ctrl-C ends" / "acompanhando {named}; Ctrl-C encerra")
 }

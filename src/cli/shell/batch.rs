@@ -4,6 +4,7 @@ use super::execute::{Executed, Executor};
 use super::reader::{LineReader, ShellInput};
 use crate::Context;
 use crate::failure::Failure;
+use crate::language::{say, word};
 use crate::output::{self, CommandOutput, ErrorPart, OutputForm, took};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -60,11 +61,18 @@ pub(super) async fn run(
             ShellInput::Line(line) => line,
             ShellInput::End => break,
             ShellInput::Interrupted => {
-                batch.stop(number, Failure::Interrupted("interrupted between two lines".into()));
+                batch.stop(
+                    number,
+                    Failure::Interrupted(
+                        word!("interrupted between two lines" / "interrompido entre duas linhas")
+                            .into(),
+                    ),
+                );
                 break;
             }
             ShellInput::Failed(why) => {
-                let why = Failure::Usage(format!("it can't be read: {why}"));
+                let why =
+                    Failure::Usage(say!("it can't be read: {why}" / "não pode ser lida: {why}"));
                 batch.stop(number + 1, why);
                 break;
             }
@@ -139,7 +147,8 @@ impl ShellBatch<'_> {
 
     fn complain(&self, number: u64, failure: &Failure) {
         // Nobody may read standard error.
-        let _ = writeln!(io::stderr(), "cliente: {}, line {number}: {failure}", self.source);
+        let line = word!("line" / "linha");
+        let _ = writeln!(io::stderr(), "cliente: {}, {line} {number}: {failure}", self.source);
     }
 
     fn count(&mut self, number: u64, failure: Option<Failure>) {
@@ -171,12 +180,19 @@ impl ShellBatch<'_> {
     /// The summary, with the exit code of the worst failure.
     fn end(mut self, took: &str) -> CommandOutput {
         let BatchDocument { lines, done, failed, failed_line, stopped, .. } = self.document;
-        let mut text = format!("{lines} lines in {took}: {done} done, {failed} failed");
+        let mut text = say!(
+            "{lines} lines in {took}: {done} done, {failed} failed"
+                / "{lines} linhas em {took}: {done} feitas, {failed} com falha"
+        );
         if let Some(number) = failed_line {
-            text.push_str(&format!(", the first of them line {number}"));
+            text.push_str(&say!(
+                ", the first of them line {number}" / ", a primeira delas a linha {number}"
+            ));
         }
         if stopped {
-            text.push_str("; later lines were not run");
+            text.push_str(word!(
+                "; later lines were not run" / "; as linhas seguintes não foram executadas"
+            ));
         }
         self.document.error = self.failure.as_ref().map(ErrorPart::of);
         // Nobody may read them any more. Among rows, which are for programs, nothing else stands.

@@ -4,6 +4,7 @@ use super::line::{ShellCommand, ShellLine, ShellLineError};
 use super::raw::RawConnections;
 use crate::args::CliCommand;
 use crate::failure::Failure;
+use crate::language::word;
 use crate::output::{CommandOutput, OutputForm, Paint};
 use crate::watch::{EndSignal, EndSignals};
 use crate::{Context, check_list};
@@ -76,7 +77,10 @@ impl<'a> Executor<'a> {
         let form = command.form(self.context.paint.form());
         let command = command.command;
         if matches!(command, CliCommand::Shell(_)) {
-            let output = Failure::Usage("this is the shell already".to_owned()).into();
+            let output = Failure::Usage(
+                word!("this is the shell already" / "este já é o terminal").to_owned(),
+            )
+            .into();
             return Ok(Executed::Output { output, form, changes: false });
         }
         let context = self.context.with_paint(Paint::new(form));
@@ -108,7 +112,7 @@ async fn until_signal(
         biased;
         output = line => (output, None),
         signal = ends.recv() => {
-            let known = context.interrupt_notice.take().unwrap_or_else(|| "interrupted".into());
+            let known = context.interrupt_notice.take().unwrap_or_else(|| word!("interrupted" / "interrompido").into());
             (Failure::Interrupted(known).into(), Some(signal))
         }
     })

@@ -1,7 +1,8 @@
 //! A line of the shell: a command of `cliente`, a request that goes to a bank as it is typed, or
 //! one of the shell's own words.
 
-use crate::args::{CliCommand, with_portuguese};
+use crate::args::{CliCommand, in_language, with_portuguese};
+use crate::language::word;
 use crate::output::OutputForm;
 use crate::typed::bank;
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -45,7 +46,7 @@ pub(super) struct ShellCommand {
 
 /// The definition of a line, with its options in Portuguese as well.
 pub(super) fn shell_command() -> clap::Command {
-    with_portuguese(ShellCommand::command())
+    in_language(with_portuguese(ShellCommand::command()))
 }
 
 impl ShellCommand {
@@ -97,8 +98,12 @@ impl ShellLine {
         if let Some(raw) = line.strip_prefix('>') {
             return read_raw(raw).map(ShellLine::Raw).map_err(ShellLineError::Text);
         }
-        let words = shlex::split(line)
-            .ok_or_else(|| ShellLineError::Text("a quote of this line is not closed".to_owned()))?;
+        let words = shlex::split(line).ok_or_else(|| {
+            ShellLineError::Text(
+                word!("a quote of this line is not closed" / "há aspas abertas nesta linha")
+                    .to_owned(),
+            )
+        })?;
         let words = without_program(&words);
         match words.first().map(String::as_str) {
             None => Ok(ShellLine::Nothing),
@@ -119,7 +124,11 @@ fn read_raw(raw: &str) -> Result<RawLine, String> {
     let bank = if position.is_empty() { None } else { Some(bank(position)?) };
     let text = text.trim().to_owned();
     if bank.is_none() && text.is_empty() {
-        return Err("> sends a request to a bank as it is typed: > STATUS t1".to_owned());
+        let how = word!(
+            "> sends a request to a bank as it is typed: > STATUS t1"
+                / "> envia um pedido a um banco como foi digitado: > STATUS t1"
+        );
+        return Err(how.to_owned());
     }
     Ok(RawLine { bank, text })
 }

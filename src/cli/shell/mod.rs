@@ -15,6 +15,7 @@ use super::args::ShellArguments;
 use super::failure::Failure;
 use super::output::{self, CommandOutput};
 use super::watch::{EndSignal, EndSignals};
+use crate::language::say;
 use completion::Completions;
 use consorcio_core::limits::LAST_LINES_MS_MAX;
 use consorcio_system::logging;
@@ -99,12 +100,12 @@ async fn of_terminal(context: &Context, mut executor: Executor<'_>) -> io::Resul
     let mut reader = LineReader::of_terminal(Completions::new(names.clone()))?;
     // Questions for completion are not part of what the user did, so no step log has them.
     let unobserved = context.client.with_observer(None);
-    writeln!(
-        io::stdout(),
-        "{} banks: {}. help lists the commands, Tab completes, Ctrl-D leaves.",
-        context.client.banks().len(),
-        context.client.list()
-    )?;
+    let (banks, list) = (context.client.banks().len(), context.client.list());
+    let greeting = say!(
+        "{banks} banks: {list}. help lists the commands, Tab completes, Ctrl-D leaves."
+            / "{banks} bancos: {list}. help lista os comandos, Tab completa, Ctrl-D sai."
+    );
+    writeln!(io::stdout(), "{greeting}")?;
     loop {
         // Warnings of the last command stand above the prompt.
         logging::flush(Duration::from_millis(LAST_LINES_MS_MAX));

@@ -4,6 +4,7 @@
 use super::line::RawLine;
 use crate::Context;
 use crate::failure::{Failure, refused, unreachable};
+use crate::language::{say, word};
 use crate::output::{CommandOutput, plain};
 use consorcio_client::{ClientEvent, RequestNumber};
 use consorcio_core::ids::BankId;
@@ -56,12 +57,18 @@ impl RawConnections {
         };
         self.bank = bank;
         if line.text.is_empty() {
-            let text = format!("lines that begin with > go to bank {bank} at {address}\n");
+            let text = say!(
+                "lines that begin with > go to bank {bank} at {address}\n"
+                    / "linhas que começam com > vão ao banco {bank} em {address}\n"
+            );
             let document = RawDocument { bank, replies: &[] };
             return CommandOutput::new(context.paint.words(text), &document);
         }
         if line.text.len() >= LINE_BYTES_MAX {
-            let why = format!("a request has at most {LINE_BYTES_MAX} bytes, its end included");
+            let why = say!(
+                "a request has at most {LINE_BYTES_MAX} bytes, its end included"
+                    / "um pedido tem no máximo {LINE_BYTES_MAX} bytes, com o seu fim"
+            );
             return Failure::Usage(why).into();
         }
         // Taken out of the map, so that an interrupted wait closes it: its reply would be taken for
@@ -117,7 +124,7 @@ async fn exchange(
             }
         }
     });
-    let silence = || format!("no reply within {} s", within.as_secs());
+    let silence = || say!("no reply within {s} s" / "sem resposta em {s} s", s = within.as_secs());
     let replies = exchanged.await.unwrap_or_else(|_| Err(silence()))?;
     if let Some(Ok(reply)) = replies.last().map(|reply| Reply::parse(reply)) {
         observe(context, &ClientEvent::Replied(bank, &reply, number));
@@ -133,7 +140,7 @@ async fn connect(
 ) -> Result<RawConnection, String> {
     let connected = match timeout(within, TcpStream::connect(address)).await {
         Ok(connected) => connected.map_err(|error| words(&error)),
-        Err(_) => Err("no connection in time".to_owned()),
+        Err(_) => Err(word!("no connection in time" / "sem conexão a tempo").to_owned()),
     };
     let socket = connected?;
     let from = socket.local_addr().ok();
@@ -147,9 +154,11 @@ fn received<E: std::fmt::Debug>(
     line: Option<io::Result<Result<String, E>>>,
 ) -> Result<String, String> {
     match line {
-        None => Err("it closed the connection".to_owned()),
+        None => Err(word!("it closed the connection" / "ele fechou a conexão").to_owned()),
         Some(Err(error)) => Err(words(&error)),
-        Some(Ok(Err(_))) => Err("it sent what is no line".to_owned()),
+        Some(Ok(Err(_))) => {
+            Err(word!("it sent what is no line" / "ele enviou o que não é linha").to_owned())
+        }
         Some(Ok(Ok(line))) => Ok(line),
     }
 }
@@ -179,16 +188,20 @@ fn output(context: &Context, bank: BankId, replies: &[String]) -> CommandOutput 
 fn failure(bank: BankId, reply: &str) -> Option<Failure> {
     match Reply::parse(reply).ok()? {
         Reply::Nok(tx, _, reason, text) => {
-            let text = format!("bank {bank} voted NOK on {tx}: {reason} {text}");
+            let text = say!(
+                "bank {bank} voted NOK on {tx}: {reason} {text}"
+                    / "o banco {bank} votou NOK em {tx}: {reason} {text}"
+            );
             Some(Failure::Refused { reason: Some(reason), text: text.trim_end().to_owned() })
         }
         Reply::Aborted(tx, token, reason, _) => Some(Failure::Aborted(format!(
             "transaction {tx} is aborted: bank {} refused: {reason}",
             token.bank
         ))),
-        Reply::Doubt(tx, text) => {
-            Some(Failure::Doubt(format!("the outcome of {tx} is not known yet: {text}")))
-        }
+        Reply::Doubt(tx, text) => Some(Failure::Doubt(say!(
+            "the outcome of {tx} is not known yet: {text}"
+                / "o resultado de {tx} ainda não é conhecido: {text}"
+        ))),
         Reply::Refused(reason, text) | Reply::Err(reason, text) => {
             Some(refused(bank, reason, &text))
         }

@@ -11,6 +11,7 @@ use super::args::TopArguments;
 use super::failure::Failure;
 use super::output::CommandOutput;
 use super::watch::EndSignals;
+use crate::language::word;
 use consorcio_core::limits::{FOLLOW_FIND_EVERY_MS, TOP_READS_MAX, TOP_STEPS_EVERY_MS};
 use consorcio_steps::follow::StepFollower;
 use consorcio_steps::steplog::wall_us;
@@ -30,7 +31,11 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 /// Shows all banks until q, Ctrl-C or SIGTERM.
 pub(crate) async fn run(context: &Context, arguments: TopArguments) -> CommandOutput {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-        let why = "top needs a terminal; in a pipe, cliente status --watch 1s shows the same banks";
+        let why = word!(
+            "top needs a terminal; in a pipe, cliente status --watch 1s shows the same banks"
+                / "o painel precisa de um terminal; num pipe, cliente estado --repetir 1s mostra \
+                   os mesmos bancos"
+        );
         return Failure::Usage(why.to_owned()).into();
     }
     let mut terminal = match ratatui::try_init() {

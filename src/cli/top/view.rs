@@ -2,6 +2,7 @@
 
 use super::figures::{BankFigures, TopFigures, TopTransaction};
 use super::sorting::{SortColumn, SortOrder};
+use crate::language::{Lang, lang, say, word};
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::money::Total;
 use ratatui::Frame;
@@ -97,7 +98,10 @@ impl TopScreen<'_> {
         frame.render_widget(Paragraph::new(self.notes()).wrap(Wrap { trim: true }), notes);
         self.draw_chart(frame, chart);
         self.draw_undecided(frame, undecided);
-        let text = "q ends  p pauses  s sorts by the next column  r reverses  ↑↓ scroll";
+        let text = word!(
+            "q ends  p pauses  s sorts by the next column  r reverses  ↑↓ scroll"
+                / "q encerra  p pausa  s ordena pela próxima coluna  r inverte  ↑↓ rolam"
+        );
         frame.render_widget(Paragraph::new(text).style(self.dim()), keys);
     }
 
@@ -106,9 +110,13 @@ impl TopScreen<'_> {
         let now = crate::output::utc(Time(self.now_us));
         let now = now.split('.').next().unwrap_or_default();
         let banks = self.figures.banks.len();
-        let mut spans = vec![Span::raw(format!("{banks} banks · every {every} · {now} UTC"))];
+        let text = say!(
+            "{banks} banks · every {every} · {now} UTC"
+                / "{banks} bancos · a cada {every} · {now} UTC"
+        );
+        let mut spans = vec![Span::raw(text)];
         if self.paused {
-            spans.push(Span::styled("  PAUSED", self.coloured(Color::Yellow)));
+            spans.push(Span::styled(word!("  PAUSED" / "  PAUSADO"), self.coloured(Color::Yellow)));
         }
         Paragraph::new(Line::from(spans))
     }
@@ -124,7 +132,8 @@ impl TopScreen<'_> {
                 (true, false) => "▾",
                 (true, true) => "▴",
             };
-            Cell::from(Line::from(format!("{}{mark}", column.heading)).alignment(side(column)))
+            let heading = heading_of(column);
+            Cell::from(Line::from(format!("{heading}{mark}")).alignment(side(column)))
         });
         let rows = self.order.sorted(&self.figures.banks).into_iter().map(|bank| {
             Row::new(shown.iter().map(|column| {
@@ -150,7 +159,10 @@ impl TopScreen<'_> {
         let mut lines: Vec<Line<'static>> =
             why.map(|why| Line::styled(why, self.coloured(Color::Red))).collect();
         if !self.has_steps {
-            let why = "no step log here: --logs names the folders, for latency, queue and syncs";
+            let why = word!(
+                "no step log here: --logs names the folders, for latency, queue and syncs"
+                    / "não há logs aqui: --logs dá as pastas, para tempo, fila e gravações"
+            );
             lines.push(Line::styled(why, self.dim()));
         }
         lines
@@ -172,7 +184,10 @@ impl TopScreen<'_> {
         };
         let now = newest.last().copied().unwrap_or(0);
         let most = newest.iter().max().copied().unwrap_or(0);
-        let text = format!("commits a second at the busiest bank: {now}, at most {most}");
+        let text = say!(
+            "commits a second at the busiest bank: {now}, at most {most}"
+                / "efetivadas por segundo no banco mais ativo: {now}, no máximo {most}"
+        );
         frame.render_widget(Paragraph::new(text), title);
         let chart_of = Sparkline::default().data(&newest).style(self.coloured(Color::Green));
         frame.render_widget(chart_of, chart);
@@ -182,12 +197,16 @@ impl TopScreen<'_> {
         let all = &self.figures.undecided;
         let bold = Style::default().add_modifier(Modifier::BOLD);
         if all.is_empty() {
-            let none = "no undecided transaction at the banks that answered";
+            let none = word!(
+                "no undecided transaction at the banks that answered"
+                    / "nenhuma transação em aberto nos bancos que responderam"
+            );
             frame.render_widget(Paragraph::new(none), area);
             return;
         }
         let scrolled = self.scrolled.min(all.len() - 1);
-        let first = format!("undecided ({} of {})", scrolled + 1, all.len());
+        let (at, count) = (scrolled + 1, all.len());
+        let first = say!("undecided ({at} of {count})" / "em aberto ({at} de {count})");
         let rows = all.iter().skip(scrolled).map(|open| self.undecided_row(open));
         let widths = [
             Constraint::Length(27),
@@ -195,14 +214,17 @@ impl TopScreen<'_> {
             Constraint::Length(16),
             Constraint::Min(10),
         ];
-        let head = Row::new([first, "age".into(), "held by".into(), "waits for".into()]);
+        let age = word!("age" / "idade").to_owned();
+        let held_by = word!("held by" / "reservada por").to_owned();
+        let waits_for = word!("waits for" / "espera").to_owned();
+        let head = Row::new([first, age, held_by, waits_for]);
         let table = Table::new(rows, widths).header(head.style(bold));
         frame.render_widget(table, area);
     }
 
     fn undecided_row(&self, open: &TopTransaction) -> Row<'static> {
         let waits_for = match open.waits_for.is_empty() {
-            true => "its driver".to_owned(),
+            true => word!("its driver" / "o seu cliente").to_owned(),
             false => positions(&open.waits_for),
         };
         let age = age(open.since, self.now_us);
@@ -215,6 +237,22 @@ impl TopScreen<'_> {
 
     fn dim(&self) -> Style {
         Style::default().add_modifier(Modifier::DIM)
+    }
+}
+
+/// The heading of a column, no wider than it.
+fn heading_of(column: &BankColumn) -> &'static str {
+    if lang() == Lang::En {
+        return column.heading;
+    }
+    match column.heading {
+        "bank" => "bco",
+        "state" => "estado",
+        "open" => "pend",
+        "oldest" => "mais ant",
+        "queue" => "fila",
+        "held" => "reservado",
+        other => other,
     }
 }
 
@@ -256,7 +294,8 @@ fn age(since: Time, now_us: i64) -> String {
 
 fn positions(banks: &[BankId]) -> String {
     let positions: Vec<String> = banks.iter().map(BankId::to_string).collect();
-    format!("bank {}", positions.join(", "))
+    let positions = positions.join(", ");
+    say!("bank {positions}" / "banco {positions}")
 }
 
 #[cfg(test)]

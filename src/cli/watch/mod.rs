@@ -9,6 +9,7 @@ mod signals;
 use super::Context;
 use super::failure::Failure;
 use super::output::{CommandOutput, ErrorPart, OutputForm, Paint, prints_failure, utc};
+use crate::language::say;
 use consorcio_core::ids::Time;
 use consorcio_steps::steplog::wall_us;
 use screen::WatchScreen;
@@ -122,7 +123,7 @@ fn head(every: Duration) -> String {
     let every = every_in_words(every);
     let now = utc(Time(wall_us()));
     let now = now.split('.').next().unwrap_or_default();
-    format!("every {every} · {now} UTC · Ctrl-C ends")
+    say!("every {every} · {now} UTC · Ctrl-C ends" / "a cada {every} · {now} UTC · Ctrl-C encerra")
 }
 
 impl RoundDisplay {

@@ -4,6 +4,7 @@
 use super::timeline::{LaneKind, Leg, LegKind, Timeline, TracedEvent};
 use crate::line::Step;
 use consorcio_core::wire::verb::Verb;
+use consorcio_words::Lang;
 
 /// The legs of the critical path, in the order of time.
 pub(super) fn path(timeline: &Timeline) -> Vec<Leg> {
@@ -43,10 +44,12 @@ pub(super) fn path(timeline: &Timeline) -> Vec<Leg> {
 fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
     let event = &timeline.events[at];
     let time = |event: usize| timeline.events[event].at_us;
-    let mut leg = |kind, label: String, from_us: i64, to_us: i64| {
-        legs.push(Leg { kind, lane: event.lane, label, from_us, to_us });
+    let mut leg = |kind, label: Bilingual, from_us: i64, to_us: i64| {
+        let (label, portuguese) = label;
+        legs.push(Leg { kind, lane: event.lane, label, portuguese, from_us, to_us });
     };
     let name = timeline.name(event.lane);
+    let pt = |lane: usize| timeline.lanes[lane].name_in(Lang::Pt);
     if let Some(call) = event.call.map(|call| &timeline.calls[call]) {
         let (from, to) = (timeline.name(call.from), timeline.name(call.to));
         if call.received == Some(at)
@@ -54,7 +57,7 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
         {
             leg(
                 LegKind::Network,
-                format!("{} from {from} to {to}", call.verb),
+                message(call.verb.name(), (from, to), (&pt(call.from), &pt(call.to))),
                 time(sent),
                 event.at_us,
             );
@@ -65,14 +68,16 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
             if let Some(replied) = call.replied {
                 leg(
                     LegKind::Network,
-                    format!("{word} from {to} to {from}"),
+                    message(word, (to, from), (&pt(call.to), &pt(call.from))),
                     time(replied),
                     event.at_us,
                 );
                 return Some(replied);
             }
             let sent = call.sent?;
-            leg(LegKind::Bank, format!("{} at {to}", call.verb), time(sent), event.at_us);
+            let label =
+                (format!("{} at {to}", call.verb), format!("{} no {}", call.verb, pt(call.to)));
+            leg(LegKind::Bank, label, time(sent), event.at_us);
             return Some(sent);
         }
         if call.replied == Some(at) {
@@ -80,7 +85,8 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
             let syncs = (0..at).rev().filter(|sync| is_sync(timeline, *sync));
             let mut own = syncs.filter(|sync| timeline.events[*sync].lane == event.lane);
             if let Some(sync) = own.next().filter(|sync| time(*sync) >= received_us) {
-                leg(LegKind::Release, format!("{name} replies"), time(sync), event.at_us);
+                let label = (format!("{name} replies"), format!("{} responde", pt(event.lane)));
+                leg(LegKind::Release, label, time(sync), event.at_us);
                 return Some(sync);
             }
         }
@@ -88,14 +94,18 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
     if is_sync(timeline, at) {
         let record = record_of(timeline, at)?;
         let begin = sync_begin(timeline, at).max(time(record));
-        leg(LegKind::Sync, format!("sync at {name}"), begin, event.at_us);
-        leg(LegKind::Batch, format!("{name} waits for its sync"), time(record), begin);
+        let bank = pt(event.lane);
+        let label = (format!("sync at {name}"), format!("gravação no {bank}"));
+        leg(LegKind::Sync, label, begin, event.at_us);
+        let label = (format!("{name} waits for its sync"), format!("{bank} espera o disco"));
+        leg(LegKind::Batch, label, time(record), begin);
         return Some(record);
     }
     if matches!(event.step, Some(Step::Vote { .. } | Step::Refuse { .. }))
         && let Some(request) = request_before(timeline, at)
     {
-        leg(LegKind::Queue, format!("queue at {name}"), time(request), event.at_us);
+        let label = (format!("queue at {name}"), format!("fila no {}", pt(event.lane)));
+        leg(LegKind::Queue, label, time(request), event.at_us);
         return Some(request);
     }
     let before = (0..at).rev().find(|before| {
@@ -107,27 +117,50 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
     Some(before)
 }
 
+/// A label in English and in Portuguese.
+type Bilingual = (String, String);
+
+/// The label of a message from one node to another, with their names in both languages.
+fn message(word: &str, (from, to): (&str, &str), (de, para): (&str, &str)) -> Bilingual {
+    (format!("{word} from {from} to {to}"), format!("{word} de {de} para {para}"))
+}
+
 /// The activity of a node between two of its own lines.
-fn waits(timeline: &Timeline, before: usize, event: &TracedEvent) -> (LegKind, String) {
+fn waits(timeline: &Timeline, before: usize, event: &TracedEvent) -> (LegKind, Bilingual) {
     let name = timeline.name(event.lane);
+    let nome = timeline.lanes[event.lane].name_in(Lang::Pt);
     let drives = timeline.lanes[event.lane].kind == LaneKind::Client;
+    let label = |english: &str, portuguese: &str| {
+        (format!("{name} {english}"), format!("{nome} {portuguese}"))
+    };
     match &event.step {
-        Some(Step::Timeout(..)) => (LegKind::Wait, format!("{name} waits until its time-out")),
+        Some(Step::Timeout(..)) => {
+            (LegKind::Wait, label("waits until its time-out", "espera até o seu prazo"))
+        }
         Some(Step::Doubt(_, cause)) => {
-            (LegKind::Wait, format!("{name} waits until it asks ({})", cause.as_str()))
+            let cause = cause.as_str();
+            let english = format!("waits until it asks ({cause})");
+            (LegKind::Wait, label(&english, &format!("espera até perguntar ({cause})")))
         }
         Some(Step::Verdict { .. } | Step::Outcome { .. }) => {
-            (LegKind::Driver, format!("{name} decides"))
+            (LegKind::Driver, label("decides", "decide"))
         }
-        Some(Step::Send { .. }) => (LegKind::Driver, format!("{name} sends")),
-        Some(Step::Ask { .. }) => (LegKind::Wait, format!("{name} waits until it asks")),
-        Some(Step::GaveUp(_)) => (LegKind::Wait, format!("{name} waits for an answer")),
+        Some(Step::Send { .. }) => (LegKind::Driver, label("sends", "envia")),
+        Some(Step::Ask { .. }) => {
+            (LegKind::Wait, label("waits until it asks", "espera até perguntar"))
+        }
+        Some(Step::GaveUp(_)) => {
+            (LegKind::Wait, label("waits for an answer", "espera uma resposta"))
+        }
         // The sender has no log.
-        Some(Step::Receive { verb, .. }) => (LegKind::Wait, format!("{name} waits for {verb}")),
+        Some(Step::Receive { verb, .. }) => {
+            (LegKind::Wait, label(&format!("waits for {verb}"), &format!("espera {verb}")))
+        }
         step => {
             let is_drive = matches!(step, Some(Step::Drive(_)));
             let kind = if drives || is_drive { LegKind::Driver } else { LegKind::Wait };
-            (kind, format!("{name}: {} to {}", timeline.events[before].event, event.event))
+            let (from, to) = (&timeline.events[before].event, &event.event);
+            (kind, (format!("{name}: {from} to {to}"), format!("{nome}: {from} a {to}")))
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::caveats::Caveat;
 use crate::line::{Load, Ordinal, ReplySummary, Step};
 use consorcio_core::wire::verb::Verb;
+use consorcio_words::Lang;
 use serde::{Serialize, Serializer};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -205,6 +206,9 @@ pub struct Leg {
     /// A description for people.
     #[serde(rename = "what")]
     pub label: String,
+    /// The same in Portuguese.
+    #[serde(skip)]
+    pub portuguese: String,
     /// The time of its beginning.
     pub from_us: i64,
     /// The time of its end.
@@ -245,6 +249,14 @@ pub struct Share {
 }
 
 impl Leg {
+    /// The description in this language.
+    pub fn label_in(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::En => &self.label,
+            Lang::Pt => &self.portuguese,
+        }
+    }
+
     /// The duration of the leg in microseconds.
     pub fn took_us(&self) -> i64 {
         self.to_us - self.from_us
