@@ -53,7 +53,7 @@ fn every_kind_commits_and_conserves_money() {
         .run(&["bench", "--yes", "--seconds", "1", "--warmup", "0", "--clients", "2"])
         .expect_code(0);
     assert!(
-        ran.stdout.contains("a second")
+        ran.stdout.contains("/s  p50 ms")
             && ran.stdout.contains("p99.9")
             && ran.stdout.contains("conserved")
     );

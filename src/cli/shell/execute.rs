@@ -112,7 +112,8 @@ async fn until_signal(
         biased;
         output = line => (output, None),
         signal = ends.recv() => {
-            let known = context.interrupt_notice.take().unwrap_or_else(|| word!("interrupted" / "interrompido").into());
+            let interrupted = || word!("interrupted" / "interrompido").to_owned();
+            let known = context.interrupt_notice.take().unwrap_or_else(interrupted);
             (Failure::Interrupted(known).into(), Some(signal))
         }
     })

@@ -214,10 +214,9 @@ impl TopScreen<'_> {
             Constraint::Length(16),
             Constraint::Min(10),
         ];
-        let age = word!("age" / "idade").to_owned();
-        let held_by = word!("held by" / "reservada por").to_owned();
-        let waits_for = word!("waits for" / "espera").to_owned();
-        let head = Row::new([first, age, held_by, waits_for]);
+        let (age, held_by) = (word!("age" / "idade"), word!("held by" / "reservada por"));
+        let waits_for = word!("waits for" / "espera");
+        let head = Row::new([first.as_str(), age, held_by, waits_for]);
         let table = Table::new(rows, widths).header(head.style(bold));
         frame.render_widget(table, area);
     }

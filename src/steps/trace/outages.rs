@@ -94,7 +94,7 @@ fn outages_of(
                         found.push(outage);
                     }
                 }
-                last.is_stop = event.starts_with(b"stop ");
+                last.is_stop = event.starts_with(b"stop");
                 last.begin.clear();
                 last.begin.extend_from_slice(&line[..line.len().min(EVENT_AT)]);
                 true

@@ -50,33 +50,26 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
     };
     let name = timeline.name(event.lane);
     let pt = |lane: usize| timeline.lanes[lane].name_in(Lang::Pt);
+    let nome = pt(event.lane);
     if let Some(call) = event.call.map(|call| &timeline.calls[call]) {
         let (from, to) = (timeline.name(call.from), timeline.name(call.to));
         if call.received == Some(at)
             && let Some(sent) = call.sent
         {
-            leg(
-                LegKind::Network,
-                message(call.verb.name(), (from, to), (&pt(call.from), &pt(call.to))),
-                time(sent),
-                event.at_us,
-            );
+            let label = message(call.verb.name(), (from, to), (&pt(call.from), &pt(call.to)));
+            leg(LegKind::Network, label, time(sent), event.at_us);
             return Some(sent);
         }
         if call.answered == Some(at) && !call.lost {
             let word = call.reply.map_or("answer", |reply| reply.word);
             if let Some(replied) = call.replied {
-                leg(
-                    LegKind::Network,
-                    message(word, (to, from), (&pt(call.to), &pt(call.from))),
-                    time(replied),
-                    event.at_us,
-                );
+                let label = message(word, (to, from), (&pt(call.to), &pt(call.from)));
+                leg(LegKind::Network, label, time(replied), event.at_us);
                 return Some(replied);
             }
             let sent = call.sent?;
-            let label =
-                (format!("{} at {to}", call.verb), format!("{} no {}", call.verb, pt(call.to)));
+            let verb = call.verb;
+            let label = (format!("{verb} at {to}"), format!("{verb} no {}", pt(call.to)));
             leg(LegKind::Bank, label, time(sent), event.at_us);
             return Some(sent);
         }
@@ -85,7 +78,7 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
             let syncs = (0..at).rev().filter(|sync| is_sync(timeline, *sync));
             let mut own = syncs.filter(|sync| timeline.events[*sync].lane == event.lane);
             if let Some(sync) = own.next().filter(|sync| time(*sync) >= received_us) {
-                let label = (format!("{name} replies"), format!("{} responde", pt(event.lane)));
+                let label = (format!("{name} replies"), format!("{nome} responde"));
                 leg(LegKind::Release, label, time(sync), event.at_us);
                 return Some(sync);
             }
@@ -94,17 +87,15 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
     if is_sync(timeline, at) {
         let record = record_of(timeline, at)?;
         let begin = sync_begin(timeline, at).max(time(record));
-        let bank = pt(event.lane);
-        let label = (format!("sync at {name}"), format!("gravação no {bank}"));
-        leg(LegKind::Sync, label, begin, event.at_us);
-        let label = (format!("{name} waits for its sync"), format!("{bank} espera o disco"));
-        leg(LegKind::Batch, label, time(record), begin);
+        let [sync, batch] = sync_labels(name, &nome);
+        leg(LegKind::Sync, sync, begin, event.at_us);
+        leg(LegKind::Batch, batch, time(record), begin);
         return Some(record);
     }
     if matches!(event.step, Some(Step::Vote { .. } | Step::Refuse { .. }))
         && let Some(request) = request_before(timeline, at)
     {
-        let label = (format!("queue at {name}"), format!("fila no {}", pt(event.lane)));
+        let label = (format!("queue at {name}"), format!("fila no {nome}"));
         leg(LegKind::Queue, label, time(request), event.at_us);
         return Some(request);
     }
@@ -119,6 +110,14 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
 
 /// A label in English and in Portuguese.
 type Bilingual = (String, String);
+
+/// The labels of a sync, and of the wait for it.
+fn sync_labels(name: &str, nome: &str) -> [Bilingual; 2] {
+    [
+        (format!("sync at {name}"), format!("gravação no {nome}")),
+        (format!("{name} waits for its sync"), format!("{nome} espera o disco")),
+    ]
+}
 
 /// The label of a message from one node to another, with their names in both languages.
 fn message(word: &str, (from, to): (&str, &str), (de, para): (&str, &str)) -> Bilingual {

@@ -4,7 +4,7 @@
 use super::timeline::{
     Lane, LaneKind, LegKind, SpanKind, Timeline, TraceVerdict, TracedCall, TracedEvent,
 };
-use crate::line::{Load, LoggedOutcome, ReplySummary, Step};
+use crate::line::{Load, LoggedOutcome, OkCount, ReplySummary, Step};
 use consorcio_core::wire::Reason;
 use consorcio_words::Lang;
 
@@ -258,6 +258,9 @@ impl TracedEvent {
                 let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
                 format!("verdict {word}, OKs {oks}/{banks}{reason}")
             }
+            Step::Count { from, oks: OkCount(oks, banks), .. } => {
+                format!("counts the OK of bank {from}: {oks}/{banks}")
+            }
             Step::Sync { records: 1, .. } => "one record synced".to_owned(),
             Step::Sync { records, .. } => format!("{records} records synced"),
             Step::Doubt(_, cause) => format!("in doubt: {}", cause.as_str()),
@@ -289,6 +292,9 @@ impl TracedEvent {
                 let (word, reason) = ending.words();
                 let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
                 format!("resultado {word}, OKs {oks}/{banks}{reason}")
+            }
+            Step::Count { from, oks: OkCount(oks, banks), .. } => {
+                format!("conta o OK do banco {from}: {oks}/{banks}")
             }
             Step::Sync { records: 1, .. } => "um registro em disco".to_owned(),
             Step::Sync { records, .. } => format!("{records} registros em disco"),

@@ -51,7 +51,7 @@ impl BenchReport {
         text
     }
 
-    /// What was measured.
+    /// What was measured: the kind of transactions, and the load.
     fn title(&self) -> String {
         let BenchReport { kind, driver, clients, depth, seconds, accounts, .. } = self;
         let pace = match self.rate {

@@ -4,6 +4,7 @@ use super::super::timeline::{LaneKind, TracedCall};
 use super::super::words::duration;
 use super::style::{head_of, tone_of, tone_of_event};
 use super::{Drawing, Row, TIMES_END};
+use crate::line::Step;
 use std::fmt::Write;
 
 /// What the logs show of a message.
@@ -22,6 +23,10 @@ impl Drawing<'_> {
     /// arrival is in no log.
     pub(super) fn row(&self, number: usize) -> Option<Row> {
         let event = &self.timeline.events[number];
+        if matches!(event.step, Some(Step::Count { .. })) {
+            // The arrival of the OK itself is drawn already.
+            return None;
+        }
         let Some(call) = event.call.map(|call| &self.timeline.calls[call]) else {
             let name = self.timeline.lanes[event.lane].name_in(self.lang);
             let took = event.took_us().map_or(String::new(), |us| format!(", {}", duration(us)));
