@@ -102,12 +102,19 @@ pub(crate) struct ServerOptions {
         env = "CONSORCIO_LOG_MAX_SIZE"
     )]
     pub log_max_size: u64,
-    /// Rotated step logs that are kept
+    /// Rotated step logs that are kept at most, compressed
     #[arg(
         long, value_name = "N", default_value_t = consorcio_core::limits::STEP_LOG_KEEP_DEFAULT,
         env = "CONSORCIO_LOG_KEEP"
     )]
     pub log_keep: usize,
+    /// Transactions whose step logs are kept, within --log-keep; older logs are removed
+    #[arg(
+        long, value_name = "N",
+        default_value_t = consorcio_core::limits::STEP_LOG_TRANSACTIONS_DEFAULT,
+        env = "CONSORCIO_LOG_TRANSACTIONS"
+    )]
+    pub log_transactions: u64,
     /// Starts by this machine's clock also where it shows a date that is far from all that is known
     #[arg(long)]
     pub accept_clock: bool,

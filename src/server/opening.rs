@@ -67,6 +67,7 @@ pub(super) fn open_steplog(
         on: options.log_steps == Switch::On,
         bytes_max: options.log_max_size,
         keep: options.log_keep,
+        transactions: options.log_transactions,
         places: identity.places.clone(),
     };
     Ok(StepLog::open(&path, log_options)?)

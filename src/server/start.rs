@@ -93,7 +93,12 @@ fn record_refusal(options: &ServerOptions, why: &str) {
         return;
     }
     let places = options.consortium.to_texts();
-    let log_options = steplog::StepLogOptions { on: true, bytes_max: 0, keep: 0, places };
+    let log_options = steplog::StepLogOptions {
+        bytes_max: 0,
+        keep: 0,
+        places,
+        ..steplog::StepLogOptions::default()
+    };
     // Without a log, standard error alone has the reason.
     if let Ok(steplog) = StepLog::open(&steplog_path(options), log_options) {
         steplog.record(Step::Stop(format!("the start is refused: {why}").into()));

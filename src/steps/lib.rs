@@ -3,6 +3,7 @@
 
 #![warn(unreachable_pub)]
 
+mod compressed;
 pub mod follow;
 mod line;
 pub mod steplog;

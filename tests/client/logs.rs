@@ -176,3 +176,35 @@ fn each_client_that_runs_has_a_log_of_its_own() {
     }
     signal("CONT", cluster.pid(2));
 }
+
+/// Files of 3,000 bytes, so that a few transactions fill many.
+#[test]
+fn rotated_logs_are_compressed_traced_and_removed_by_their_transactions() {
+    let mut cluster = with_accounts();
+    let transfer = ["transfer", "--from", "0/12345-6=1", "--to", "2/78910-0", "--tx", "first"];
+    cluster.run(&transfer).expect_code(0);
+    let rotated = |cluster: &Cluster, number: usize| {
+        let name = format!("servidor-{}.log.{number}.zst", cluster.port(0));
+        cluster.path().join("logs").join(name)
+    };
+    let restart = |cluster: &mut Cluster, transactions: &str| {
+        cluster.stop(0);
+        let sizes = ["--log-max-size", "3000", "--log-keep", "100"];
+        cluster.add_switches(0, &[&sizes[..], &["--log-transactions", transactions]].concat());
+        cluster.start_bank(0);
+    };
+    restart(&mut cluster, "1000");
+    let deposits = |count: usize| {
+        for _ in 0..count {
+            cluster.run(&["deposit", "0/12345-6", "1"]).expect_code(0);
+        }
+    };
+    deposits(12);
+    wait_until("two compressed files", || rotated(&cluster, 2).exists().then_some(()));
+    assert!(!cluster.log(0).contains("tx=first "), "its lines are in a rotated file");
+    let document = cluster.json(0, &["trace", "first"]);
+    let is_whole = |call: &serde_json::Value| !call["received"].is_null();
+    let calls = document["calls"].as_array().unwrap();
+    assert!(calls.len() == 4 && calls.iter().all(is_whole), "{document}");
+    assert_eq!(document["notes"], serde_json::json!([]), "{document}");
+}

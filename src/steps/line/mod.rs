@@ -177,6 +177,28 @@ fn column<'a>(text: &'a str, name: &str) -> (Option<&'a str>, &'a str) {
     }
 }
 
+/// Whether the line has the end of a transaction at its node; without parsing all of it.
+pub(crate) fn ends_a_transaction(line: &[u8]) -> bool {
+    let Some((event, tx)) = quick_columns(line) else { return false };
+    match event {
+        b"outcome" | b"drove" | b"refuse" | b"verdict" => tx.is_some(),
+        b"vote" => memchr::memmem::find(line, b" NOK ").is_some(),
+        _ => false,
+    }
+}
+
+/// The event of a line and its transaction, without parsing the rest.
+pub(crate) fn quick_columns(line: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let (event, rest) = quick_word(line.get(TIME_LENGTH..)?)?;
+    let tx = quick_word(rest).and_then(|(word, _)| word.strip_prefix(b"tx="));
+    Some((event, tx.filter(|tx| *tx != b"-")))
+}
+
+fn quick_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = &text[text.iter().position(|byte| *byte != b' ')?..];
+    Some(text.split_at(memchr::memchr(b' ', text).unwrap_or(text.len())))
+}
+
 /// The next word of `text`, and what follows it.
 fn next_word(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start_matches(' ');

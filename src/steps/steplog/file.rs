@@ -1,6 +1,9 @@
-//! The file of the step log: appended to, rotated by size (`x.log` becomes `x.log.1`, and so on),
-//! reopened on request. Only the owner may read the files made here.
+//! The file of the step log: appended to, rotated by size (`x.log` becomes `x.log.1`, which
+//! `keeper` compresses, and so on), reopened on request. Only the owner may read the files made
+//! here.
 
+use super::keeper::{self, LogKeeper, Retention};
+use crate::compressed::beside;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,7 +19,8 @@ const FILE_MODE: u32 = 0o600;
 pub(super) struct RotatedFile {
     path: PathBuf,
     bytes_max: u64,
-    keep: usize,
+    retention: Retention,
+    keeper: LogKeeper,
     file: File,
     bytes: u64,
     torn: bool,
@@ -26,11 +30,20 @@ pub(super) struct RotatedFile {
 
 impl RotatedFile {
     /// Opens `path` for appending, and creates its folder if needed. With `bytes_max` 0 it is never
-    /// rotated; `keep` older files are kept beside it.
-    pub(super) fn open(path: &Path, bytes_max: u64, keep: usize) -> io::Result<RotatedFile> {
+    /// rotated; older files are kept beside it, compressed, as `retention` says. Those that a
+    /// killed process left plain are compressed now.
+    pub(super) fn open(
+        path: &Path,
+        bytes_max: u64,
+        retention: Retention,
+    ) -> io::Result<RotatedFile> {
         let (file, bytes) = open(path)?;
-        let path = path.to_owned();
-        Ok(RotatedFile { path, bytes_max, keep, file, bytes, torn: false, is_locked: false })
+        let mut keeper = LogKeeper::new(path, retention);
+        if bytes_max > 0 && keeper::has_work(path, retention.files) {
+            keeper.start()?;
+        }
+        let (path, torn, is_locked) = (path.to_owned(), false, false);
+        Ok(RotatedFile { path, bytes_max, retention, keeper, file, bytes, torn, is_locked })
     }
 
     /// Locks the file against other processes that would; returns false if one has done so. The
@@ -44,10 +57,12 @@ impl RotatedFile {
         Ok(true)
     }
 
-    /// Whether another `length` bytes would exceed the size at which the file is rotated.
+    /// Whether another `length` bytes would exceed the size at which the file is rotated. It grows
+    /// beyond that while the last one is still compressed, which takes less time than to fill one.
     pub(super) fn is_full(&self, length: usize) -> bool {
         self.bytes_max > 0
             && self.bytes > 0
+            && !self.keeper.is_busy()
             && self.bytes.saturating_add(wide(length)) > self.bytes_max
     }
 
@@ -77,30 +92,49 @@ impl RotatedFile {
         Ok(())
     }
 
-    /// Renames the file to `.1`, each older one to the next number, and opens a new file. If that
-    /// fails, the current file stays in use, and rotation is retried after as many bytes again.
+    /// Renames the file to `.1`, each older one to the next number, opens a new file, and has the
+    /// old one compressed. If that fails, the current file stays in use, and rotation is retried
+    /// after as many bytes again.
     pub(super) fn rotate(&mut self) -> io::Result<()> {
         self.bytes = 0;
-        if self.keep == 0 {
+        let failed = self.keeper.take_result();
+        let keep = self.retention.files;
+        if keep == 0 {
             remove(&self.path)?;
-        } else {
-            remove(&self.older(self.keep))?;
-            for number in (1..self.keep).rev() {
-                rename(&self.older(number), &self.older(number + 1))?;
-            }
-            rename(&self.path, &self.older(1))?;
+            return self.reopen();
         }
-        self.reopen()
+        let both = |number: usize| {
+            let plain = older(&self.path, number);
+            [beside(&plain), plain]
+        };
+        both(keep).iter().try_for_each(|path| remove(path))?;
+        for number in (1..keep).rev() {
+            for (from, to) in both(number).iter().zip(both(number + 1)) {
+                rename(from, &to)?;
+            }
+        }
+        rename(&self.path, &older(&self.path, 1))?;
+        self.reopen()?;
+        self.keeper.start()?;
+        failed
+    }
+
+    /// Waits a moment for the compression of the last file.
+    pub(super) fn end(&mut self) {
+        self.keeper.end();
     }
 
     /// The commands that stop other users from reading or replacing this log; `None` if they can't.
-    /// Checks the file, its folder, and at most `keep` older files.
+    /// Checks the file, its folder, and the older files that may be kept.
     pub(super) fn exposed(&self) -> Option<String> {
         let is_open = |path: &PathBuf| {
             let metadata = fs::metadata(path);
             metadata.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o077 != 0)
         };
-        let older = (1..=self.keep).map(|number| self.older(number));
+        let older = (1..=self.retention.files).flat_map(|number| {
+            let plain = older(&self.path, number);
+            [beside(&plain), plain]
+        });
         let files: Vec<PathBuf> =
             std::iter::once(self.path.clone()).chain(older).filter(is_open).collect();
         let folder = folder_of(&self.path);
@@ -122,12 +156,13 @@ impl RotatedFile {
         }
         Some(commands.join(" && "))
     }
+}
 
-    fn older(&self, number: usize) -> PathBuf {
-        let mut name = OsString::from(&self.path);
-        name.push(format!(".{number}"));
-        PathBuf::from(name)
-    }
+/// The path of the file that is `number` rotations old, before it is compressed.
+pub(super) fn older(path: &Path, number: usize) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(format!(".{number}"));
+    PathBuf::from(name)
 }
 
 fn open(path: &Path) -> io::Result<(File, u64)> {

@@ -14,6 +14,7 @@ mod feed;
 mod file;
 #[cfg(test)]
 mod file_tests;
+mod keeper;
 mod live;
 #[cfg(test)]
 mod rotation_tests;
@@ -33,10 +34,11 @@ use crate::line::Formatter;
 use buffer::{NOTHING_KEPT, StepBuffer};
 use consorcio_core::limits::{
     STEP_CHUNK_BYTES_MAX, STEP_FEED_MAX, STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT,
-    STEP_LOG_NUMBERS_MAX,
+    STEP_LOG_NUMBERS_MAX, STEP_LOG_TRANSACTIONS_DEFAULT,
 };
 use consorcio_system::threads::{END_WITHIN, join_within};
 use file::RotatedFile;
+use keeper::Retention;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -53,8 +55,10 @@ pub struct StepLogOptions {
     pub on: bool,
     /// The size at which a file is rotated, in bytes; 0 means never.
     pub bytes_max: u64,
-    /// The number of rotated files that are kept.
+    /// The most rotated files that are kept, compressed.
     pub keep: usize,
+    /// Of these, older ones are removed once the others have so many transactions.
+    pub transactions: u64,
     /// The consortium's addresses by position, so that lines about a bank have its address.
     pub places: Vec<String>,
 }
@@ -65,8 +69,15 @@ impl Default for StepLogOptions {
             on: true,
             bytes_max: STEP_LOG_BYTES_DEFAULT,
             keep: STEP_LOG_KEEP_DEFAULT,
+            transactions: STEP_LOG_TRANSACTIONS_DEFAULT,
             places: Vec::new(),
         }
+    }
+}
+
+impl StepLogOptions {
+    fn retention(&self) -> Retention {
+        Retention { files: self.keep, transactions: self.transactions }
     }
 }
 
@@ -95,7 +106,8 @@ impl StepLog {
             return Ok(StepLog::off());
         }
         let failed = |source| OpenError { path: path.to_owned(), source };
-        let file = RotatedFile::open(path, options.bytes_max, options.keep).map_err(failed)?;
+        let file =
+            RotatedFile::open(path, options.bytes_max, options.retention()).map_err(failed)?;
         StepLog::start(path, file, options)
     }
 
@@ -113,7 +125,7 @@ impl StepLog {
         let mut last = None;
         for number in 1..=STEP_LOG_NUMBERS_MAX {
             let path = folder.join(format!("{name}-{number}.log"));
-            let opened = RotatedFile::open(&path, options.bytes_max, options.keep)
+            let opened = RotatedFile::open(&path, options.bytes_max, options.retention())
                 .and_then(|mut file| Ok(file.lock()?.then_some(file)));
             match opened {
                 Ok(Some(file)) => return Ok((StepLog::start(&path, file, options)?, number)),

@@ -2,8 +2,20 @@
 
 use super::file_tests::{TestLog, drive, lines, wait_for};
 use super::*;
+use crate::compressed::{FrameList, LogReader, beside, compress, unfinished};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
+
+/// The lines of a rotated file, which may be compressed.
+pub(super) fn rotated(path: &Path) -> Vec<String> {
+    let mut text = String::new();
+    match LogReader::open(path, 0) {
+        Ok(mut reader) => reader.read_to_string(&mut text).map(drop).unwrap(),
+        Err(error) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
+    }
+    text.lines().map(str::to_owned).collect()
+}
 
 #[test]
 fn files_are_rotated_and_the_oldest_removed() {
@@ -14,8 +26,9 @@ fn files_are_rotated_and_the_oldest_removed() {
         log.record(drive(&format!("t{number:02}")));
         assert!(log.flush(Duration::from_secs(20)));
     }
+    log.close();
     let shown = |path: &Path| -> BTreeSet<String> {
-        lines(path).iter().map(|line| line.split("tx=").nth(1).unwrap()[..3].to_owned()).collect()
+        rotated(path).iter().map(|line| line.split("tx=").nth(1).unwrap()[..3].to_owned()).collect()
     };
     let all: Vec<_> = [test_log.older(2), test_log.older(1), test_log.log()]
         .iter()
@@ -24,7 +37,8 @@ fn files_are_rotated_and_the_oldest_removed() {
     let newest: Vec<_> = (20 - all.len()..20).map(|number| format!("t{number:02}")).collect();
     assert!(all.len() >= 5);
     assert_eq!(all, newest);
-    assert!(!test_log.older(3).exists());
+    assert!(!test_log.older(3).exists() && !beside(&test_log.older(3)).exists());
+    assert!(beside(&test_log.older(1)).exists() && !test_log.older(1).exists());
 }
 
 #[test]
@@ -87,4 +101,57 @@ fn each_process_has_the_lowest_number_that_is_free() {
     assert!(lines[0].ends_with("tx=t2") && lines[1].ends_with("tx=t4"), "{lines:?}");
     first.0.close();
     third.0.close();
+}
+
+/// As a process left them that was killed: before the copy was complete, and after it had its name.
+#[test]
+fn what_a_killed_process_left_plain_is_compressed_without_a_loss() {
+    let test_log = TestLog::new();
+    fs::create_dir_all(test_log.log().parent().unwrap()).unwrap();
+    let text = |number: usize| {
+        let line = |line: usize| {
+            format!("2026-11-22T05:38:51.123456Z refuse  tx=t{number}-{line} expired seq={line}\n")
+        };
+        (0..5).map(line).collect::<String>()
+    };
+    for number in 1..=4 {
+        fs::write(test_log.older(number), text(number)).unwrap();
+    }
+    fs::write(unfinished(&test_log.older(1)), "half a fra").unwrap();
+    let (both, plain) = (test_log.older(3), fs::read(test_log.older(3)).unwrap());
+    compress(&both).unwrap();
+    fs::write(&both, plain).unwrap();
+    test_log.open(StepLogOptions { keep: 3, ..StepLogOptions::default() }).close();
+    for number in 1..=3 {
+        let plain = test_log.older(number);
+        assert!(!plain.exists() && !unfinished(&plain).exists(), "{number}");
+        assert_eq!(rotated(&plain), text(number).lines().collect::<Vec<_>>());
+        let list = FrameList::read(&mut File::open(beside(&plain)).unwrap()).unwrap().unwrap();
+        assert_eq!(list.transactions, 5);
+    }
+    assert_eq!(rotated(&test_log.older(4)).len(), 5, "beyond those that it keeps, nothing changes");
+}
+
+#[test]
+fn files_are_kept_for_a_number_of_transactions() {
+    let test_log = TestLog::new();
+    fs::create_dir_all(test_log.log().parent().unwrap()).unwrap();
+    // Of each transaction two lines; one of them ends it.
+    let lines = |tx: usize| {
+        let at = "2026-11-22T05:38:51.123456Z";
+        format!("{at} vote    tx=t{tx} OK seq=1\n{at} outcome tx=t{tx} COMMITTED seq=2\n")
+    };
+    for number in 1..=5 {
+        let text: String = (0..100).map(|tx| lines(number * 1_000 + tx)).collect();
+        fs::write(test_log.older(number), text).unwrap();
+    }
+    let options = |transactions| StepLogOptions { keep: 9, transactions, ..Default::default() };
+    test_log.open(options(201)).close();
+    let kept = || (1..=5).filter(|number| beside(&test_log.older(*number)).exists()).count();
+    let plain = || (1..=5).filter(|number| test_log.older(*number).exists()).count();
+    assert_eq!((kept(), plain()), (3, 0), "the newest 201 are in three files");
+    // Those that are compressed already are looked at when one is added.
+    fs::rename(test_log.log(), test_log.older(4)).unwrap();
+    test_log.open(options(200)).close();
+    assert_eq!((kept(), plain()), (2, 0));
 }

@@ -77,6 +77,7 @@ impl StepWriter {
             self.shared.lock().flush_done = asked;
             self.shared.done.notify_all();
             if stop {
+                self.file.end();
                 return;
             }
         }
@@ -147,7 +148,7 @@ impl StepWriter {
             if self.file.is_full(self.lines.len())
                 && let Err(error) = self.file.rotate()
             {
-                self.warn(&format!("can't be rotated: {error}; it goes on in the same file"));
+                self.warn(&format!("a rotation or compression failed: {error}; no line is lost"));
             }
             let written = self.file.append(&self.lines);
             let length = u64::try_from(self.lines.len()).unwrap_or(u64::MAX);

@@ -1,14 +1,15 @@
-//! Reads files in blocks of whole lines, in bounded memory. Lines are not parsed here.
+//! Reads files, plain or compressed, in blocks of whole lines, in bounded memory. Lines are not
+//! parsed here.
 
+use crate::compressed::LogReader;
 use consorcio_core::limits::TRACE_BLOCK_BYTES;
 use memchr::{memchr, memrchr};
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::Path;
 
 /// The blocks of a file. A last line without its end, torn or still being written, is left out.
 pub(super) struct Blocks {
-    file: File,
+    file: LogReader,
     buffer: Vec<u8>,
     /// The offset of the buffer in the file.
     offset: u64,
@@ -23,8 +24,7 @@ impl Blocks {
     /// # Errors
     /// If it can't be opened.
     pub(super) fn open(path: &Path, offset: u64) -> io::Result<Blocks> {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(offset))?;
+        let file = LogReader::open(path, offset)?;
         Ok(Blocks { file, buffer: vec![0; TRACE_BLOCK_BYTES], offset, filled: 0, whole: 0 })
     }
 

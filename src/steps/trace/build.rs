@@ -1,7 +1,7 @@
 //! Builds a timeline from gathered lines: lanes, calls, and events in order on one time axis.
 
 use super::clocks::{Arrow, shifts};
-use super::files::Logs;
+use super::files::{Logs, NodeLog};
 use super::gather::GatheredLine;
 use super::order::order;
 use super::pair::{Pair, Party, pair};
@@ -70,7 +70,29 @@ pub(super) fn build(logs: &Logs, tx: &str, logged: Vec<GatheredLine>) -> Timelin
     timeline.set_spans();
     timeline.path = path::path(&timeline);
     timeline.set_notes(pairs.iter().filter(|pair| pair.by_order).count());
+    for (party, lane) in &lane_of {
+        note_cut(&mut timeline, logs, party, *lane);
+    }
     timeline
+}
+
+/// Notes where the log of a bank has lost lines of this transaction by rotation.
+fn note_cut(timeline: &mut Timeline, logs: &Logs, party: &Party, lane: usize) {
+    let (log, what) = match party {
+        Party::Node(node) if timeline.lacks_beginning(lane) => (logs.nodes.get(*node), "beginning"),
+        // A bank whose log is here, without a line about it.
+        Party::Bank(bank) => (logs.nodes.iter().find(|log| log.bank == Some(*bank)), "part"),
+        Party::Node(_) | Party::Address(_) => return,
+    };
+    let Some(at_us) = log.and_then(NodeLog::cut_at_us) else { return };
+    let Ok(at) = jiff::Timestamp::from_microsecond(at_us) else { return };
+    let name = &timeline.lanes[lane].name;
+    let missing = format!("there is no log of {name}");
+    timeline.notes.retain(|note| !note.starts_with(&missing));
+    timeline.notes.push(format!(
+        "its {what} at {name} was rotated away: that log begins {at} (--log-keep and \
+         --log-transactions say how much is kept)"
+    ));
 }
 
 /// Makes a call of each pair, and sets the call of each of the `events` that is one of its ends;

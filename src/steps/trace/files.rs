@@ -26,6 +26,18 @@ impl NodeLog {
     pub fn is_of_a_bank(&self) -> bool {
         self.bank.is_some() || self.name.starts_with("servidor")
     }
+
+    /// The time of its first line, if older lines were rotated away, in microseconds since 1970.
+    pub(super) fn cut_at_us(&self) -> Option<i64> {
+        let mut blocks = Blocks::open(self.files.first()?, 0).ok()?;
+        let (offset, block) = blocks.next().ok()??;
+        let mut first = None;
+        lines(offset, block, |_, line| {
+            first = LogLine::parse(line).map(|line| (line.at_us, line.event == "start"));
+            first.is_none()
+        });
+        first.filter(|(_, is_start)| !is_start).map(|(at_us, _)| at_us)
+    }
 }
 
 /// The logs of all nodes that were found.
@@ -49,8 +61,13 @@ impl Logs {
                 let Some((node, older)) = name.as_deref().and_then(node_of) else { continue };
                 let home = path.parent().map_or_else(PathBuf::new, Path::to_owned);
                 let files = found.entry((node, home)).or_default();
-                if !files.iter().any(|(number, _)| *number == older) {
-                    files.push((older, path));
+                match files.iter_mut().find(|(number, _)| *number == older) {
+                    // The plain one of two is about to be removed.
+                    Some((_, other)) if path.extension().is_some_and(|end| end == "zst") => {
+                        *other = path;
+                    }
+                    Some(_) => {}
+                    None => files.push((older, path)),
                 }
             }
         }
@@ -76,6 +93,15 @@ impl Logs {
     pub fn bytes(&self) -> u64 {
         let files = self.nodes.iter().flat_map(|node| &node.files);
         files.filter_map(|path| Some(path.metadata().ok()?.len())).sum()
+    }
+
+    /// Which logs have lost older lines, for people; empty if none has.
+    pub(super) fn cuts_in_words(&self) -> String {
+        let cut = |node: &NodeLog| {
+            let at = jiff::Timestamp::from_microsecond(node.cut_at_us()?).ok()?;
+            Some(format!("; lines of {} before {at} were rotated away", node.name))
+        };
+        self.nodes.iter().filter_map(cut).collect()
     }
 
     /// Where they are, for people.
@@ -106,13 +132,13 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, TraceError> {
     Ok(files)
 }
 
-/// Parses a file name: `servidor-8886.log.2` belongs to the node `servidor-8886`, and is two
+/// Parses a file name: `servidor-8886.log.2.zst` belongs to the node `servidor-8886`, and is two
 /// rotations old.
 fn node_of(name: &str) -> Option<(String, u32)> {
     if let Some(node) = name.strip_suffix(".log") {
         return Some((node.to_owned(), 0));
     }
-    let (name, older) = name.rsplit_once('.')?;
+    let (name, older) = name.strip_suffix(".zst").unwrap_or(name).rsplit_once('.')?;
     Some((name.strip_suffix(".log")?.to_owned(), older.parse().ok()?))
 }
 
@@ -161,7 +187,16 @@ mod tests {
     fn file_names_are_parsed() {
         assert_eq!(node_of("servidor-8886.log"), Some(("servidor-8886".into(), 0)));
         assert_eq!(node_of("cliente-a.b.log.12"), Some(("cliente-a.b".into(), 12)));
-        for name in ["servidor-8886", "x.log.gz", "x.log.", "notes.txt", "log"] {
+        assert_eq!(node_of("servidor-8886.log.12.zst"), Some(("servidor-8886".into(), 12)));
+        for name in [
+            "x.log.zst",
+            "x.log.1.zst.tmp",
+            "servidor-8886",
+            "x.log.gz",
+            "x.log.",
+            "notes.txt",
+            "log",
+        ] {
             assert_eq!(node_of(name), None, "{name}");
         }
     }

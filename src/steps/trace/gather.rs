@@ -6,7 +6,7 @@ use super::TraceError;
 use super::blocks::{Blocks, line_at, lines, wide};
 use super::files::{Logs, NodeLog};
 use super::pair;
-use crate::line::{LogLine, Step};
+use crate::line::{LogLine, Step, quick_columns};
 use consorcio_core::bank::io::DoubtCause;
 use consorcio_core::limits::{TRACE_AROUND_BYTES, TRACE_LINES_MAX, TRACE_SYNC_BYTES_MAX};
 use memchr::memmem::Finder;
@@ -154,13 +154,8 @@ fn lines_of(
 }
 
 /// The transaction id in its column, without parsing the rest of the line.
-pub(super) fn tx_of(line: &[u8]) -> Option<&str> {
-    const EVENT_AT: usize = 28;
-    let rest = line.get(EVENT_AT..)?;
-    let gap = memchr::memchr(b' ', rest)?;
-    let rest = rest.get(gap..)?.trim_ascii_start().strip_prefix(b"tx=")?;
-    let tx = &rest[..memchr::memchr(b' ', rest).unwrap_or(rest.len())];
-    if tx == b"-" { None } else { std::str::from_utf8(tx).ok() }
+fn tx_of(line: &[u8]) -> Option<&str> {
+    std::str::from_utf8(quick_columns(line)?.1?).ok()
 }
 
 /// The lines around those of a transaction: syncs of its records, and events of its nodes.

@@ -202,6 +202,17 @@ impl Timeline {
         self.known_everywhere_us = known_everywhere_us;
     }
 
+    /// Whether a bank's log has what follows its vote, and not the vote.
+    pub(super) fn lacks_beginning(&self, lane: usize) -> bool {
+        let steps = || {
+            let own = self.events.iter().filter(|event| event.lane == lane);
+            own.filter_map(|event| event.step.as_ref())
+        };
+        let follows =
+            |step: &Step| matches!(step, Step::Outcome { voted: None, .. } | Step::Doubt(..));
+        steps().any(follows) && !steps().any(|step| matches!(step, Step::Vote { .. }))
+    }
+
     /// Adds the notes for readers; `by_order` calls were matched without numbers.
     pub(super) fn set_notes(&mut self, by_order: usize) {
         let shifted = self.lanes.iter().filter(|lane| lane.shift_us != 0);

@@ -79,7 +79,8 @@ impl Logs {
         let gathered = gather::gather(self, &[tx.to_owned()])?;
         let lines = gathered.into_iter().next().unwrap_or_default();
         if lines.is_empty() {
-            return Err(TraceError::Unknown { tx: tx.to_owned(), searched: self.in_words() });
+            let searched = self.in_words() + &self.cuts_in_words();
+            return Err(TraceError::Unknown { tx: tx.to_owned(), searched });
         }
         Ok(build::build(self, tx, lines))
     }

@@ -9,7 +9,7 @@ use super::blocks::{Blocks, lines};
 use super::files::{Logs, NodeLog};
 use super::gather::each_at_once;
 use super::timeline::{Timeline, TraceVerdict};
-use crate::line::{LogLine, LoggedOutcome, Step, time};
+use crate::line::{LogLine, LoggedOutcome, Step, quick_columns, time};
 use consorcio_core::limits::{TRACE_CANDIDATES_PER_RESULT, TRACE_DOUBTFUL_MAX, TRACE_OPEN_MAX};
 use consorcio_core::wire::verb::Verb;
 use std::cmp::Reverse;
@@ -148,25 +148,12 @@ fn scan_node(log: &NodeLog, query: TraceQuery) -> Result<Vec<Candidate>, TraceEr
     Ok(scan.best.heap.into_iter().map(|Reverse(found)| found).collect())
 }
 
-/// The event of a line, and its transaction id.
-fn columns(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    const EVENT_AT: usize = 28;
-    let (event, rest) = word(line.get(EVENT_AT..)?)?;
-    let (tx, _) = word(rest)?;
-    Some((event, tx.strip_prefix(b"tx=")?))
-}
-
-fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let text = &text[text.iter().position(|byte| *byte != b' ')?..];
-    Some(text.split_at(memchr::memchr(b' ', text).unwrap_or(text.len())))
-}
-
 impl LogScan {
     fn line(&mut self, line: &[u8]) {
-        let Some((event, tx)) = columns(line) else { return };
+        let Some((event, Some(tx))) = quick_columns(line) else { return };
         // A line is parsed only if it can matter.
         let matters = match event {
-            b"recv" | b"send" | b"vote" | b"refuse" | b"outcome" | b"verdict" => tx != b"-",
+            b"recv" | b"send" | b"vote" | b"refuse" | b"outcome" | b"verdict" => true,
             b"reply" | b"answer" => self.open.get(tx).is_some_and(|open| !open.voted),
             _ => false,
         };

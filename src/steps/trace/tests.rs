@@ -384,3 +384,34 @@ fn durations_are_in_the_unit_that_fits() {
         ["0 µs", "281 µs", "1.649 ms", "2.961 s", "1 min 5 s", "1 h 2 min", "-1.500 ms"]
     );
 }
+
+#[test]
+fn compressed_files_give_the_same_timeline() {
+    let plain = committed([0, 0, 0]).timeline();
+    let logs = committed([0, 0, 0]);
+    for name in ["servidor-86", "servidor-87"] {
+        let path = logs.0.path().join(format!("{name}.log"));
+        let rotated = logs.0.path().join(format!("{name}.log.1"));
+        fs::rename(&path, &rotated).unwrap();
+        crate::compressed::compress(&rotated).unwrap();
+        fs::write(&path, "").unwrap();
+    }
+    assert_eq!(logs.logs().nodes[1].bank, Some(0), "the start is in the compressed file");
+    let compressed = logs.timeline();
+    assert_eq!((&compressed.events, &compressed.path), (&plain.events, &plain.path));
+}
+
+#[test]
+fn a_beginning_that_was_rotated_away_is_reported() {
+    let end = ZERO.lines().skip_while(|line| !line.contains("1000 recv")).collect::<Vec<_>>();
+    let logs = TestLogs::new()
+        .log("cliente-1", 0, CLIENT)
+        .log("servidor-86", 0, &end.join("\n"))
+        .log("servidor-87", 0, ONE);
+    let notes = logs.timeline().notes;
+    let expected = "its beginning at bank 0 was rotated away: that log begins 2026-11-22T05:38:51";
+    assert!(notes.iter().any(|note| note.starts_with(expected)), "{notes:?}");
+    let unknown = logs.logs().timeline("gone").unwrap_err().to_string();
+    assert!(unknown.contains("lines of servidor-86 before 2026-11-22T05:38:51"), "{unknown}");
+    assert!(!unknown.contains("lines of servidor-87"), "{unknown}");
+}

@@ -1,0 +1,266 @@
+//! Rotated files, compressed with zstd. Each block of a file is a frame of its own, and a last
+//! frame, which every decoder skips, lists them: so a reader begins anywhere, and `zstd -d` works.
+
+use consorcio_core::limits::{COMPRESSED_FRAMES_MAX, STEP_ZSTD_BLOCK_BYTES, STEP_ZSTD_LEVEL};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use zstd::stream::read::Decoder;
+
+/// The number with which a frame begins that decoders skip.
+const SKIPPED_MAGIC: u32 = 0x184D_2A5C;
+
+/// The size of magic and length, before the content of a skipped frame.
+const SKIPPED_HEADER: u64 = 8;
+
+/// The size of the two numbers at the end of the list: transactions and frames.
+const LIST_END: u64 = 12;
+
+/// The list of the frames of a compressed file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FrameList {
+    /// The bytes of each frame: compressed, and as lines.
+    frames: Vec<(u32, u32)>,
+    /// How many transactions end in the file.
+    pub(crate) transactions: u64,
+}
+
+impl FrameList {
+    /// The list of the file; `None` if another program compressed it.
+    pub(crate) fn read(file: &mut File) -> io::Result<Option<FrameList>> {
+        let length = file.metadata()?.len();
+        if length < SKIPPED_HEADER + LIST_END {
+            return Ok(None);
+        }
+        file.seek(SeekFrom::End(-12))?;
+        let mut end = [0; 12];
+        file.read_exact(&mut end)?;
+        let (transactions, count) = (u64_of(&end[..8]), u32_of(&end[8..]));
+        let bytes = u64::from(count) * 8 + LIST_END;
+        if count > COMPRESSED_FRAMES_MAX || bytes + SKIPPED_HEADER > length {
+            return Ok(None);
+        }
+        file.seek(SeekFrom::Start(length - bytes - SKIPPED_HEADER))?;
+        let mut list = Vec::new();
+        file.read_to_end(&mut list)?;
+        let is_list =
+            u32_of(&list[..4]) == SKIPPED_MAGIC && u64::from(u32_of(&list[4..8])) == bytes;
+        let frames = list[8..].chunks_exact(8).take(usize::try_from(count).unwrap_or(0));
+        let frames = frames.map(|pair| (u32_of(&pair[..4]), u32_of(&pair[4..]))).collect();
+        Ok(is_list.then_some(FrameList { frames, transactions }))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let content = self.frames.len() * 8 + 12;
+        let mut list = SKIPPED_MAGIC.to_le_bytes().to_vec();
+        list.extend(u32::try_from(content).unwrap_or(u32::MAX).to_le_bytes());
+        for (compressed, plain) in &self.frames {
+            list.extend(compressed.to_le_bytes());
+            list.extend(plain.to_le_bytes());
+        }
+        list.extend(self.transactions.to_le_bytes());
+        list.extend(u32::try_from(self.frames.len()).unwrap_or(u32::MAX).to_le_bytes());
+        list
+    }
+
+    /// Where the frame with this offset of the lines begins, and the offset of its first line byte.
+    fn frame_at(&self, offset: u64) -> (u64, u64) {
+        let (mut begin, mut plain) = (0, 0);
+        for (compressed, lines) in &self.frames {
+            if plain + u64::from(*lines) > offset {
+                break;
+            }
+            begin += u64::from(*compressed);
+            plain += u64::from(*lines);
+        }
+        (begin, plain)
+    }
+}
+
+fn u32_of(bytes: &[u8]) -> u32 {
+    bytes.try_into().map_or(0, u32::from_le_bytes)
+}
+
+fn u64_of(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_le_bytes)
+}
+
+/// The compressed file that follows a plain one: `x.log.1.zst` for `x.log.1`.
+pub(crate) fn beside(plain: &Path) -> PathBuf {
+    with_suffix(plain, ".zst")
+}
+
+/// The path of an unfinished compressed file.
+pub(crate) fn unfinished(plain: &Path) -> PathBuf {
+    with_suffix(plain, ".zst.tmp")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Compresses a file and removes the plain one, in this order: a complete copy, its sync, its name,
+/// and the end of the plain one. Killed anywhere, it leaves one complete file or two.
+///
+/// # Errors
+/// If a file can't be read or written; then the plain one stays.
+pub(crate) fn compress(plain: &Path) -> io::Result<()> {
+    let copy = unfinished(plain);
+    let done = write_copy(plain, &copy).and_then(|()| fs::rename(&copy, beside(plain)));
+    if let Err(error) = done {
+        let _ = fs::remove_file(&copy);
+        return Err(error);
+    }
+    // The name is durable before the lines go.
+    let folder = plain.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    fs::remove_file(plain)
+}
+
+fn write_copy(plain: &Path, copy: &Path) -> io::Result<()> {
+    let mut input = File::open(plain)?;
+    let mut options = OpenOptions::new();
+    let mut output = options.write(true).create(true).truncate(true).mode(0o600).open(copy)?;
+    let mut list = FrameList::default();
+    let mut block = Vec::with_capacity(STEP_ZSTD_BLOCK_BYTES);
+    let mut lines = EndedLines::default();
+    loop {
+        block.clear();
+        let most = u64::try_from(STEP_ZSTD_BLOCK_BYTES).unwrap_or(u64::MAX);
+        (&mut input).take(most).read_to_end(&mut block)?;
+        if block.is_empty() {
+            break;
+        }
+        list.transactions += lines.count(&block);
+        let frame = zstd::bulk::compress(&block, STEP_ZSTD_LEVEL)?;
+        output.write_all(&frame)?;
+        let size = |length: usize| u32::try_from(length).map_err(io::Error::other);
+        list.frames.push((size(frame.len())?, size(block.len())?));
+    }
+    output.write_all(&list.bytes())?;
+    output.sync_all()
+}
+
+/// Counts the lines that end a transaction, over blocks that cut lines.
+#[derive(Default)]
+struct EndedLines {
+    begun: Vec<u8>,
+}
+
+impl EndedLines {
+    fn count(&mut self, block: &[u8]) -> u64 {
+        let (mut rest, mut ended) = (block, 0);
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            self.begun.extend_from_slice(&rest[..end]);
+            ended += u64::from(crate::line::ends_a_transaction(&self.begun));
+            self.begun.clear();
+            rest = &rest[end + 1..];
+        }
+        self.begun.extend_from_slice(rest);
+        ended
+    }
+}
+
+/// The lines of a file, compressed or not.
+pub(crate) enum LogReader {
+    /// Lines as they were written.
+    Plain(File),
+    /// Lines out of the frames of a rotated file.
+    Compressed(Box<Decoder<'static, BufReader<File>>>),
+}
+
+impl LogReader {
+    /// Opens the file at `path` at this offset of its lines. A plain file that was compressed
+    /// meanwhile is read from its compressed one.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub(crate) fn open(path: &Path, offset: u64) -> io::Result<LogReader> {
+        let is_compressed = path.extension().is_some_and(|end| end == "zst");
+        match File::open(path) {
+            Ok(file) if is_compressed => LogReader::decode(file, offset),
+            Ok(mut file) => {
+                file.seek(SeekFrom::Start(offset))?;
+                Ok(LogReader::Plain(file))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_compressed => {
+                match File::open(beside(path)) {
+                    Ok(file) => LogReader::decode(file, offset),
+                    Err(_) => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn decode(mut file: File, offset: u64) -> io::Result<LogReader> {
+        let (begin, plain) =
+            FrameList::read(&mut file)?.map_or((0, 0), |list| list.frame_at(offset));
+        file.seek(SeekFrom::Start(begin))?;
+        let mut decoder = Decoder::new(file)?;
+        io::copy(&mut (&mut decoder).take(offset - plain), &mut io::sink())?;
+        Ok(LogReader::Compressed(Box::new(decoder)))
+    }
+}
+
+impl Read for LogReader {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            LogReader::Plain(file) => file.read(bytes),
+            LogReader::Compressed(decoder) => decoder.read(bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(number: usize) -> String {
+        format!("2026-11-22T05:38:51.123456Z outcome tx=t{number} COMMITTED seq={number}\n")
+    }
+
+    #[test]
+    fn a_compressed_file_is_read_from_any_offset_and_by_any_decoder() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = folder.path().join("servidor-1.log.1");
+        let text: String = (0..60_000).map(line).collect();
+        assert!(text.len() > 2 * STEP_ZSTD_BLOCK_BYTES);
+        fs::write(&plain, &text).unwrap();
+        compress(&plain).unwrap();
+        let path = beside(&plain);
+        assert!(!plain.exists() && !unfinished(&plain).exists());
+        let compressed = fs::read(&path).unwrap();
+        assert!(compressed.len() < text.len() / 5, "{}", compressed.len());
+        assert_eq!(zstd::stream::decode_all(&compressed[..]).unwrap(), text.as_bytes());
+        let list = FrameList::read(&mut File::open(&path).unwrap()).unwrap().unwrap();
+        let frames = text.len().div_ceil(STEP_ZSTD_BLOCK_BYTES);
+        assert_eq!((list.transactions, list.frames.len()), (60_000, frames));
+        let last = text.len() - 1;
+        for offset in [0, 1, STEP_ZSTD_BLOCK_BYTES, STEP_ZSTD_BLOCK_BYTES + 5, last, last + 1] {
+            let mut read = String::new();
+            let mut reader = LogReader::open(&path, u64::try_from(offset).unwrap()).unwrap();
+            reader.read_to_string(&mut read).unwrap();
+            assert!(read == text[offset..], "from {offset}");
+        }
+        // A reader may have listed the plain file before it was compressed.
+        let mut read = String::new();
+        LogReader::open(&plain, 0).unwrap().read_to_string(&mut read).unwrap();
+        assert_eq!(read, text);
+    }
+
+    #[test]
+    fn a_file_of_another_program_is_read_from_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("servidor-1.log.1.zst");
+        fs::write(&path, zstd::stream::encode_all(&b"one\ntwo\n"[..], 3).unwrap()).unwrap();
+        assert_eq!(FrameList::read(&mut File::open(&path).unwrap()).unwrap(), None);
+        let mut read = String::new();
+        LogReader::open(&path, 4).unwrap().read_to_string(&mut read).unwrap();
+        assert_eq!(read, "two\n");
+    }
+}
