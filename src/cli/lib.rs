@@ -192,7 +192,9 @@ async fn run(arguments: Arguments) -> CommandOutput {
         arguments.command,
         Some(args::CliCommand::Trace(_) | args::CliCommand::Monitor(_))
     );
-    let options = steplog::StepLogOptions { on, places, ..steplog::StepLogOptions::default() };
+    let format = logging::format();
+    let options =
+        steplog::StepLogOptions { on, format, places, ..steplog::StepLogOptions::default() };
     let given = arguments.name.as_deref();
     let opened = StepObserver::open_log(&arguments.log_dir, given, options);
     let (name, log) = opened.unwrap_or_else(|error| {

@@ -68,6 +68,7 @@ pub(super) fn open_steplog(
         bytes_max: options.log_max_size,
         keep: options.log_keep,
         transactions: options.log_transactions,
+        format: consorcio_system::logging::format(),
         places: identity.places.clone(),
     };
     Ok(StepLog::open(&path, log_options)?)

@@ -96,6 +96,7 @@ fn record_refusal(options: &ServerOptions, why: &str) {
     let log_options = steplog::StepLogOptions {
         bytes_max: 0,
         keep: 0,
+        format: consorcio_system::logging::format(),
         places,
         ..steplog::StepLogOptions::default()
     };

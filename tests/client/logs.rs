@@ -208,3 +208,33 @@ fn rotated_logs_are_compressed_traced_and_removed_by_their_transactions() {
     assert!(calls.len() == 4 && calls.iter().all(is_whole), "{document}");
     assert_eq!(document["notes"], serde_json::json!([]), "{document}");
 }
+
+#[test]
+fn logs_in_json_are_objects_that_trace_and_monitor_read() {
+    let mut cluster = with_accounts();
+    for bank in [0, 2] {
+        cluster.stop(bank);
+        cluster.add_switches(bank, &["--log-format", "json"]);
+        cluster.start_bank(bank);
+    }
+    let mut monitor = Process::start(&mut cluster.cliente(&["monitor", "--tx", "j1"]));
+    let transfer = ["transfer", "--from", "0/12345-6=2", "--to", "2/78910-0", "--tx", "j1"];
+    // The monitor follows what is written from its start on, so a first step may be missed.
+    let vote = wait_until("the vote in JSON", || {
+        cluster.run(&[&["--log-format", "json"][..], &transfer].concat());
+        let log = cluster.log(0);
+        let line = log.lines().find(|line| line.contains(r#""event":"vote","tx":"j1""#))?;
+        Some(serde_json::from_str::<serde_json::Value>(line).unwrap())
+    });
+    assert_eq!(vote["operations"][0], "0/12345-6 -2,00");
+    assert!(vote["seq"].is_u64() && vote["time"].is_i64() && vote["vote"] == "OK", "{vote}");
+    let document = wait_until("a whole timeline", || {
+        let document = cluster.json(0, &["trace", "j1"]);
+        let calls = document["calls"].as_array()?;
+        let is_whole = |call: &serde_json::Value| !call["answered"].is_null();
+        (calls.len() >= 4 && calls.iter().all(is_whole)).then_some(document)
+    });
+    assert_eq!(document["verdict"], "committed", "{document}");
+    monitor.expect_line(" j1 ");
+    monitor.kill();
+}

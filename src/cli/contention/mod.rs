@@ -193,7 +193,8 @@ fn workers(
 fn client_steps(context: &Context, number: u32) -> Result<StepObserver, Failure> {
     let name = format!("{}-{}", context.name, number + 1);
     let places = context.client.list().to_texts();
-    let options = steplog::StepLogOptions { places, ..steplog::StepLogOptions::default() };
+    let format = consorcio_system::logging::format();
+    let options = steplog::StepLogOptions { format, places, ..steplog::StepLogOptions::default() };
     let log = StepLog::open(&StepObserver::path(&context.log_dir, &name), options);
     let log = log.map_err(|error| Failure::Own(error.to_string()))?;
     let steps = StepObserver::new(log, InterruptNotice::default());

@@ -11,6 +11,7 @@ use crate::line::{LogLine, Step};
 use crate::trace::{Logs, NodeLog, TraceError};
 use consorcio_core::limits::{FOLLOW_HELD_MAX, FOLLOW_HOLD_US};
 use file::FollowedFile;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ impl FollowedStep {
             tx: self.tx.as_deref(),
             peer: self.peer.as_deref(),
             bank: self.other,
-            detail: &self.detail,
+            detail: Cow::Borrowed(&self.detail),
         };
         line.step()
     }
@@ -186,6 +187,6 @@ fn followed(line: &LogLine<'_>, node: &Arc<FollowedNode>) -> FollowedStep {
         tx: line.tx.map(str::to_owned),
         peer: line.peer.map(str::to_owned),
         other: line.bank,
-        detail: line.detail.to_owned(),
+        detail: line.detail.clone().into_owned(),
     }
 }

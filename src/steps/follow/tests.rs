@@ -103,3 +103,18 @@ fn a_long_backlog_is_read_in_pieces() {
     append(&path, &line(5, "vote"));
     assert_eq!(poll(&mut follower, LATER).last().unwrap(), "servidor-8886 vote t5");
 }
+
+#[test]
+fn objects_are_followed_as_lines_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("servidor-8886.log");
+    append(&path, "");
+    let mut follower = StepFollower::open(&[folder.path().to_owned()]).unwrap();
+    append(&path, &line(1, "vote"));
+    let at = "2026-11-22T05:38:02.000000Z";
+    append(
+        &path,
+        &format!("{{\"at\":\"{at}\",\"event\":\"drive\",\"tx\":\"t2\",\"detail\":\"\"}}\n"),
+    );
+    assert_eq!(poll(&mut follower, LATER), ["servidor-8886 vote t1", "servidor-8886 drive t2"]);
+}

@@ -18,11 +18,30 @@ use std::ops::{Deref, DerefMut};
 /// A part of a step as a field of its line. `name` ends with `=`, or is empty where a field has no
 /// name.
 pub(super) trait LineField: Sized {
+    /// What its text is made of.
+    const KIND: TextKind = TextKind::Words;
+
     /// Appends the field to a line.
     fn write(&self, name: &str, out: &mut FieldOut<'_>);
 
     /// Reads the field; `None` where the line has something else there.
     fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Self>;
+}
+
+/// What the text of a field is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextKind {
+    /// Words with spaces between them, and pairs such as `seq=9`.
+    Words,
+    /// A text for people.
+    Sentence,
+    /// A list in brackets.
+    List,
+}
+
+/// The kind of a field's text.
+pub(super) fn kind_of<T: LineField>(_: &T) -> TextKind {
+    T::KIND
 }
 
 /// A line that fields are appended to.
@@ -248,6 +267,8 @@ impl LineField for Option<RequestId> {
 
 /// A text for people: the rest of the line, within a bound.
 impl LineField for Box<str> {
+    const KIND: TextKind = TextKind::Sentence;
+
     fn write(&self, _: &str, out: &mut FieldOut<'_>) {
         push_text(out, self);
     }

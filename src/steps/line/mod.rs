@@ -9,7 +9,10 @@
 #[cfg(test)]
 mod arbitrary;
 mod field;
+mod json;
 mod ops;
+#[cfg(test)]
+mod page;
 mod parts;
 mod phrases;
 mod reader;
@@ -23,12 +26,13 @@ pub(crate) use field::CpfEnd;
 pub use ops::LoggedOps;
 pub use parts::{Load, LoggedOutcome, OkCount, Ordinal, OtherEnd, ReplySummary, RequestId};
 pub use step::{Entry, Step};
-pub(crate) use text::{TIME_LENGTH, time};
+use text::TIME_LENGTH;
 
 use consorcio_core::ids::TxId;
 use field::{FieldOut, LineField};
 use reader::FieldReader;
-use table::{Columns, has_other_end};
+use std::borrow::Cow;
+use table::has_other_end;
 
 /// The words of most lines are shorter.
 const EVENT_WIDTH: usize = 7;
@@ -37,6 +41,8 @@ const EVENT_WIDTH: usize = 7;
 #[derive(Debug)]
 pub(crate) struct Formatter {
     places: Vec<String>,
+    /// Lines are JSON objects.
+    is_json: bool,
     second: i64,
     second_text: String,
 }
@@ -44,16 +50,23 @@ pub(crate) struct Formatter {
 impl Formatter {
     /// A formatter that prints banks as their addresses in `places`.
     pub(crate) fn new(places: Vec<String>) -> Formatter {
-        Formatter { places, second: i64::MIN, second_text: String::new() }
+        Formatter { places, is_json: false, second: i64::MIN, second_text: String::new() }
+    }
+
+    /// The same, of lines that are JSON objects.
+    pub(crate) fn json(places: Vec<String>) -> Formatter {
+        Formatter { is_json: true, ..Formatter::new(places) }
     }
 
     /// Appends the line of `entry` to `out`, its `\n` included.
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, entry: &Entry) {
+        if self.is_json {
+            return json::write(self, out, entry);
+        }
         self.time(out, entry.at_us);
         out.push(b' ');
         padded(out, EVENT_WIDTH, |out| word(out, entry.step.event()));
-        let Columns { tx, peer } = entry.step.columns();
-        if let Some(tx) = tx {
+        if let Some(tx) = entry.step.tx() {
             word(out, "tx=");
             word(out, tx.as_str());
             out.push(b' ');
@@ -63,7 +76,7 @@ impl Formatter {
             self.peer(out, peer);
             out.push(b' ');
         }
-        if let Some(OtherEnd::Link(_, bank) | OtherEnd::Bank(bank)) = peer {
+        if let Some(bank) = entry.step.bank() {
             word(out, "bank=");
             text::number(out, bank.as_u8().into());
         }
@@ -112,8 +125,13 @@ fn word(out: &mut Vec<u8>, word: &str) {
     out.extend_from_slice(word.as_bytes());
 }
 
+/// The time of a line, in microseconds since 1970.
+pub(crate) fn time(line: &[u8]) -> Option<i64> {
+    text::time(json::beginning(line).unwrap_or(line))
+}
+
 /// The columns of a line as text. Its step costs more to parse, and is parsed on demand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogLine<'a> {
     /// Microseconds since 1970 by the node's wall clock.
     pub(crate) at_us: i64,
@@ -125,12 +143,15 @@ pub(crate) struct LogLine<'a> {
     /// The bank at the other end.
     pub(crate) bank: Option<u8>,
     /// The fields: all that follows the columns.
-    pub(crate) detail: &'a str,
+    pub(crate) detail: Cow<'a, str>,
 }
 
 impl<'a> LogLine<'a> {
     /// Parses a line without its end. `None` for text that no node wrote, and for a torn line.
     pub(crate) fn parse(line: &'a [u8]) -> Option<LogLine<'a>> {
+        if json::beginning(line).is_some() {
+            return json::parse(line);
+        }
         let at_us = time(line)?;
         let rest = std::str::from_utf8(line.get(TIME_LENGTH..)?).ok()?;
         let (event, rest) = next_word(rest)?;
@@ -146,7 +167,7 @@ impl<'a> LogLine<'a> {
                 Some((bank, rest)) => (Some(bank), rest),
                 None => (None, rest),
             };
-        Some(LogLine { at_us, event, tx, peer, bank, detail: detail.trim() })
+        Some(LogLine { at_us, event, tx, peer, bank, detail: detail.trim().into() })
     }
 
     /// The step of this line. `None` where this version has no such event, or another form of it. A
@@ -164,7 +185,7 @@ impl<'a> LogLine<'a> {
             (None, Some(bank)) => Some(OtherEnd::Bank(bank)),
             (None, None) => None,
         };
-        Step::read(self.event, tx, peer, FieldReader::new(self.detail, Some(self.at_us)))
+        Step::read(self.event, tx, peer, FieldReader::new(&self.detail, Some(self.at_us)))
     }
 }
 
@@ -182,13 +203,18 @@ pub(crate) fn ends_a_transaction(line: &[u8]) -> bool {
     let Some((event, tx)) = quick_columns(line) else { return false };
     match event {
         b"outcome" | b"drove" | b"refuse" | b"verdict" => tx.is_some(),
-        b"vote" => memchr::memmem::find(line, b" NOK ").is_some(),
+        b"vote" => {
+            [&b" NOK "[..], b"\"NOK "].iter().any(|word| memchr::memmem::find(line, word).is_some())
+        }
         _ => false,
     }
 }
 
 /// The event of a line and its transaction, without parsing the rest.
 pub(crate) fn quick_columns(line: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    if let Some(rest) = json::beginning(line) {
+        return json::quick_columns(rest.get(TIME_LENGTH..)?);
+    }
     let (event, rest) = quick_word(line.get(TIME_LENGTH..)?)?;
     let tx = quick_word(rest).and_then(|(word, _)| word.strip_prefix(b"tx="));
     Some((event, tx.filter(|tx| *tx != b"-")))

@@ -1,7 +1,7 @@
 //! What a transaction is about, in brackets: `[0/12345-6 -200,50 · 2/78910-0 +200,50]` for money,
 //! `[storage=42]` for registers. Tax numbers are left out.
 
-use super::field::{FieldOut, LineField, bank, next};
+use super::field::{FieldOut, LineField, TextKind, bank, next};
 use super::parts::Load;
 use super::reader::FieldReader;
 use super::text::number;
@@ -60,7 +60,8 @@ impl LoggedOps {
     }
 }
 
-const SEPARATOR: &str = " · ";
+/// Between two operations of a line.
+pub(super) const SEPARATOR: &str = " · ";
 
 /// Two are equal if their lines are.
 impl PartialEq for LoggedOps {
@@ -77,6 +78,8 @@ impl PartialEq for LoggedOps {
 impl Eq for LoggedOps {}
 
 impl LineField for LoggedOps {
+    const KIND: TextKind = TextKind::List;
+
     fn write(&self, _: &str, out: &mut FieldOut<'_>) {
         match self {
             LoggedOps::Unnamed => {}

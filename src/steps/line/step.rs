@@ -252,6 +252,14 @@ impl Step {
         }
     }
 
+    /// The bank at the other end.
+    pub(crate) fn bank(&self) -> Option<BankId> {
+        match self.peer() {
+            Some(OtherEnd::Link(_, bank) | OtherEnd::Bank(bank)) => Some(bank),
+            Some(OtherEnd::Address(_)) | None => None,
+        }
+    }
+
     /// The other end, where the line has its address. What passes over a connection to a bank has
     /// the bank's position alone: the first lines of the log have its address.
     pub(crate) fn addressed(&self) -> Option<OtherEnd> {

@@ -1,7 +1,7 @@
 //! The table of events: for each step the word of its event, its columns and its fields, in the
 //! order of the line. The writer and the reader are generated from it, so they cannot differ.
 
-use super::field::{FieldOut, LineField};
+use super::field::{FieldOut, LineField, TextKind, kind_of};
 use super::parts::OtherEnd;
 use super::reader::FieldReader;
 use super::step::Step;
@@ -137,6 +137,21 @@ macro_rules! events {
                 }
             }
 
+            /// Passes each field to `each`: its name in this table, and its text with whole times.
+            pub(super) fn each_field(&self, mut each: impl FnMut(&str, TextKind, &str)) {
+                match self {
+                    $(Step::$variant { $($at: $field,)* .. } => {
+                        $({
+                            let mut bytes = Vec::new();
+                            let out = &mut FieldOut::new(&mut bytes, None);
+                            LineField::write($field, concat!("" $(, $name)?), out);
+                            let text = String::from_utf8_lossy(&bytes);
+                            each(stringify!($field), kind_of($field), &text);
+                        })*
+                    })*
+                }
+            }
+
             /// Reads a step from the columns and fields of a line. `None` for an event that this
             /// version does not have, or has in another form.
             pub(super) fn read(
@@ -195,17 +210,17 @@ events! {
     Connect "connect" [peer = 0 peer] [1 from "from="];
     Disconnect "disconnect" [peer = 0 peer] [1 why];
     Receive "recv" [tx = tx tx, peer = peer peer] [
-        verb verb, load load, n n "n=", ops ops
+        verb verb, load load, n n "n=", ops operations
     ];
     Bad "bad" [peer = 0 peer] [1 reason, 2 text];
     Vote "vote" [tx = tx tx] [
-        refusal refusal, time time "time=", load load, seq seq "seq=", ops ops, text text
+        refusal vote, time time "time=", load load, seq seq "seq=", ops operations, text text
     ];
     Refuse "refuse" [tx = tx tx] [reason reason, time time "time=", seq seq "seq="];
     Outcome "outcome" [tx = tx tx] [
-        ending ending, voted voted "voted=", seq seq "seq=", ops ops
+        ending outcome, voted voted "voted=", seq seq "seq=", ops operations
     ];
-    Drove "drove" [tx = tx tx] [ending ending, seq seq "seq=", ops ops];
+    Drove "drove" [tx = tx tx] [ending outcome, seq seq "seq=", ops operations];
     Client "client" [] [0 cpf "cpf=..", 1 seq "seq="];
     Account "account" [] [0 account "number=", 1 seq "seq="];
     Consortium "consortium" [] [0 bank "bank=", 1 places "places=", 2 seq "seq="];
@@ -215,16 +230,16 @@ events! {
     Met "met" [] [0 bank "bank=", 1 founding "id=", 2 seq "seq="];
     Introduced "introduced" [] [0 without "without=", 1 seq "seq="];
     Clock "clock" [] [0 time "time=", 1 seq "seq="];
-    Send "send" [tx = tx tx, peer = to peer] [verb verb, load load, id id, ops ops];
+    Send "send" [tx = tx tx, peer = to peer] [verb verb, load load, id id, ops operations];
     Ask "ask" [tx = tx tx, peer = to peer] [verb verb, load load, id id];
-    Reply "reply" [tx = tx tx, peer = peer peer] [summary summary, n n "n=", text text];
-    Answer "answer" [tx = tx tx, peer = from peer] [verb verb, summary summary, id id, text text];
+    Reply "reply" [tx = tx tx, peer = peer peer] [summary reply, n n "n=", text text];
+    Answer "answer" [tx = tx tx, peer = from peer] [verb verb, summary reply, id id, text text];
     Doubt "doubt" [tx = 0 tx] [1 cause];
     Drive "drive" [tx = 0 tx] [];
     Timeout "timeout" [tx = 0 tx] [1 silent "silent="];
     GaveUp "gave-up" [tx = 0 tx] [];
-    Count "count" [tx = tx tx, peer = from from] [oks oks];
-    Verdict "verdict" [tx = tx tx] [ending ending, oks oks "oks="];
+    Count "count" [tx = tx tx, peer = from from] [oks count];
+    Verdict "verdict" [tx = tx tx] [ending outcome, oks oks "oks="];
     Sync "sync" [] [
         upto upto "upto=", records records "records=", bytes bytes "bytes=",
         took_us took_us "took_us="

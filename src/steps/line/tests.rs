@@ -41,7 +41,7 @@ proptest! {
     ) {
         let text = written(at_us, step.clone());
         let line = LogLine::parse(text.trim_end_matches('\n').as_bytes());
-        prop_assert_eq!(line.map(|line| line.at_us), Some(at_us), "{}", text);
+        prop_assert_eq!(line.as_ref().map(|line| line.at_us), Some(at_us), "{}", text);
         prop_assert_eq!(line.and_then(|line| line.step()), Some(step), "{}", text);
     }
 
@@ -105,10 +105,10 @@ fn the_columns_of_a_line() {
     let line = LogLine::parse(text.as_bytes()).unwrap();
     assert_eq!(line.at_us, AT_US);
     assert_eq!((line.event, line.tx, line.peer), ("answer", Some("t1"), Some("127.0.0.1:8887")));
-    assert_eq!((line.bank, line.detail), (Some(1), "PREPARE OK time=5 by=1"));
+    assert_eq!((line.bank, &*line.detail), (Some(1), "PREPARE OK time=5 by=1"));
     let text = "2026-11-22T05:38:51.123456Z drive      tx=t1                       peer=-";
     let line = LogLine::parse(text.as_bytes()).unwrap();
-    assert_eq!((line.event, line.peer, line.bank, line.detail), ("drive", None, None, ""));
+    assert_eq!((line.event, line.peer, line.bank, &*line.detail), ("drive", None, None, ""));
     let met = read("met tx=- peer=- bank=1 id=00000000000000000000000000000000 seq=3");
     assert!(matches!(met, Some(Step::Met(..))), "its bank is a field, and no column: {met:?}");
 }

@@ -93,7 +93,8 @@ fn no_step_is_lost_cut_or_out_of_the_order_of_its_thread() {
     log.close();
     let mut files: Vec<_> =
         (1..).map(|n| test_log.older(n)).take_while(|path| !rotated(path).is_empty()).collect();
-    assert!(files.len() > 3, "the test must rotate");
+    // How often depends on the time that compression takes.
+    assert!(!files.is_empty(), "the test must rotate");
     files.reverse();
     files.push(test_log.log());
     let mut next = [0; THREADS];

@@ -36,6 +36,7 @@ use consorcio_core::limits::{
     STEP_CHUNK_BYTES_MAX, STEP_FEED_MAX, STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT,
     STEP_LOG_NUMBERS_MAX, STEP_LOG_TRANSACTIONS_DEFAULT,
 };
+use consorcio_system::logging::LogFormat;
 use consorcio_system::threads::{END_WITHIN, join_within};
 use file::RotatedFile;
 use keeper::Retention;
@@ -59,6 +60,8 @@ pub struct StepLogOptions {
     pub keep: usize,
     /// Of these, older ones are removed once the others have so many transactions.
     pub transactions: u64,
+    /// Whether lines are text, or JSON objects.
+    pub format: LogFormat,
     /// The consortium's addresses by position, so that lines about a bank have its address.
     pub places: Vec<String>,
 }
@@ -70,6 +73,7 @@ impl Default for StepLogOptions {
             bytes_max: STEP_LOG_BYTES_DEFAULT,
             keep: STEP_LOG_KEEP_DEFAULT,
             transactions: STEP_LOG_TRANSACTIONS_DEFAULT,
+            format: LogFormat::Text,
             places: Vec::new(),
         }
     }
@@ -159,7 +163,10 @@ impl StepLog {
             shared: Arc::clone(&shared),
             feed: feed.clone(),
             file,
-            formatter: Formatter::new(options.places),
+            formatter: match options.format {
+                LogFormat::Text => Formatter::new(options.places),
+                LogFormat::Json => Formatter::json(options.places),
+            },
             held: Vec::new(),
             written_us: i64::MIN,
             lines: Vec::with_capacity(2 * chunk),

@@ -49,8 +49,8 @@ impl GatheredLine {
             of_tx: line.tx.is_some(),
             peer: line.peer.map(str::to_owned),
             bank: line.bank,
-            detail: line.detail.to_owned(),
             step: line.step(),
+            detail: line.detail.into_owned(),
         }
     }
 }
@@ -126,10 +126,10 @@ fn lines_of(
     let mut blocks = Blocks::open(path, 0)?;
     if let [tx] = txs {
         // A line may end with its id.
-        let needle = format!(" tx={tx}");
-        let finder = Finder::new(&needle);
+        let needles = [format!(" tx={tx}"), format!("\"tx\":\"{tx}\"")];
+        let finders = needles.each_ref().map(Finder::new);
         while let Some((offset, block)) = blocks.next()? {
-            for at in finder.find_iter(block) {
+            for at in finders.iter().flat_map(|finder| finder.find_iter(block)) {
                 let (begin, line) = line_at(block, at);
                 // A text for people may contain the same bytes.
                 if let Some(line) = LogLine::parse(line).filter(|line| line.tx == Some(tx)) {

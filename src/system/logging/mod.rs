@@ -12,6 +12,7 @@ pub use text::step_colour;
 
 use clap::{ArgAction, Args, ValueEnum};
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 use text::TextFormat;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
@@ -31,12 +32,20 @@ pub struct LogArgs {
     /// between the steps too. RUST_LOG filters finer, as in consorcio_peers=debug
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// How lines on standard error are written: text, or one JSON object a line
+    /// How lines on standard error and in the step log are written: text, or one JSON object a line
     #[arg(
         long, global = true, value_enum, value_name = "FORMAT", hide_possible_values = true,
         env = "CONSORCIO_LOG_FORMAT", default_value_t = LogFormat::Text
     )]
     pub log_format: LogFormat,
+}
+
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// The format of the lines of this process, on standard error and in its step log; text before
+/// `init`.
+pub fn format() -> LogFormat {
+    FORMAT.get().copied().unwrap_or_default()
 }
 
 /// How a line on standard error is written.
@@ -55,6 +64,8 @@ pub enum LogFormat {
 /// No event waits for standard error: a thread writes it, and past a bound lines are dropped and
 /// counted. `flush` waits for the thread.
 pub fn init(program: &'static str, options: &LogArgs) {
+    // Only a test sets it twice.
+    let _ = FORMAT.set(options.log_format);
     let rust_log = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
     let (filter, complaint) = filter::filter(options, rust_log.as_deref());
     let layer = tracing_subscriber::fmt::layer().with_writer(stderr::ToStderr);
