@@ -9,7 +9,7 @@ use consorcio_core::limits::{WAIT_SHOWN_AFTER_MS, WAIT_SHOWN_EVERY_MS};
 use consorcio_system::config::Consortium;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -149,7 +149,9 @@ impl Observer for WaitObserver {
             && self.counts
             && std::io::stderr().is_terminal()
         {
-            eprintln!("{}", say!("OK {oks}/{banks} bank {bank}" / "OK {oks}/{banks} banco {bank}"));
+            let line = say!("OK {oks}/{banks} bank {bank}" / "OK {oks}/{banks} banco {bank}");
+            // The terminal may have gone; the transaction goes on.
+            let _ = writeln!(std::io::stderr(), "{line}");
         }
         self.next.observe(event);
     }

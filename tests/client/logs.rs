@@ -2,6 +2,7 @@
 
 use super::commands::{MARIA, PEDRO, with_accounts};
 use super::faults::{FakeBank, client_of, votes_ok};
+use crate::support::terminal::{Terminal, plain_text};
 use crate::support::{Cluster, Process, signal, wait_until};
 use std::path::Path;
 use std::process::Stdio;
@@ -124,6 +125,20 @@ fn a_clients_log_has_its_command_line_each_ok_and_what_the_user_was_told() {
     let last = run.last().unwrap();
     let told = told.trim_start_matches("cliente: ");
     assert!(last.contains(" stop ") && last.contains(told), "{last} {told}");
+}
+
+#[test]
+fn a_terminal_shows_each_ok_as_it_is_counted() {
+    let granting = FakeBank::start(|line| votes_ok(0, line));
+    let silent = FakeBank::start(|_| None);
+    let banks = [&granting, &silent];
+    let mut terminal = Terminal::start(&client_of(banks, &["set", "1", "--tx", "o1"]), 80);
+    terminal.expect("OK 1/2 bank 0");
+    let (_, screen) = terminal.end();
+    assert!(!screen.contains("OK 2/2"), "{screen}");
+    let steps = client_of(banks, &["set", "1", "--tx", "o2", "--step"]);
+    let (_, screen) = Terminal::start(&steps, 80).end();
+    assert_eq!(plain_text(&screen).matches("OK 1/2").count(), 1, "--step counts them: {screen}");
 }
 
 #[test]

@@ -30,20 +30,24 @@ pub(super) struct RotatedFile {
 
 impl RotatedFile {
     /// Opens `path` for appending, and creates its folder if needed. With `bytes_max` 0 it is never
-    /// rotated; older files are kept beside it, compressed, as `retention` says. Those that a
-    /// killed process left plain are compressed now.
+    /// rotated; older files are kept beside it, compressed, as `retention` says.
     pub(super) fn open(
         path: &Path,
         bytes_max: u64,
         retention: Retention,
     ) -> io::Result<RotatedFile> {
         let (file, bytes) = open(path)?;
-        let mut keeper = LogKeeper::new(path, retention);
-        if bytes_max > 0 && keeper::has_work(path, retention.files) {
-            keeper.start()?;
-        }
+        let keeper = LogKeeper::new(path, retention);
         let (path, torn, is_locked) = (path.to_owned(), false, false);
         Ok(RotatedFile { path, bytes_max, retention, keeper, file, bytes, torn, is_locked })
+    }
+
+    /// Compresses the older files that a killed process left plain.
+    pub(super) fn resume(&mut self) -> io::Result<()> {
+        if self.bytes_max > 0 && keeper::has_work(&self.path, self.retention.files) {
+            self.keeper.start()?;
+        }
+        Ok(())
     }
 
     /// Locks the file against other processes that would; returns false if one has done so. The

@@ -151,10 +151,11 @@ impl StepLog {
 
     fn start(
         path: &Path,
-        file: RotatedFile,
+        mut file: RotatedFile,
         options: StepLogOptions,
     ) -> Result<StepLog, OpenError> {
         let failed = |source| OpenError { path: path.to_owned(), source };
+        file.resume().map_err(failed)?;
         let chunk = usize::try_from(options.bytes_max).unwrap_or(usize::MAX);
         let chunk = if chunk == 0 { STEP_CHUNK_BYTES_MAX } else { chunk.min(STEP_CHUNK_BYTES_MAX) };
         let shared = Arc::new(StepBuffer::default());

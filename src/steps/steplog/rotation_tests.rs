@@ -91,6 +91,11 @@ fn each_process_has_the_lowest_number_that_is_free() {
         || StepLog::open_numbered(folder.path(), "cliente", StepLogOptions::default()).unwrap();
     let (first, second, third) = (open(), open(), open());
     assert_eq!([first.1, second.1, third.1], [1, 2, 3]);
+    // What the others have rotated is theirs.
+    let theirs = folder.path().join("cliente-1.log.1");
+    fs::write(&theirs, "line\n").unwrap();
+    open().0.close();
+    assert!(theirs.exists());
     second.0.record(drive("t2"));
     second.0.close();
     let again = open();
