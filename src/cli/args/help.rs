@@ -95,8 +95,8 @@ const SENTENCES: &[(&str, &str)] = &[
       between the steps too. RUST_LOG filters finer, as in consorcio_peers=debug",
      "Mostra cada passo na saída de erros quando vai para o log; -vv mostra também o que acontece \
       entre os passos. RUST_LOG filtra melhor, como em consorcio_peers=debug"),
-    ("How lines on standard error are written: text, or one JSON object a line",
-     "Como são as linhas na saída de erros: texto, ou um objeto JSON por linha"),
+    ("How lines on standard error and in the step log are written: text, or one JSON object a line",
+     "Como são as linhas na saída de erros e no log de passos: texto, ou um objeto JSON por linha"),
     // Transactions.
     ("Let this bank drive the transaction (EXECUTE), instead of this program",
      "Deixa este banco conduzir a transação (EXECUTE), em vez deste programa"),

@@ -1,5 +1,6 @@
 //! Builds a timeline from gathered lines: lanes, calls, and events in order on one time axis.
 
+use super::caveats::Caveat;
 use super::clocks::{Arrow, shifts};
 use super::files::{Logs, NodeLog};
 use super::gather::GatheredLine;
@@ -78,21 +79,17 @@ pub(super) fn build(logs: &Logs, tx: &str, logged: Vec<GatheredLine>) -> Timelin
 
 /// Notes where the log of a bank has lost lines of this transaction by rotation.
 fn note_cut(timeline: &mut Timeline, logs: &Logs, party: &Party, lane: usize) {
-    let (log, what) = match party {
-        Party::Node(node) if timeline.lacks_beginning(lane) => (logs.nodes.get(*node), "beginning"),
+    let (log, has_end) = match party {
+        Party::Node(node) if timeline.lacks_beginning(lane) => (logs.nodes.get(*node), true),
         // A bank whose log is here, without a line about it.
-        Party::Bank(bank) => (logs.nodes.iter().find(|log| log.bank == Some(*bank)), "part"),
+        Party::Bank(bank) => (logs.nodes.iter().find(|log| log.bank == Some(*bank)), false),
         Party::Node(_) | Party::Address(_) => return,
     };
-    let Some(at_us) = log.and_then(NodeLog::cut_at_us) else { return };
-    let Ok(at) = jiff::Timestamp::from_microsecond(at_us) else { return };
-    let name = &timeline.lanes[lane].name;
-    let missing = format!("there is no log of {name}");
-    timeline.notes.retain(|note| !note.starts_with(&missing));
-    timeline.notes.push(format!(
-        "its {what} at {name} was rotated away: that log begins {at} (--log-keep and \
-         --log-transactions say how much is kept)"
-    ));
+    let Some(from_us) = log.and_then(NodeLog::cut_at_us) else { return };
+    let lane = timeline.lanes[lane].clone();
+    let missing = Caveat::NoLog(lane.clone());
+    timeline.notes.retain(|note| *note != missing);
+    timeline.notes.push(Caveat::RotatedAway { lane, has_end, from_us });
 }
 
 /// Makes a call of each pair, and sets the call of each of the `events` that is one of its ends;

@@ -12,6 +12,15 @@ pub enum Caveat {
     Shifted(Lane),
     /// There is no log of this node.
     NoLog(Lane),
+    /// The beginning of the transaction at this node, or all of it, was rotated away.
+    RotatedAway {
+        /// The node of the log.
+        lane: Lane,
+        /// Whether the log has a line of the transaction.
+        has_end: bool,
+        /// When the log begins now, in microseconds since 1970.
+        from_us: i64,
+    },
     /// No log shows that this bank, which the transaction names, received it.
     Unseen(u8),
     /// One log says committed and another one aborted.
@@ -46,6 +55,15 @@ impl Caveat {
                 let at = lane.address.as_ref().map_or(String::new(), |it| format!(" at {it}"));
                 let name = lane.name_in(Lang::En);
                 format!("there is no log of {name}{at}: its part is known from other logs only")
+            }
+            Caveat::RotatedAway { lane, has_end, from_us } => {
+                let what = if *has_end { "beginning" } else { "part" };
+                format!(
+                    "its {what} at {} was rotated away: that log begins {} (--log-keep and \
+                     --log-transactions say how much is kept)",
+                    lane.name_in(Lang::En),
+                    utc(*from_us)
+                )
             }
             Caveat::Unseen(bank) => {
                 format!("no log shows that bank {bank}, which it names, received it")
@@ -83,6 +101,15 @@ impl Caveat {
                 let name = lane.name_in(Lang::Pt);
                 format!("não há log de {name}{at}: a sua parte só é conhecida por outros logs")
             }
+            Caveat::RotatedAway { lane, has_end, from_us } => {
+                let what = if *has_end { "o seu começo" } else { "a sua parte" };
+                format!(
+                    "{what} em {} já foi apagado pela rotação: esse log começa em {} (--log-keep e \
+                     --log-transactions dizem quanto é guardado)",
+                    lane.name_in(Lang::Pt),
+                    utc(*from_us)
+                )
+            }
             Caveat::Unseen(bank) => {
                 format!("nenhum log mostra que o banco {bank}, que ela nomeia, a recebeu")
             }
@@ -103,6 +130,10 @@ impl Caveat {
             }
         }
     }
+}
+
+fn utc(at_us: i64) -> String {
+    jiff::Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |at| at.to_string())
 }
 
 impl Serialize for Caveat {

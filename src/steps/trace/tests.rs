@@ -410,7 +410,7 @@ fn a_beginning_that_was_rotated_away_is_reported() {
         .log("servidor-87", 0, ONE);
     let notes = logs.timeline().notes;
     let expected = "its beginning at bank 0 was rotated away: that log begins 2026-11-22T05:38:51";
-    assert!(notes.iter().any(|note| note.starts_with(expected)), "{notes:?}");
+    assert!(notes.iter().any(|note| said(note).starts_with(expected)), "{notes:?}");
     let unknown = logs.logs().timeline("gone").unwrap_err().to_string();
     assert!(unknown.contains("lines of servidor-86 before 2026-11-22T05:38:51"), "{unknown}");
     assert!(!unknown.contains("lines of servidor-87"), "{unknown}");
