@@ -13,6 +13,8 @@ mod blocks;
 mod build;
 mod caveats;
 mod clocks;
+#[cfg(test)]
+mod file_tests;
 mod files;
 mod gather;
 mod judge;

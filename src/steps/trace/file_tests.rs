@@ -1,0 +1,63 @@
+//! Timelines from compressed files, files of JSON objects, and files whose beginning is gone.
+
+use super::written::{CLIENT, ONE, TestLogs, ZERO, committed, said};
+use super::*;
+use std::fs;
+
+#[test]
+fn compressed_files_give_the_same_timeline() {
+    let plain = committed([0, 0, 0]).timeline();
+    let logs = committed([0, 0, 0]);
+    for name in ["servidor-86", "servidor-87"] {
+        let path = logs.0.path().join(format!("{name}.log"));
+        let rotated = logs.0.path().join(format!("{name}.log.1"));
+        fs::rename(&path, &rotated).unwrap();
+        crate::compressed::compress(&rotated).unwrap();
+        fs::write(&path, "").unwrap();
+    }
+    assert_eq!(logs.logs().nodes[1].bank, Some(0), "the start is in the compressed file");
+    let compressed = logs.timeline();
+    assert_eq!((&compressed.events, &compressed.path), (&plain.events, &plain.path));
+}
+
+#[test]
+fn a_beginning_that_was_rotated_away_is_reported() {
+    let end = ZERO.lines().skip_while(|line| !line.contains("1000 recv")).collect::<Vec<_>>();
+    let logs = TestLogs::new()
+        .log("cliente-1", 0, CLIENT)
+        .log("servidor-86", 0, &end.join("\n"))
+        .log("servidor-87", 0, ONE);
+    let notes = logs.timeline().notes;
+    let expected = "its beginning at bank 0 was rotated away: that log begins 2026-11-22T05:38:51";
+    assert!(notes.iter().any(|note| said(note).starts_with(expected)), "{notes:?}");
+    let unknown = logs.logs().timeline("gone").unwrap_err().to_string();
+    assert!(unknown.contains("lines of servidor-86 before 2026-11-22T05:38:51"), "{unknown}");
+    assert!(!unknown.contains("lines of servidor-87"), "{unknown}");
+}
+
+#[test]
+fn logs_of_json_objects_give_the_same_timeline() {
+    let plain = committed([0, 0, 0]).timeline();
+    let logs = committed([0, 0, 0]);
+    let as_objects = |name: &str| {
+        let path = logs.0.path().join(format!("{name}.log"));
+        let mut objects = Vec::new();
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let line = crate::line::LogLine::parse(line.as_bytes()).unwrap();
+            let entry = crate::line::Entry { at_us: line.at_us, step: line.step().unwrap() };
+            crate::line::Formatter::json(Vec::new()).write(&mut objects, &entry);
+        }
+        assert!(objects.starts_with(b"{\"at\":"));
+        fs::write(path, objects).unwrap();
+    };
+    // Logs of both kinds together.
+    ["servidor-86", "cliente-1"].iter().for_each(|name| as_objects(name));
+    let objects = logs.timeline();
+    let steps = |timeline: &Timeline| -> Vec<(i64, String)> {
+        timeline.events.iter().map(|event| (event.at_us, event.event.clone())).collect()
+    };
+    assert_eq!(steps(&objects), steps(&plain));
+    assert_eq!((&objects.path, objects.verdict), (&plain.path, plain.verdict));
+    let slow = logs.logs().find(TraceQuery::Slowest(3)).unwrap();
+    assert_eq!(slow.iter().map(|timeline| timeline.tx.as_str()).collect::<Vec<_>>(), ["t"]);
+}
