@@ -177,6 +177,7 @@ fn a_benchmark_needs_consent_to_leave_accounts() {
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(document["conserved"], true, "{ran:?}");
     assert!(document["committed"].as_u64() > Some(0), "{ran:?}");
+    assert_eq!(ran.stderr, "", "what its banks say is for nobody");
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "it removes its folder");
     let status = cluster.json(0, &["status"]);
     assert_eq!(status["cut"]["balance_total"], 0, "neither run used these banks: {status}");

@@ -112,6 +112,42 @@ fn messages_follow_the_language() {
     assert!(rows.starts_with("transaction\tverdict\t"), "{rows}");
 }
 
+/// The commands for longer work, and the help: each fits 80 columns, and has no English sentence.
+#[test]
+fn the_tools_speak_portuguese_in_eighty_columns() {
+    let cluster = with_accounts();
+    let pay = ["transfer", "--from", "0/12345-6=1", "--to", "2/78910-0", "--tx", "t1"];
+    cluster.run(&pay).expect_code(0);
+    let refused = ["transfer", "--from", "0/12345-6=5000", "--to", "2/78910-0", "--tx", "t2"];
+    cluster.run(&refused).expect_code(4);
+    std::fs::write(cluster.path().join("lote.txt"), "saldo 0/12345-6\nfoo\nsaldo 0/1\n").unwrap();
+    let traced = || (cluster.json(0, &["trace", "t2"])["told_us"].is_i64()).then_some(());
+    wait_until("the logs have both transactions", traced);
+    let load = ["--clients", "2", "--seconds", "1"];
+    for (command, code, words) in [
+        (&["--help"][..], 0, &["Uso: cliente", "Move dinheiro entre bancos", "Exemplos:"][..]),
+        (&["help", "rastrear"], 0, &["Uso: cliente trace", "A transação a mostrar"]),
+        (&["trace", "t1"], 0, &["transação t1", "efetivada", "banco 2", "vota OK", "até o result"]),
+        (&["trace", "--slowest"], 0, &["transação", "a maior parte", "cliente rastrear TX"]),
+        (&["trace", "--aborted"], 0, &["abortada: insufficient-funds", "pelo banco 0"]),
+        (&[&["contention"], &load[..]].concat(), 0, &["disputa", "efetivadas", "Tudo confere."]),
+        (&[&["bench", "--own"], &load[..]].concat(), 0, &["rodada", "efetivadas", "conservado"]),
+        (&["shell", "-f", "lote.txt"], 2, &["2 linhas em", "1 feitas, 1 com falha", "a linha 2"]),
+    ] {
+        let (ended, text) = on_screen(&cluster, &[&["--lang", "pt"], command].concat());
+        assert_eq!(ended, Some(code), "{command:?}: {text}");
+        let prose = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in words {
+            assert!(prose.contains(words), "{command:?}: no {words:?} in {text}");
+        }
+        let english =
+            [" bank ", "committed", "aborted", " of ", "servidor:", "votes", "transactions"];
+        for word in english.iter().filter(|_| !command[0].ends_with("help")) {
+            assert!(!prose.contains(word), "{command:?}: {word:?} in {text}");
+        }
+    }
+}
+
 /// After a second a command says for which bank it waits, and takes that away at the end; a frozen
 /// bank costs one time limit.
 #[test]

@@ -8,6 +8,37 @@ use clap::{Arg, ArgAction, Command};
 const TEMPLATE: &str = "{before-help}{about-with-newline}\nUso: {usage}\n\n{all-args}{after-help}";
 const OPTIONS: &str = "Opções";
 
+/// The examples of the program itself.
+const EXAMPLES: &str = "\
+Exemplos:
+  cliente                         põe storage em 1 em todos os bancos, e mostra
+                                  cada voto
+  cliente definir 42              um valor: todo banco o muda, ou nenhum
+  cliente definir 42 --passo      ... com uma pausa depois de cada fase
+  cliente cliente cadastrar --banco 0 --cpf 11111111111 --nome \"Maria Souza\"
+  cliente conta abrir 0/12345-6 --cpf 11111111111 --deposito 1000
+  cliente transferir --de 0/12345-6=200,50 --para 2/78910-0
+  cliente transferir --de 0/12345-6=200 --de 1/45678-0=300 --para 2/78910-0
+  cliente saldo 0/12345-6         uma conta é BANCO/NÚMERO
+  cliente estado                  todos os bancos, e a soma do dinheiro
+  cliente resolver TX             o resultado de uma transação
+  cliente rastrear TX --svg t.svg o seu caminho por todos os nós, pelos logs
+  cliente medir --proprios --clientes 64 --segundos 5
+  cliente help transferir         cada comando tem os seus exemplos
+
+Valores são digitados 200, 200.50 ou 200,50.
+";
+
+const AFTER: &str = "\
+Formas de --saida:
+  table  para pessoas, com cores num terminal (NO_COLOR as tira)
+  tsv    uma linha de títulos, depois linhas com tabulações entre as células,
+         valores como 1234.56, tempos como RFC 3339, erros na saída de erros
+  json   um documento, valores em centavos, erros incluídos
+Códigos de saída: 0 feito · 1 erro próprio · 2 uso · 3 sem conexão ·
+            4 recusada ou abortada · 5 resultado ainda não conhecido ·
+            130 interrompido";
+
 /// Each sentence of the help, in English and in Portuguese. clap takes the last dot away.
 #[rustfmt::skip]
 const SENTENCES: &[(&str, &str)] = &[
@@ -229,7 +260,7 @@ const SENTENCES: &[(&str, &str)] = &[
 pub(crate) fn in_language(command: Command) -> Command {
     match help_lang() {
         Lang::En => command,
-        Lang::Pt => with_version(in_portuguese(command)),
+        Lang::Pt => with_own_texts(in_portuguese(command)),
     }
 }
 
@@ -264,12 +295,14 @@ fn in_portuguese(command: Command) -> Command {
     command.disable_help_flag(true).arg(help).mut_subcommands(in_portuguese)
 }
 
-/// The program itself also has `--version`. What clap says about `help COMMAND` stays English: it
-/// adds that command last, and lets nobody replace it.
-fn with_version(command: Command) -> Command {
+/// The program itself, unlike a line of its shell, has examples of all commands, and `--version`.
+/// What clap says about `help COMMAND` stays English: it adds that command last, and lets nobody
+/// replace it.
+fn with_own_texts(command: Command) -> Command {
     if command.get_version().is_none() {
         return command;
     }
+    let command = command.before_help(EXAMPLES).after_help(AFTER);
     let version = Arg::new("version").short('V').long("version").action(ArgAction::Version);
     let version = version.help("Mostra a versão").help_heading(OPTIONS);
     command.disable_version_flag(true).arg(version)
@@ -298,7 +331,15 @@ mod tests {
     fn the_help_of_each_command_is_in_portuguese() {
         fn check(command: &mut Command, seen: &mut usize) {
             let help = command.render_long_help().to_string();
-            for english in ["Usage:", "Options:", "Commands:", "Arguments:", "Examples:"] {
+            for english in [
+                "Forms of",
+                "Exit codes",
+                "Usage:",
+                "Options:",
+                "Commands:",
+                "Arguments:",
+                "Examples:",
+            ] {
                 assert!(!help.contains(english), "{english} in the help:\n{help}");
             }
             assert!(help.contains("Uso: ") && help.contains("Mostra esta ajuda"), "{help}");
@@ -307,7 +348,7 @@ mod tests {
             below.for_each(|below| check(below, seen));
         }
         let mut seen = 0;
-        let mut command = with_version(in_portuguese(BilingualArguments::command()));
+        let mut command = with_own_texts(in_portuguese(BilingualArguments::command()));
         command.clone().debug_assert();
         let printed = command.clone().try_get_matches_from(["cliente", "help", "transfer"]);
         let printed = printed.unwrap_err().to_string();

@@ -5,7 +5,8 @@ use super::reader::{LineReader, ShellInput};
 use crate::Context;
 use crate::failure::Failure;
 use crate::language::{say, word};
-use crate::output::{self, CommandOutput, ErrorPart, OutputForm, took};
+use crate::output::{self, CommandOutput, ErrorPart, OutputForm, columns_of, took};
+use crate::table::wrapped_text;
 use serde::Serialize;
 use std::io::{self, Write};
 use tokio::time::Instant;
@@ -148,7 +149,9 @@ impl ShellBatch<'_> {
     fn complain(&self, number: u64, failure: &Failure) {
         // Nobody may read standard error.
         let line = word!("line" / "linha");
-        let _ = writeln!(io::stderr(), "cliente: {}, {line} {number}: {failure}", self.source);
+        let text = format!("cliente: {}, {line} {number}: {failure}", self.source);
+        let text = wrapped_text(&text, columns_of(&io::stderr()));
+        let _ = write!(io::stderr(), "{text}");
     }
 
     fn count(&mut self, number: u64, failure: Option<Failure>) {
@@ -197,7 +200,9 @@ impl ShellBatch<'_> {
         self.document.error = self.failure.as_ref().map(ErrorPart::of);
         // Nobody may read them any more. Among rows, which are for programs, nothing else stands.
         let _ = match self.form {
-            OutputForm::Table => writeln!(io::stdout(), "{text}"),
+            OutputForm::Table => {
+                write!(io::stdout(), "{}", wrapped_text(&text, columns_of(&io::stdout())))
+            }
             OutputForm::Tsv => writeln!(io::stderr(), "cliente: {text}"),
             OutputForm::Json => writeln!(io::stdout(), "{}", output::json(&self.document)),
         };

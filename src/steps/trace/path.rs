@@ -144,6 +144,7 @@ fn waits(timeline: &Timeline, before: usize, event: &TracedEvent) -> (LegKind, B
         Some(Step::Verdict { .. } | Step::Outcome { .. }) => {
             (LegKind::Driver, label("decides", "decide"))
         }
+        Some(Step::Count { .. }) => (LegKind::Driver, label("counts an OK", "conta um OK")),
         Some(Step::Send { .. }) => (LegKind::Driver, label("sends", "envia")),
         Some(Step::Ask { .. }) => {
             (LegKind::Wait, label("waits until it asks", "espera até perguntar"))
