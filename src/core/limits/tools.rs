@@ -109,6 +109,8 @@ pub const TOP_HISTORY_MAX: usize = 600;
 pub const TRACE_CANDIDATES_PER_RESULT: usize = 4;
 /// ... and undecided candidates, at least, whose timelines are made.
 pub const TRACE_DOUBTFUL_MAX: usize = 500;
+/// How often logs are read that are rotated meanwhile.
+pub const TRACE_READS_MAX: usize = 4;
 /// Events that a drawing shows; it counts the rest.
 pub const DRAWING_ROWS_MAX: usize = 600;
 /// A wait of at least this long is marked in a drawing.

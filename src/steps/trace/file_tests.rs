@@ -1,6 +1,6 @@
 //! Timelines from compressed files, files of JSON objects, and files whose beginning is gone.
 
-use super::written::{CLIENT, ONE, TestLogs, ZERO, committed, said};
+use super::written::{CLIENT, ONE, TestLogs, ZERO, at, committed, said};
 use super::*;
 use std::fs;
 
@@ -60,4 +60,19 @@ fn logs_of_json_objects_give_the_same_timeline() {
     assert_eq!((&objects.path, objects.verdict), (&plain.path, plain.verdict));
     let slow = logs.logs().find(TraceQuery::Slowest(3)).unwrap();
     assert_eq!(slow.iter().map(|timeline| timeline.tx.as_str()).collect::<Vec<_>>(), ["t"]);
+}
+
+#[test]
+fn a_log_that_is_rotated_while_it_is_read_is_found_again() {
+    let written = committed([0, 0, 0]);
+    let right = written.timeline();
+    let logs = written.logs();
+    let path = |name: &str| written.0.path().join(name);
+    std::fs::rename(path("servidor-86.log"), path("servidor-86.log.1")).unwrap();
+    std::fs::write(path("servidor-86.log"), at("9000 stop - - SIGTERM", 0)).unwrap();
+    std::fs::rename(path("servidor-87.log"), path("servidor-87.log.1")).unwrap();
+    assert_eq!(logs.timeline("t").unwrap().verdict, right.verdict);
+    assert_eq!(logs.find(TraceQuery::Slowest(1)).unwrap().len(), 1);
+    std::fs::remove_dir_all(written.0.path()).unwrap();
+    assert!(logs.timeline("t").is_err(), "what is gone is reported");
 }

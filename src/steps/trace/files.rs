@@ -89,6 +89,14 @@ impl Logs {
         Ok(Logs { nodes, folders: folders.to_vec() })
     }
 
+    /// The logs that are in the same folders now.
+    ///
+    /// # Errors
+    /// As of `open`.
+    pub(super) fn found_anew(&self) -> Result<Logs, TraceError> {
+        Logs::open(&self.folders)
+    }
+
     /// The size of all files, in bytes.
     pub fn bytes(&self) -> u64 {
         let files = self.nodes.iter().flat_map(|node| &node.files);

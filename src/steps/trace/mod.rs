@@ -45,6 +45,8 @@ pub use timeline::{
 };
 pub use words::duration;
 
+use consorcio_core::limits::TRACE_READS_MAX;
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
@@ -78,13 +80,15 @@ impl Logs {
     /// # Errors
     /// If no log has a line of it, or one can't be read.
     pub fn timeline(&self, tx: &str) -> Result<Timeline, TraceError> {
-        let gathered = gather::gather(self, &[tx.to_owned()])?;
-        let lines = gathered.into_iter().next().unwrap_or_default();
-        if lines.is_empty() {
-            let searched = self.in_words() + &self.cuts_in_words();
-            return Err(TraceError::Unknown { tx: tx.to_owned(), searched });
-        }
-        Ok(build::build(self, tx, lines))
+        self.steadily(|logs| {
+            let gathered = gather::gather(logs, &[tx.to_owned()])?;
+            let lines = gathered.into_iter().next().unwrap_or_default();
+            if lines.is_empty() {
+                let searched = logs.in_words() + &logs.cuts_in_words();
+                return Err(TraceError::Unknown { tx: tx.to_owned(), searched });
+            }
+            Ok(build::build(logs, tx, lines))
+        })
     }
 
     /// The timelines of the transactions that `query` selects, in its order.
@@ -92,11 +96,30 @@ impl Logs {
     /// # Errors
     /// If a log can't be read.
     pub fn find(&self, query: TraceQuery) -> Result<Vec<Timeline>, TraceError> {
-        let candidates = scan::scan(self, query)?;
-        let ids: Vec<String> = candidates.iter().map(|candidate| candidate.tx.clone()).collect();
-        let gathered = gather::gather(self, &ids)?;
-        let timelines = ids.iter().zip(gathered).filter(|(_, lines)| !lines.is_empty());
-        let timelines = timelines.map(|(tx, lines)| build::build(self, tx, lines)).collect();
-        Ok(scan::choose(query, timelines))
+        self.steadily(|logs| {
+            let candidates = scan::scan(logs, query)?;
+            let ids: Vec<String> =
+                candidates.iter().map(|candidate| candidate.tx.clone()).collect();
+            let gathered = gather::gather(logs, &ids)?;
+            let timelines = ids.iter().zip(gathered).filter(|(_, lines)| !lines.is_empty());
+            let timelines = timelines.map(|(tx, lines)| build::build(logs, tx, lines)).collect();
+            Ok(scan::choose(query, timelines))
+        })
+    }
+
+    /// Reads these logs, and those found anew if a file was rotated, and so renamed, meanwhile.
+    fn steadily<T>(&self, read: impl Fn(&Logs) -> Result<T, TraceError>) -> Result<T, TraceError> {
+        let mut logs = Cow::Borrowed(self);
+        for _ in 1..TRACE_READS_MAX {
+            match read(&logs) {
+                Err(TraceError::Unreadable { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound =>
+                {
+                    logs = Cow::Owned(self.found_anew()?);
+                }
+                done => return done,
+            }
+        }
+        read(&logs)
     }
 }

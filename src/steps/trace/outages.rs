@@ -34,13 +34,15 @@ impl Logs {
     /// # Errors
     /// If a log can't be read.
     pub fn outages(&self, span: (i64, i64), most: usize) -> Result<Vec<Outage>, TraceError> {
-        let mut all = Vec::new();
-        for found in each_at_once(&self.nodes, |node| outages_of(node, span, most)) {
-            all.extend(found?);
-        }
-        all.sort_by_key(|outage| outage.from_us);
-        all.truncate(most);
-        Ok(all)
+        self.steadily(|logs| {
+            let mut all = Vec::new();
+            for found in each_at_once(&logs.nodes, |node| outages_of(node, span, most)) {
+                all.extend(found?);
+            }
+            all.sort_by_key(|outage| outage.from_us);
+            all.truncate(most);
+            Ok(all)
+        })
     }
 }
 
