@@ -225,12 +225,15 @@ fn the_script_kills_banks_and_clients_and_loses_nothing() {
     assert!(shown.contains(own), "it says where the logs are: {shown}");
     let names = left(&logs.join(own));
     assert!(names.iter().filter(|name| name.starts_with("servidor-")).count() >= 3, "{names:?}");
-    // The rate is that of all clients: 4 of 12 of the run, and 4 of each process that is killed.
-    let begun = |name: &str| {
-        let log = std::fs::read_to_string(logs.join(own).join(name)).unwrap();
-        log.lines().filter(|line| line.contains(" contention")).count()
-    };
-    assert!(begun("cliente-killed-0.log") + begun("cliente-killed-1.log") >= 2);
+    // 600 a second for all clients: 4 of the run, and 4 of each process that is killed.
+    for name in ["contention", "killed-0", "killed-1"] {
+        let path = logs.join(own).join(format!("cliente-{name}.log"));
+        let log = std::fs::read_to_string(&path).unwrap();
+        let starts = log.lines().filter(|line| line.contains(" start "));
+        let starts: Vec<&str> = starts.collect();
+        assert!(!starts.is_empty(), "{name}");
+        assert!(starts.iter().all(|line| line.contains("--rate 200")), "{name}: {starts:?}");
+    }
     let page = std::fs::read_to_string(folder.path().join("run.html")).unwrap();
     assert!(page.contains("<td>killed</td>") && page.contains("class=\"trace\""));
 }
