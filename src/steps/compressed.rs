@@ -1,7 +1,11 @@
 //! Rotated files, compressed with zstd. Each block of a file is a frame of its own, and a last
-//! frame, which every decoder skips, lists them: so a reader begins anywhere, and `zstd -d` works.
+//! frame, which every decoder skips, lists them and the transactions: so a reader begins anywhere,
+//! leaves out files without the transaction that it looks for, and `zstd -d` works.
 
-use consorcio_core::limits::{COMPRESSED_FRAMES_MAX, STEP_ZSTD_BLOCK_BYTES, STEP_ZSTD_LEVEL};
+use consorcio_core::limits::{
+    COMPRESSED_FRAMES_MAX, COMPRESSED_IDS_MAX, STEP_ZSTD_BLOCK_BYTES, STEP_ZSTD_LEVEL,
+};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -15,14 +19,16 @@ const SKIPPED_MAGIC: u32 = 0x184D_2A5C;
 /// The size of magic and length, before the content of a skipped frame.
 const SKIPPED_HEADER: u64 = 8;
 
-/// The size of the two numbers at the end of the list: transactions and frames.
-const LIST_END: u64 = 12;
+/// The size of the numbers at the end of the list: of ended transactions, frames and ids.
+const LIST_END: u64 = 16;
 
 /// The list of the frames of a compressed file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FrameList {
     /// The bytes of each frame: compressed, and as lines.
     frames: Vec<(u32, u32)>,
+    /// The hashes of the transactions in the file, ascending; `None` if there are too many.
+    ids: Option<Vec<u32>>,
     /// How many transactions end in the file.
     pub(crate) transactions: u64,
 }
@@ -34,12 +40,16 @@ impl FrameList {
         if length < SKIPPED_HEADER + LIST_END {
             return Ok(None);
         }
-        file.seek(SeekFrom::End(-12))?;
-        let mut end = [0; 12];
+        file.seek(SeekFrom::End(-16))?;
+        let mut end = [0; 16];
         file.read_exact(&mut end)?;
-        let (transactions, count) = (u64_of(&end[..8]), u32_of(&end[8..]));
-        let bytes = u64::from(count) * 8 + LIST_END;
-        if count > COMPRESSED_FRAMES_MAX || bytes + SKIPPED_HEADER > length {
+        let (transactions, count, ids) =
+            (u64_of(&end[..8]), u32_of(&end[8..12]), u32_of(&end[12..]));
+        let has_ids = ids != TOO_MANY;
+        let ids = if has_ids { ids } else { 0 };
+        let bytes = u64::from(count) * 8 + u64::from(ids) * 4 + LIST_END;
+        let is_within = count <= COMPRESSED_FRAMES_MAX && ids <= COMPRESSED_IDS_MAX;
+        if !is_within || bytes + SKIPPED_HEADER > length {
             return Ok(None);
         }
         file.seek(SeekFrom::Start(length - bytes - SKIPPED_HEADER))?;
@@ -47,21 +57,36 @@ impl FrameList {
         file.read_to_end(&mut list)?;
         let is_list =
             u32_of(&list[..4]) == SKIPPED_MAGIC && u64::from(u32_of(&list[4..8])) == bytes;
-        let frames = list[8..].chunks_exact(8).take(usize::try_from(count).unwrap_or(0));
+        if !is_list {
+            return Ok(None);
+        }
+        let (frames, rest) = list[8..].split_at(8 * usize::try_from(count).unwrap_or(0));
+        let frames = frames.chunks_exact(8);
         let frames = frames.map(|pair| (u32_of(&pair[..4]), u32_of(&pair[4..]))).collect();
-        Ok(is_list.then_some(FrameList { frames, transactions }))
+        let ids = rest[..4 * usize::try_from(ids).unwrap_or(0)].chunks_exact(4).map(u32_of);
+        let ids = has_ids.then(|| ids.collect());
+        Ok(Some(FrameList { frames, ids, transactions }))
+    }
+
+    /// Whether the file may have lines about `tx`.
+    fn may_have(&self, tx: &str) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.binary_search(&hash(tx.as_bytes())).is_ok())
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let content = self.frames.len() * 8 + 12;
+        let ids = self.ids.as_deref().unwrap_or_default();
+        let content = self.frames.len() * 8 + ids.len() * 4 + 16;
         let mut list = SKIPPED_MAGIC.to_le_bytes().to_vec();
         list.extend(u32::try_from(content).unwrap_or(u32::MAX).to_le_bytes());
         for (compressed, plain) in &self.frames {
             list.extend(compressed.to_le_bytes());
             list.extend(plain.to_le_bytes());
         }
+        ids.iter().for_each(|id| list.extend(id.to_le_bytes()));
         list.extend(self.transactions.to_le_bytes());
         list.extend(u32::try_from(self.frames.len()).unwrap_or(u32::MAX).to_le_bytes());
+        let count = self.ids.as_ref().map(|ids| u32::try_from(ids.len()).unwrap_or(TOO_MANY));
+        list.extend(count.unwrap_or(TOO_MANY).to_le_bytes());
         list
     }
 
@@ -77,6 +102,29 @@ impl FrameList {
         }
         (begin, plain)
     }
+}
+
+/// In place of the number of ids, if they are not listed.
+const TOO_MANY: u32 = u32::MAX;
+
+/// FNV-1a, folded to 32 bits: it is in files, so it must never change.
+fn hash(id: &[u8]) -> u32 {
+    let of = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let [a, b, c, d, e, f, g, h] = id.iter().fold(0xcbf2_9ce4_8422_2325, of).to_le_bytes();
+    u32::from_le_bytes([a, b, c, d]) ^ u32::from_le_bytes([e, f, g, h])
+}
+
+/// Whether the file at `path` may have lines about one of `txs`: certainly not, only if it is
+/// compressed and lists others.
+///
+/// # Errors
+/// If it can't be read.
+pub(crate) fn may_have(path: &Path, txs: &[String]) -> io::Result<bool> {
+    if path.extension().is_none_or(|end| end != "zst") {
+        return Ok(true);
+    }
+    let list = FrameList::read(&mut File::open(path)?)?;
+    Ok(list.is_none_or(|list| txs.iter().any(|tx| list.may_have(tx))))
 }
 
 fn u32_of(bytes: &[u8]) -> u32 {
@@ -127,7 +175,7 @@ fn write_copy(plain: &Path, copy: &Path) -> io::Result<()> {
     let mut output = options.write(true).create(true).truncate(true).mode(0o600).open(copy)?;
     let mut list = FrameList::default();
     let mut block = Vec::with_capacity(STEP_ZSTD_BLOCK_BYTES);
-    let mut lines = EndedLines::default();
+    let mut lines = ListedLines::default();
     loop {
         block.clear();
         let most = u64::try_from(STEP_ZSTD_BLOCK_BYTES).unwrap_or(u64::MAX);
@@ -135,33 +183,43 @@ fn write_copy(plain: &Path, copy: &Path) -> io::Result<()> {
         if block.is_empty() {
             break;
         }
-        list.transactions += lines.count(&block);
+        lines.take(&block);
         let frame = zstd::bulk::compress(&block, STEP_ZSTD_LEVEL)?;
         output.write_all(&frame)?;
         let size = |length: usize| u32::try_from(length).map_err(io::Error::other);
         list.frames.push((size(frame.len())?, size(block.len())?));
     }
+    list.transactions = lines.ended;
+    let is_listed = lines.ids.len() <= usize::try_from(COMPRESSED_IDS_MAX).unwrap_or(0);
+    list.ids = is_listed.then(|| lines.ids.into_iter().collect());
     output.write_all(&list.bytes())?;
     output.sync_all()
 }
 
-/// Counts the lines that end a transaction, over blocks that cut lines.
+/// Collects the transactions of lines, over blocks that cut lines.
 #[derive(Default)]
-struct EndedLines {
+struct ListedLines {
     begun: Vec<u8>,
+    ended: u64,
+    /// The hashes of all ids, up to one more than are listed.
+    ids: BTreeSet<u32>,
 }
 
-impl EndedLines {
-    fn count(&mut self, block: &[u8]) -> u64 {
-        let (mut rest, mut ended) = (block, 0);
+impl ListedLines {
+    fn take(&mut self, block: &[u8]) {
+        let mut rest = block;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             self.begun.extend_from_slice(&rest[..end]);
-            ended += u64::from(crate::line::ends_a_transaction(&self.begun));
+            self.ended += u64::from(crate::line::ends_a_transaction(&self.begun));
+            if let Some((_, Some(tx))) = crate::line::quick_columns(&self.begun)
+                && self.ids.len() <= usize::try_from(COMPRESSED_IDS_MAX).unwrap_or(0)
+            {
+                self.ids.insert(hash(tx));
+            }
             self.begun.clear();
             rest = &rest[end + 1..];
         }
         self.begun.extend_from_slice(rest);
-        ended
     }
 }
 
@@ -240,6 +298,10 @@ mod tests {
         let list = FrameList::read(&mut File::open(&path).unwrap()).unwrap().unwrap();
         let frames = text.len().div_ceil(STEP_ZSTD_BLOCK_BYTES);
         assert_eq!((list.transactions, list.frames.len()), (60_000, frames));
+        let has = |tx: &str| may_have(&path, &[tx.to_owned()]).unwrap();
+        assert!((0..60_000).step_by(977).all(|number| has(&format!("t{number}"))));
+        let wrong = (60_000..61_000).filter(|number| has(&format!("t{number}"))).count();
+        assert!(wrong <= 2, "{wrong} of 1,000 other ids have the hash of one in the file");
         let last = text.len() - 1;
         for offset in [0, 1, STEP_ZSTD_BLOCK_BYTES, STEP_ZSTD_BLOCK_BYTES + 5, last, last + 1] {
             let mut read = String::new();

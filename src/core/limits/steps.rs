@@ -38,12 +38,14 @@ pub const STEP_LOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 pub const STEP_LOG_KEEP_DEFAULT: usize = 64;
 /// The newest transactions whose files are kept by default, within that number of files.
 pub const STEP_LOG_TRANSACTIONS_DEFAULT: u64 = 1_000_000;
-/// The level of zstd for rotated files: a second for 64 MiB, and a tenth of the size ...
+/// The level of zstd for rotated files: they shrink to a seventh ...
 pub const STEP_ZSTD_LEVEL: i32 = 3;
 /// ... in frames of this many bytes of lines, which a reader begins at.
 pub const STEP_ZSTD_BLOCK_BYTES: usize = 1024 * 1024;
 /// The most frames of a compressed file that are listed in it.
 pub const COMPRESSED_FRAMES_MAX: u32 = 1_000_000;
+/// The most transactions that are listed in it, so that a search leaves out other files.
+pub const COMPRESSED_IDS_MAX: u32 = 4_000_000;
 
 const _: () = assert!(STEP_OPS_COMPLETE_MAX * (NAME_BYTES_MAX + 48) < STEP_OPS_BYTES_MAX);
 /// Logs of one name in a folder that processes write at the same time.

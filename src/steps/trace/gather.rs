@@ -6,6 +6,7 @@ use super::TraceError;
 use super::blocks::{Blocks, line_at, lines, wide};
 use super::files::{Logs, NodeLog};
 use super::pair;
+use crate::compressed::may_have;
 use crate::line::{LogLine, Step, quick_columns};
 use consorcio_core::bank::io::DoubtCause;
 use consorcio_core::limits::{TRACE_AROUND_BYTES, TRACE_LINES_MAX, TRACE_SYNC_BYTES_MAX};
@@ -123,6 +124,9 @@ fn lines_of(
     txs: &[String],
     mut each: impl FnMut(usize, u64, LogLine<'_>),
 ) -> std::io::Result<()> {
+    if !may_have(path, txs)? {
+        return Ok(());
+    }
     let mut blocks = Blocks::open(path, 0)?;
     if let [tx] = txs {
         // A line may end with its id.
