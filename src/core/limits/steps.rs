@@ -30,6 +30,8 @@ pub const STEP_OPS_BYTES_MAX: usize = 1_400;
 pub const STEP_OPS_COMPLETE_MAX: usize = 8;
 /// The largest difference of two times that a line has in place of the time.
 pub const STEP_TIME_DIFFERENCE_US_MAX: u64 = 999_999;
+/// The time of a line, text or object, is within this many first bytes.
+pub const STEP_TIME_BYTES_MAX: usize = 40;
 /// The most bytes of a register's value in a line.
 pub const STEP_VALUE_BYTES_MAX: usize = 64;
 /// The size at which a step log's file is rotated, by default ...

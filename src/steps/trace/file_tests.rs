@@ -38,20 +38,8 @@ fn a_beginning_that_was_rotated_away_is_reported() {
 #[test]
 fn logs_of_json_objects_give_the_same_timeline() {
     let plain = committed([0, 0, 0]).timeline();
-    let logs = committed([0, 0, 0]);
-    let as_objects = |name: &str| {
-        let path = logs.0.path().join(format!("{name}.log"));
-        let mut objects = Vec::new();
-        for line in fs::read_to_string(&path).unwrap().lines() {
-            let line = crate::line::LogLine::parse(line.as_bytes()).unwrap();
-            let entry = crate::line::Entry { at_us: line.at_us, step: line.step().unwrap() };
-            crate::line::Formatter::json(Vec::new()).write(&mut objects, &entry);
-        }
-        assert!(objects.starts_with(b"{\"at\":"));
-        fs::write(path, objects).unwrap();
-    };
     // Logs of both kinds together.
-    ["servidor-86", "cliente-1"].iter().for_each(|name| as_objects(name));
+    let logs = committed([0, 0, 0]).in_objects("servidor-86").in_objects("cliente-1");
     let objects = logs.timeline();
     let steps = |timeline: &Timeline| -> Vec<(i64, String)> {
         timeline.events.iter().map(|event| (event.at_us, event.event.clone())).collect()

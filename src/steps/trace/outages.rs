@@ -5,10 +5,8 @@ use super::TraceError;
 use super::blocks::{Blocks, lines};
 use super::files::{Logs, NodeLog};
 use super::gather::each_at_once;
-use crate::line::time;
-
-/// The column of the event in a line.
-const EVENT_AT: usize = 28;
+use crate::line::{quick_columns, time};
+use consorcio_core::limits::STEP_TIME_BYTES_MAX;
 
 /// A time without a process of this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +65,8 @@ fn outages_of(
         let mut blocks = Blocks::open(path, 0).map_err(failed)?;
         while let Some((offset, block)) = blocks.next().map_err(failed)? {
             lines(offset, block, |_, line| {
-                let event = line.get(EVENT_AT..).unwrap_or_default();
-                if event.starts_with(b"start ") {
+                let event = quick_columns(line).map_or(&b""[..], |(event, _)| event);
+                if event == b"start" {
                     let (ended, began) = (time(&last.begin), time(line));
                     // A process that died while it started has no other outage of its own.
                     if starting.is_none()
@@ -83,7 +81,7 @@ fn outages_of(
                         });
                     }
                 }
-                let is_up = event.starts_with(b"ready ") || !log.is_of_a_bank();
+                let is_up = event == b"ready" || !log.is_of_a_bank();
                 if is_up && let Some(mut outage) = starting.take() {
                     outage.to_us = time(line).unwrap_or(outage.to_us);
                     if !log.is_of_a_bank() {
@@ -96,9 +94,9 @@ fn outages_of(
                         found.push(outage);
                     }
                 }
-                last.is_stop = event.starts_with(b"stop");
+                last.is_stop = event == b"stop";
                 last.begin.clear();
-                last.begin.extend_from_slice(&line[..line.len().min(EVENT_AT)]);
+                last.begin.extend_from_slice(&line[..line.len().min(STEP_TIME_BYTES_MAX)]);
                 true
             });
         }
@@ -133,6 +131,11 @@ mod tests {
             100 start - - cliente-1 set
             700 start - - cliente-1 set";
         let logs = TestLogs::new().log("servidor-86", 0, bank).log("cliente-1", 0, client);
+        assert_outages(&logs);
+        assert_outages(&logs.in_objects("servidor-86").in_objects("cliente-1"));
+    }
+
+    fn assert_outages(logs: &TestLogs) {
         let begin = 1_795_325_931_000_000;
         let found = |span: (i64, i64), most| {
             let outages = logs.logs().outages((begin + span.0, begin + span.1), most).unwrap();

@@ -33,6 +33,20 @@ impl TestLogs {
         self
     }
 
+    /// Rewrites a log as JSON objects.
+    pub(super) fn in_objects(self, name: &str) -> TestLogs {
+        let path = self.0.path().join(format!("{name}.log"));
+        let mut objects = Vec::new();
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let line = crate::line::LogLine::parse(line.as_bytes()).unwrap();
+            let entry = crate::line::Entry { at_us: line.at_us, step: line.step().unwrap() };
+            crate::line::Formatter::json(Vec::new()).write(&mut objects, &entry);
+        }
+        assert!(objects.starts_with(b"{\"at\":"));
+        fs::write(path, objects).unwrap();
+        self
+    }
+
     pub(super) fn logs(&self) -> Logs {
         Logs::open(&[self.0.path().to_owned()]).unwrap()
     }
