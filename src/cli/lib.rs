@@ -56,6 +56,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use step_observer::{InterruptNotice, NAME_DEFAULT, StepObserver};
 use waiting::WaitObserver;
+use watch::{EndSignal, EndSignals};
 
 /// State that every command needs.
 struct Context {
@@ -64,6 +65,7 @@ struct Context {
     paint: Paint,
     name: String,
     interrupt_notice: InterruptNotice,
+    waits: WaitObserver,
     /// The folder of step logs.
     log_dir: PathBuf,
 }
@@ -79,6 +81,7 @@ impl Context {
             paint: self.paint,
             name: self.name.clone(),
             interrupt_notice: InterruptNotice::default(),
+            waits: self.waits.clone(),
             log_dir: self.log_dir.clone(),
         }
     }
@@ -91,8 +94,21 @@ impl Context {
             paint,
             name: self.name.clone(),
             interrupt_notice: self.interrupt_notice.clone(),
+            waits: self.waits.clone(),
             log_dir: self.log_dir.clone(),
         }
+    }
+
+    /// The failure of a command that a signal has ended, after its future is dropped. A transaction
+    /// that waits for this client is handed to the banks first: each of them is asked to end it.
+    async fn interrupted(&self) -> Failure {
+        let known = self.interrupt_notice.take();
+        if let Some(tx) = self.interrupt_notice.take_driven() {
+            let within = self.client.options().answer_within;
+            let _ = tokio::time::timeout(within, self.client.resolve(&tx)).await;
+        }
+        let interrupted = || word!("interrupted" / "interrompido").to_owned();
+        Failure::Interrupted(known.unwrap_or_else(interrupted))
     }
 
     /// The failure of a client's error, whose text says what to do.
@@ -224,26 +240,19 @@ async fn run(arguments: Arguments) -> CommandOutput {
         paint,
         name,
         interrupt_notice,
+        waits: waits.clone(),
         log_dir: arguments.log_dir,
     };
     let is_transaction = arguments.command.as_ref().is_none_or(CliCommand::is_transaction);
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     context.steps.began(&context.name, words);
     let has_progress = arguments.command.as_ref().is_some_and(CliCommand::shows_progress);
+    let mut ends = EndSignals::new().ok();
     let output = tokio::select! {
         biased;
         output = commands::run(&context, arguments.command) => output,
-        // In a shell Ctrl-C ends one line.
-        _ = tokio::signal::ctrl_c(), if !is_shell => {
-            let known = context.interrupt_notice.take();
-            if let Some(tx) = context.interrupt_notice.paused() {
-                // The banks would wait for this client; so each of them is asked to end it.
-                let within = context.client.options().answer_within;
-                let _ = tokio::time::timeout(within, context.client.resolve(&tx)).await;
-            }
-            let interrupted = || word!("interrupted" / "interrompido").to_owned();
-            Failure::Interrupted(known.unwrap_or_else(interrupted)).into()
-        }
+        // In a shell a signal ends one line.
+        Some(_) = end_signal(&mut ends), if !is_shell => context.interrupted().await.into(),
         never = waits.show(context.client.list()), if !has_progress => match never {},
     };
     waits.clear();
@@ -251,6 +260,14 @@ async fn run(arguments: Arguments) -> CommandOutput {
     context.steps.ended(&output);
     context.steps.close();
     output
+}
+
+/// Waits for a signal; `None` if the system gives no handler, so a signal ends the program at once.
+async fn end_signal(ends: &mut Option<EndSignals>) -> Option<EndSignal> {
+    match ends {
+        Some(ends) => Some(ends.recv().await),
+        None => None,
+    }
 }
 
 /// Applies the checks of the bank list: a read over two consortiums fails, and a list that is too

@@ -5,12 +5,14 @@ use super::Context;
 use super::failure::reason_in_words;
 use super::language::{say, word};
 use super::output::{Paint, Tone};
+use super::waiting::{WaitObserver, in_words};
 use consorcio_client::{BankVote, ClientEvent, DrivePhase, DrivenTransaction, Observer};
 use consorcio_core::commit::coordinator::{Standing, Verdict};
 use consorcio_core::commit::message::PeerVerb;
 use consorcio_core::ids::{BankId, BankSet, TxId};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::transaction::Transaction;
+use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
@@ -28,21 +30,27 @@ pub(crate) async fn drive(
     display.line(&say!("transaction {tx}" / "transação {tx}"));
     display.line(&say!("PREPARE to {banks}" / "PREPARE para {banks}"));
     let client = context.client.with_observer(Some(display.clone()));
-    let paused = tx.clone();
+    let waits = &context.waits;
+    let _counts = waits.without_counts();
+    // From PREPARE until the outcome is sent, the banks wait for this driver.
+    context.interrupt_notice.drive(Some(tx.clone()));
     let pause = |phase: DrivePhase| {
         let (display, notice) = (Arc::clone(&display), context.interrupt_notice.clone());
-        let is_voted = matches!(phase, DrivePhase::Voted { .. });
-        let paused = paused.clone();
+        if matches!(phase, DrivePhase::Notified(_)) {
+            notice.drive(None);
+        }
         async move {
+            // Until the line is typed, the prompt is the last line on the terminal.
+            let _hidden = waits.hidden();
             if display.prompt(&phase) {
-                notice.pause(Some(paused).filter(|_| is_voted));
                 line_typed().await;
-                notice.pause(None);
                 display.go_on(&phase);
             }
         }
     };
-    client.drive_in_phases(tx, transaction, pause).await
+    let driven = client.drive_in_phases(tx, transaction, pause).await;
+    context.interrupt_notice.drive(None);
+    driven
 }
 
 /// Shows the replies of the banks one by one, counted, and the state after each phase.
@@ -50,6 +58,7 @@ struct PhaseDisplay {
     paint: Paint,
     /// The observer that receives every event, too.
     next: Option<Arc<dyn Observer>>,
+    waits: WaitObserver,
     banks: BankSet,
     counts: Mutex<PhaseCounts>,
 }
@@ -67,7 +76,8 @@ struct PhaseCounts {
 impl PhaseDisplay {
     fn new(context: &Context, banks: BankSet) -> PhaseDisplay {
         let (paint, next) = (context.paint, context.client.options().observer.clone());
-        PhaseDisplay { paint, next, banks, counts: Mutex::default() }
+        let waits = context.waits.clone();
+        PhaseDisplay { paint, next, waits, banks, counts: Mutex::default() }
     }
 
     /// Writes to standard output among tables, and to standard error beside rows and JSON.
@@ -77,6 +87,7 @@ impl PhaseDisplay {
         } else {
             Box::new(io::stdout().lock())
         };
+        self.waits.clear();
         // The reader may have gone; the transaction goes on.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
@@ -230,19 +241,6 @@ fn to_notify(votes: &[BankVote]) -> BankSet {
     votes.iter().filter(may_hold).map(|vote| vote.bank).collect()
 }
 
-/// `bank 0`, or `banks 0, 1 and 2`.
-pub(crate) fn in_words(banks: BankSet) -> String {
-    let names: Vec<String> = banks.iter().map(|bank| bank.to_string()).collect();
-    match names.as_slice() {
-        [] => word!("no bank" / "nenhum banco").to_owned(),
-        [one] => say!("bank {one}" / "banco {one}"),
-        [first @ .., last] => {
-            let first = first.join(", ");
-            say!("banks {first} and {last}" / "bancos {first} e {last}")
-        }
-    }
-}
-
 /// The line of a reply, cut to the width of a terminal.
 fn beginning(reply: &Reply) -> String {
     let line = reply.to_line();
@@ -252,17 +250,53 @@ fn beginning(reply: &Reply) -> String {
     }
 }
 
-/// Waits for a line on standard input, or for its end. It reads no further than that line, so that
-/// the rest is left for the program that comes next.
+/// Waits for a line on standard input, or for its end. It reads no further than that line, and
+/// nothing once the wait is dropped, so that the rest is left for what reads next: another program,
+/// or the shell.
 async fn line_typed() {
     let (sender, line) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || {
+    let Ok((dropped, waiting)) = io::pipe() else { return };
+    let thread = std::thread::Builder::new().name("pause-line".to_owned());
+    let reader = thread.spawn(move || {
         let Ok(own) = io::stdin().as_fd().try_clone_to_owned() else { return };
         let mut byte = [0];
         let mut stdin = File::from(own);
-        while matches!(stdin.read(&mut byte), Ok(1)) && byte != *b"\n" {}
-        // The program may have ended meanwhile.
-        let _ = sender.send(());
+        while has_input(&stdin, &dropped) {
+            if !matches!(stdin.read(&mut byte), Ok(1)) || byte == *b"\n" {
+                // The program may have ended meanwhile.
+                let _ = sender.send(());
+                return;
+            }
+        }
     });
+    let _reader =
+        reader.ok().map(|reader| LineWait { waiting: Some(waiting), reader: Some(reader) });
     let _ = line.await;
+}
+
+/// The thread that waits for a line. Dropping this ends it, whether or not there is one.
+struct LineWait {
+    waiting: Option<io::PipeWriter>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for LineWait {
+    fn drop(&mut self) {
+        drop(self.waiting.take());
+        // It reads one byte that is there, at most.
+        let _ = self.reader.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+/// Waits for input, or for its end; `false` if the other end of `dropped` is closed.
+fn has_input(stdin: &File, dropped: &io::PipeReader) -> bool {
+    loop {
+        let mut ends =
+            [PollFd::new(stdin, PollFlags::IN), PollFd::new(dropped, PollFlags::empty())];
+        match poll(&mut ends, None) {
+            Ok(_) => return ends[1].revents().is_empty(),
+            Err(error) if error == rustix::io::Errno::INTR => {}
+            Err(_) => return false,
+        }
+    }
 }

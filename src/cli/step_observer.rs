@@ -18,12 +18,12 @@ pub(crate) struct StepObserver {
     interrupt_notice: InterruptNotice,
 }
 
-/// What Ctrl-C does: the sentence to print, which says what is known so far, and the transaction
-/// that the banks are then to end.
+/// What a signal that ends a command does: the sentence to print, which says what is known so far,
+/// and the transaction that the banks are then to end.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct InterruptNotice {
     text: Arc<Mutex<Option<String>>>,
-    paused: Arc<Mutex<Option<TxId>>>,
+    driven: Arc<Mutex<Option<TxId>>>,
 }
 
 impl InterruptNotice {
@@ -36,14 +36,14 @@ impl InterruptNotice {
         self.text.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Sets the transaction that pauses, or none.
-    pub(crate) fn pause(&self, tx: Option<TxId>) {
-        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = tx;
+    /// Sets the transaction for whose driver the banks wait longer than usual, or none.
+    pub(crate) fn drive(&self, tx: Option<TxId>) {
+        *self.driven.lock().unwrap_or_else(PoisonError::into_inner) = tx;
     }
 
-    /// The transaction that pauses, if any.
-    pub(crate) fn paused(&self) -> Option<TxId> {
-        self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// That transaction, if any, once.
+    pub(crate) fn take_driven(&self) -> Option<TxId> {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

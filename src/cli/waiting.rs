@@ -1,10 +1,10 @@
 //! The line on a terminal that says which bank a command waits for, once that takes a second.
 
-use super::language::say;
+use super::language::{say, word};
 use super::output::columns_of;
 use super::progress::Progress;
 use consorcio_client::{ClientEvent, Observer};
-use consorcio_core::ids::BankId;
+use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::limits::{WAIT_SHOWN_AFTER_MS, WAIT_SHOWN_EVERY_MS};
 use consorcio_system::config::Consortium;
 use std::collections::BTreeMap;
@@ -20,13 +20,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 pub(crate) struct WaitObserver {
     next: Arc<dyn Observer>,
     waits: Arc<Mutex<WaitedBanks>>,
-    /// Whether a terminal shows each OK as it is counted.
-    counts: bool,
 }
 
 #[derive(Default)]
 struct WaitedBanks {
     banks: BTreeMap<BankId, BankWait>,
+    /// Whether a terminal shows each OK as it is counted.
+    counts: bool,
+    /// A prompt stands on the terminal, which the line would overwrite.
+    hidden: bool,
     /// The line that stands on the terminal.
     shown: Option<Progress>,
 }
@@ -45,7 +47,24 @@ struct BankWait {
 impl WaitObserver {
     /// An observer that passes each event on to `next`; with `counts` it shows each OK.
     pub(crate) fn new(next: Arc<dyn Observer>, counts: bool) -> WaitObserver {
-        WaitObserver { next, waits: Arc::default(), counts }
+        let waits = WaitedBanks { counts, ..WaitedBanks::default() };
+        WaitObserver { next, waits: Arc::new(Mutex::new(waits)) }
+    }
+
+    /// Shows no line until the guard is dropped.
+    pub(crate) fn hidden(&self) -> impl Drop + use<> {
+        let mut waits = self.waits();
+        waits.shown = None;
+        let before = std::mem::replace(&mut waits.hidden, true);
+        let waits = Arc::clone(&self.waits);
+        OnDrop(move || waits.lock().unwrap_or_else(PoisonError::into_inner).hidden = before)
+    }
+
+    /// Counts no OK until the guard is dropped.
+    pub(crate) fn without_counts(&self) -> impl Drop + use<> {
+        let before = std::mem::replace(&mut self.waits().counts, false);
+        let waits = Arc::clone(&self.waits);
+        OnDrop(move || waits.lock().unwrap_or_else(PoisonError::into_inner).counts = before)
     }
 
     fn waits(&self) -> MutexGuard<'_, WaitedBanks> {
@@ -63,7 +82,7 @@ impl WaitObserver {
         loop {
             ticks.tick().await;
             let mut waits = self.waits();
-            match waits.line(list, Instant::now()) {
+            match waits.line(list, Instant::now()).filter(|_| !waits.hidden) {
                 Some(line) => {
                     // A line that wraps could not be taken away again.
                     let columns = columns_of(&std::io::stderr()).saturating_sub(1);
@@ -79,6 +98,15 @@ impl WaitObserver {
     /// Takes the line away, before something else is written.
     pub(crate) fn clear(&self) {
         self.waits().shown = None;
+    }
+}
+
+/// Undoes a change when it is dropped, as by a signal that ends the command.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 
@@ -101,7 +129,7 @@ impl WaitedBanks {
                 )
             }
             _ => {
-                let banks = super::phases::in_words(late.iter().map(|(bank, _)| *bank).collect());
+                let banks = in_words(late.iter().map(|(bank, _)| *bank).collect());
                 say!("waiting for {banks} … {seconds} s" / "esperando os {banks} … {seconds} s")
             }
         })
@@ -140,13 +168,14 @@ impl WaitedBanks {
 
 impl Observer for WaitObserver {
     fn observe(&self, event: &ClientEvent<'_>) {
-        {
+        let counts = {
             let mut waits = self.waits();
             waits.take(event, Instant::now());
             waits.shown = None;
-        }
+            waits.counts
+        };
         if let ClientEvent::Counted { bank, oks, banks, .. } = event
-            && self.counts
+            && counts
             && std::io::stderr().is_terminal()
         {
             let line = say!("OK {oks}/{banks} bank {bank}" / "OK {oks}/{banks} banco {bank}");
@@ -154,6 +183,19 @@ impl Observer for WaitObserver {
             let _ = writeln!(std::io::stderr(), "{line}");
         }
         self.next.observe(event);
+    }
+}
+
+/// `bank 0`, or `banks 0, 1 and 2`.
+pub(crate) fn in_words(banks: BankSet) -> String {
+    let names: Vec<String> = banks.iter().map(|bank| bank.to_string()).collect();
+    match names.as_slice() {
+        [] => word!("no bank" / "nenhum banco").to_owned(),
+        [one] => say!("bank {one}" / "banco {one}"),
+        [first @ .., last] => {
+            let first = first.join(", ");
+            say!("banks {first} and {last}" / "bancos {first} e {last}")
+        }
     }
 }
 

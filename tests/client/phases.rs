@@ -2,7 +2,8 @@
 
 use super::faults::with_accounts;
 use crate::support::terminal::{Terminal, plain_text};
-use crate::support::{Cluster, Process, cliente_path, free_ports_in_a_row, wait_until};
+use crate::support::{Cluster, Process, cliente_path, free_ports_in_a_row, signal, wait_until};
+use std::time::Duration;
 
 /// Starts a command on a terminal of 80 columns.
 fn on_terminal(cluster: &Cluster, arguments: &[&str]) -> Terminal {
@@ -48,6 +49,80 @@ fn ctrl_c_leaves_it_to_the_banks() {
     assert_eq!(code, Some(130), "{screen}");
     wait_until("the banks end it", || (cluster.balance("2/78910-0") == 1_000).then_some(()));
     assert_eq!(cluster.balance("0/12345-6"), 99_000);
+}
+
+/// The text of all logs of clients.
+fn client_logs(cluster: &Cluster) -> String {
+    let entries = std::fs::read_dir(cluster.path().join("logs")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let of_clients =
+        paths.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("cliente"));
+    of_clients.map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+/// A terminal that closes, and a request to end, leave it to the banks as Ctrl-C does.
+#[test]
+fn other_signals_leave_it_to_the_banks() {
+    for name in ["HUP", "TERM"] {
+        let cluster = with_accounts();
+        let transfer = ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"];
+        let mut terminal = on_terminal(&cluster, &[&transfer[..], &["--step"]].concat());
+        terminal.expect("Enter sends COMMIT");
+        signal(name, terminal.pid());
+        terminal.expect("transaction t is committed (OKs 2/2)");
+        assert_eq!(terminal.end().0, Some(130), "SIG{name}");
+        assert_eq!(cluster.balance("2/78910-0"), 1_000, "SIG{name}: it is ended already");
+        let log = client_logs(&cluster);
+        assert!(log.contains("stop    interrupted: transaction t is"), "SIG{name}: {log}");
+    }
+}
+
+/// In the shell Ctrl-C at a pause does the same, and the next line is the shell's.
+#[test]
+fn ctrl_c_in_the_shell_leaves_it_to_the_banks() {
+    let cluster = Cluster::start(3);
+    let mut shell = cluster.cliente(&["shell"]);
+    shell.env("XDG_STATE_HOME", cluster.path().join("state"));
+    let mut terminal = Terminal::start(&shell, 80);
+    terminal.expect("cliente> ");
+    terminal.type_keys("set 80 --step --tx t\r");
+    let phase = plain_text(&terminal.expect("Enter sends COMMIT"));
+    assert_eq!(phase.matches("OK 2/3 bank").count(), 1, "each OK is shown once: {phase}");
+    terminal.type_keys("\x03");
+    terminal.expect("interrupted: transaction t is committed");
+    terminal.expect("cliente> ");
+    let get = cluster.json(0, &["get"]);
+    assert_eq!(get[2]["answer"]["value"], "80", "the banks have ended it: {get}");
+    // Each key goes to the shell, the first one included.
+    terminal.type_keys("set 81\r");
+    terminal.expect("committed");
+    terminal.expect("cliente> ");
+    terminal.type_keys("\x04");
+    assert_eq!(terminal.end().0, Some(0));
+    assert_eq!(cluster.json(0, &["get"])[0]["answer"]["value"], "81");
+}
+
+/// While a prompt waits for Enter, no other line overwrites it.
+#[test]
+fn a_silent_bank_leaves_the_prompt_alone() {
+    let cluster = Cluster::start(3);
+    let mut terminal = on_terminal(&cluster, &["set", "42", "--step"]);
+    terminal.expect("Enter sends COMMIT");
+    let frozen = cluster.pid(1);
+    signal("STOP", frozen);
+    terminal.type_keys("\r");
+    terminal.expect("waiting for bank 1 at ");
+    terminal.expect("2 of 3 banks have confirmed the outcome.");
+    terminal.expect("Enter shows the result.");
+    let overwritten = terminal.expect_within("waiting", Duration::from_millis(2_500));
+    let screen = terminal.screen();
+    signal("CONT", frozen);
+    assert_eq!(overwritten, None, "{screen}");
+    let rows: Vec<&str> = screen.lines().collect();
+    assert!(rows.contains(&"2 of 3 banks have confirmed the outcome."), "{screen}");
+    terminal.type_keys("\r");
+    terminal.expect("committed");
+    assert_eq!(terminal.end().0, Some(0));
 }
 
 /// A refusal has its phases, too: the others hold their OK until ABORT, which goes to them alone.

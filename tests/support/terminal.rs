@@ -149,6 +149,11 @@ impl Terminal {
         screen.screen().contents()
     }
 
+    /// The process of the program itself.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Types these keys; Enter is `\r`, Ctrl-C `\x03`, Ctrl-D `\x04`.
     pub fn type_keys(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).expect("the terminal takes keys");

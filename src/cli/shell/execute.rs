@@ -23,7 +23,7 @@ pub(super) enum Executed {
         /// It ran a transaction, or changed something else.
         changes: bool,
     },
-    /// SIGTERM ended it; no further line runs.
+    /// SIGTERM or SIGHUP ended it; no further line runs.
     Terminated(CommandOutput, OutputForm),
 }
 
@@ -108,13 +108,12 @@ async fn until_signal(
     let mut ends = EndSignals::new()?;
     // What is known of the line before is no news.
     context.interrupt_notice.take();
+    context.interrupt_notice.drive(None);
     Ok(tokio::select! {
         biased;
         output = line => (output, None),
         signal = ends.recv() => {
-            let interrupted = || word!("interrupted" / "interrompido").to_owned();
-            let known = context.interrupt_notice.take().unwrap_or_else(interrupted);
-            (Failure::Interrupted(known).into(), Some(signal))
+            (context.interrupted().await.into(), Some(signal))
         }
     })
 }

@@ -1,6 +1,6 @@
-//! The signals that end a command which would go on for ever.
+//! The signals that end a command before it has ended by itself.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A signal that ends a command.
@@ -8,33 +8,44 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) enum EndSignal {
     /// SIGINT, as by Ctrl-C.
     Interrupt,
-    /// SIGTERM: the whole program ends.
+    /// SIGTERM, or SIGHUP of a terminal that closes: the whole program ends.
     Terminate,
 }
 
-/// SIGINT (Ctrl-C) and SIGTERM, from the time that this is created.
+/// SIGINT (Ctrl-C), SIGTERM and, on a terminal, SIGHUP, from the time that this is created.
 pub(crate) struct EndSignals {
     interrupt: Signal,
     terminate: Signal,
+    /// Without a terminal, as under nohup, SIGHUP keeps its own meaning.
+    hang_up: Option<Signal>,
 }
 
 impl EndSignals {
-    /// Catches both signals from now on.
+    /// Catches these signals from now on.
     ///
     /// # Errors
     /// If the system refuses a handler.
     pub(crate) fn new() -> io::Result<EndSignals> {
+        let on_terminal = io::stdin().is_terminal();
         Ok(EndSignals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: on_terminal.then(|| signal(SignalKind::hangup())).transpose()?,
         })
     }
 
     /// Waits for one of them.
     pub(crate) async fn recv(&mut self) -> EndSignal {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => EndSignal::Interrupt,
             _ = self.terminate.recv() => EndSignal::Terminate,
+            _ = hang_up => EndSignal::Terminate,
         }
     }
 }
