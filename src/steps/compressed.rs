@@ -5,7 +5,6 @@
 use consorcio_core::limits::{
     COMPRESSED_FRAMES_MAX, COMPRESSED_IDS_MAX, STEP_ZSTD_BLOCK_BYTES, STEP_ZSTD_LEVEL,
 };
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -190,8 +189,7 @@ fn write_copy(plain: &Path, copy: &Path) -> io::Result<()> {
         list.frames.push((size(frame.len())?, size(block.len())?));
     }
     list.transactions = lines.ended;
-    let is_listed = lines.ids.len() <= usize::try_from(COMPRESSED_IDS_MAX).unwrap_or(0);
-    list.ids = is_listed.then(|| lines.ids.into_iter().collect());
+    list.ids = lines.ids();
     output.write_all(&list.bytes())?;
     output.sync_all()
 }
@@ -201,8 +199,8 @@ fn write_copy(plain: &Path, copy: &Path) -> io::Result<()> {
 struct ListedLines {
     begun: Vec<u8>,
     ended: u64,
-    /// The hashes of all ids, up to one more than are listed.
-    ids: BTreeSet<u32>,
+    /// The hashes of ids, not sorted and some of them twice: up to twice as many as are listed.
+    ids: Vec<u32>,
 }
 
 impl ListedLines {
@@ -210,18 +208,43 @@ impl ListedLines {
         let mut rest = block;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             self.begun.extend_from_slice(&rest[..end]);
-            self.ended += u64::from(crate::line::ends_a_transaction(&self.begun));
-            if let Some((_, Some(tx))) = crate::line::quick_columns(&self.begun)
-                && self.ids.len() <= usize::try_from(COMPRESSED_IDS_MAX).unwrap_or(0)
-            {
-                self.ids.insert(hash(tx));
-            }
+            self.line();
             self.begun.clear();
             rest = &rest[end + 1..];
         }
         self.begun.extend_from_slice(rest);
     }
+
+    /// Takes the line that is complete.
+    fn line(&mut self) {
+        let Some((event, Some(tx))) = crate::line::quick_columns(&self.begun) else { return };
+        self.ended += u64::from(crate::line::ends_a_transaction(event, &self.begun));
+        let hash = hash(tx);
+        // Most lines are about the transaction of the line before.
+        if self.ids.last() != Some(&hash) {
+            if self.ids.len() >= 2 * IDS_MAX {
+                self.sort();
+            }
+            self.ids.push(hash);
+        }
+    }
+
+    fn sort(&mut self) {
+        self.ids.sort_unstable();
+        self.ids.dedup();
+        // There are too many: one more is enough to know it.
+        self.ids.truncate(IDS_MAX + 1);
+    }
+
+    /// The hashes in order; `None` if there are too many.
+    fn ids(mut self) -> Option<Vec<u32>> {
+        self.sort();
+        (self.ids.len() <= IDS_MAX).then_some(self.ids)
+    }
 }
+
+/// How many ids a file lists at most.
+const IDS_MAX: usize = COMPRESSED_IDS_MAX as usize;
 
 /// The lines of a file, compressed or not.
 pub(crate) enum LogReader {

@@ -198,11 +198,11 @@ fn column<'a>(text: &'a str, name: &str) -> (Option<&'a str>, &'a str) {
     }
 }
 
-/// Whether the line has the end of a transaction at its node; without parsing all of it.
-pub(crate) fn ends_a_transaction(line: &[u8]) -> bool {
-    let Some((event, tx)) = quick_columns(line) else { return false };
+/// Whether a line about a transaction, with this event, has the end of it at its node; without
+/// parsing all of it.
+pub(crate) fn ends_a_transaction(event: &[u8], line: &[u8]) -> bool {
     match event {
-        b"outcome" | b"drove" | b"refuse" | b"verdict" => tx.is_some(),
+        b"outcome" | b"drove" | b"refuse" | b"verdict" => true,
         b"vote" => {
             [&b" NOK "[..], b"\"NOK "].iter().any(|word| memchr::memmem::find(line, word).is_some())
         }

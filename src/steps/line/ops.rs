@@ -105,16 +105,14 @@ impl LineField for LoggedOps {
 /// Names each operation, up to a bound, and then how many are left. A register that is set to one
 /// value at several banks is named once.
 fn write_ops(out: &mut Vec<u8>, ops: &[Op]) {
-    let mut named: Vec<&Op> = Vec::with_capacity(ops.len());
-    for op in ops {
-        // At most 64 operations.
-        let is_set = matches!(op.action, Action::Set { .. });
-        if !is_set || !named.iter().any(|other| other.action == op.action) {
-            named.push(op);
-        }
-    }
+    // At most 64 operations, and this runs for most lines: nothing is collected.
+    let is_named = |at: usize| {
+        let action = &ops[at].action;
+        let is_set = matches!(action, Action::Set { .. });
+        !is_set || !ops[..at].iter().any(|other| other.action == *action)
+    };
     let begin = out.len();
-    for (at, op) in named.iter().enumerate() {
+    for (at, op) in ops.iter().enumerate().filter(|(at, _)| is_named(*at)) {
         let before = out.len();
         if at > 0 {
             out.extend_from_slice(SEPARATOR.as_bytes());
@@ -123,7 +121,8 @@ fn write_ops(out: &mut Vec<u8>, ops: &[Op]) {
         if at > 0 && out.len() - begin > STEP_OPS_BYTES_MAX {
             out.truncate(before);
             out.extend_from_slice(b" + ");
-            number(out, u64::try_from(named.len() - at).unwrap_or(u64::MAX));
+            let left = (at..ops.len()).filter(|at| is_named(*at)).count();
+            number(out, u64::try_from(left).unwrap_or(u64::MAX));
             out.extend_from_slice(b" more");
             return;
         }
@@ -167,6 +166,9 @@ fn reais(out: &mut Vec<u8>, amount: Money) {
 
 /// Brackets end the list, so those in a name are written as parentheses.
 fn plain(out: &mut Vec<u8>, text: &str) {
+    if memchr::memchr2(b'[', b']', text.as_bytes()).is_none() {
+        return out.extend_from_slice(text.as_bytes());
+    }
     let of = |byte| match byte {
         b'[' => b'(',
         b']' => b')',
