@@ -91,6 +91,9 @@ if [ -z "$programs" ]; then
 fi
 servidor=$programs/servidor cliente=$programs/cliente
 
+# A wrong command line ends before anything is started.
+"$cliente" contention "${more[@]}" --help >/dev/null
+
 folder='' killers=() clients=()
 say() { printf '== %s\n' "$1"; }
 pid_of() { cat "$folder/$1.pid" 2>/dev/null || true; }

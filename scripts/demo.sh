@@ -56,12 +56,19 @@ finish() {
         [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true
     done
     if [ -n "$folder" ]; then
-        [ "$code" -eq 0 ] || cat "$folder"/*.out >&2 || true
+        case $code in
+        0) ;;
+        130 | 143) printf '\nInterrupted.\n' >&2 ;;
+        *) cat "$folder"/*.out >&2 || true ;;
+        esac
         for pid in "${banks[@]}"; do
             while [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
         done
         rm -rf "$folder/data" "$folder/consortium.key" "$folder/go" "$folder"/*.out
-        [ "$code" -eq 0 ] || printf '\n%sA step did not hold.%s\n' "$red" "$plain" >&2
+        case $code in
+        0 | 130 | 143) ;;
+        *) printf '\n%sA step did not hold.%s\n' "$red" "$plain" >&2 ;;
+        esac
         printf '\nThe logs stay in %s/logs\n' "$folder"
     fi
     exit "$code"
@@ -116,7 +123,8 @@ expect() {
     shift 2
     set -- cliente "${list[@]}" "$@"
     typed "$@"
-    "$@" <&6 2>&1 | tee run.out || got=$?
+    # Ctrl-C is for cliente, whose last words tee still shows.
+    "$@" <&6 2>&1 | tee -i run.out || got=$?
     [ "$got" -eq "$code" ] || fail "exit code $got instead of $code"
     grep -qF -- "$words" run.out || fail "\"$words\" in its output"
 }

@@ -187,6 +187,16 @@ fn script(folder: &std::path::Path, arguments: &[&str]) -> (bool, String, String
     (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
 
+/// A wrong word starts nothing, and leaves nothing behind.
+#[test]
+fn the_script_refuses_a_wrong_command_line_at_once() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (succeeds, shown, errors) = script(folder.path(), &["--bogus"]);
+    assert!(!succeeds && errors.contains("--bogus"), "{shown}\n{errors}");
+    assert!(!shown.contains("three banks"), "{shown}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{shown}");
+}
+
 #[test]
 fn the_script_kills_banks_and_clients_and_loses_nothing() {
     let folder = tempfile::TempDir::new().unwrap();

@@ -175,11 +175,24 @@ fn a_pause_takes_one_line() {
     shell.expect_line("rest=mine");
 }
 
-/// The demo waits between chapters and after each phase; at the end of its input it goes on alone.
+/// Ctrl-C at a pause of the demo is no step that did not hold.
 #[test]
-fn the_demo_waits_for_enter() {
-    let first = free_ports_in_a_row(3);
+fn the_demo_can_be_interrupted() {
     let folder = tempfile::TempDir::new().unwrap();
+    let mut terminal = Terminal::start(&demo(free_ports_in_a_row(3), folder.path()), 80);
+    terminal.expect("Enter goes on with: One value at three banks");
+    terminal.type_keys("\r");
+    terminal.expect("Enter sends COMMIT");
+    terminal.type_keys("\x03");
+    terminal.expect("is committed (OKs 3/3)");
+    terminal.expect("Interrupted.");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(130), "{screen}");
+    assert!(!screen.contains("did not hold"), "{screen}");
+}
+
+/// The command of the demo with `--step`.
+fn demo(first: u16, folder: &std::path::Path) -> std::process::Command {
     let programs = std::path::Path::new(cliente_path()).parent().unwrap();
     let mut command = std::process::Command::new("bash");
     command
@@ -187,8 +200,16 @@ fn the_demo_waits_for_enter() {
         .arg("--step")
         .env("CONSORCIO_PORT", first.to_string())
         .env("CONSORCIO_PROGRAMS", programs)
-        .env("TMPDIR", folder.path());
-    let mut terminal = Terminal::start(&command, 80);
+        .env("TMPDIR", folder);
+    command
+}
+
+/// The demo waits between chapters and after each phase; at the end of its input it goes on alone.
+#[test]
+fn the_demo_waits_for_enter() {
+    let first = free_ports_in_a_row(3);
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut terminal = Terminal::start(&demo(first, folder.path()), 80);
     let begin = terminal.expect("Enter goes on with: One value at three banks");
     let (port, list) = (first, format!("{first}-{}", first + 2));
     for shown in [

@@ -16,20 +16,32 @@ use consorcio_steps::trace::{Embedding, Logs, Outage, Timeline, TraceError, Trac
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The file of the page. It is created before the run, so that a wrong path is found before it.
+/// The file of the page. It is opened before the run, so that a wrong path is found before it, and
+/// keeps what it has until there is a page.
 pub(super) struct PageFile {
     path: PathBuf,
-    file: File,
+    /// It was created for this run, and has no page yet.
+    is_empty: bool,
+}
+
+impl Drop for PageFile {
+    fn drop(&mut self) {
+        if self.is_empty {
+            // Somebody may have removed it.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl PageFile {
-    pub(super) fn create(path: &Path) -> Result<PageFile, Failure> {
+    pub(super) fn open(path: &Path) -> Result<PageFile, Failure> {
         let path = path.to_owned();
-        let file = File::create(&path).map_err(|error| cannot_write(&path, &error))?;
-        Ok(PageFile { path, file })
+        let is_empty = !path.exists();
+        let opened = File::options().append(true).create(true).open(&path);
+        opened.map_err(|error| cannot_write(&path, &error))?;
+        Ok(PageFile { path, is_empty })
     }
 
     /// Writes the page, with what the logs in `log_dir` say about the run.
@@ -44,7 +56,8 @@ impl PageFile {
             Err(error) => (Vec::new(), Vec::new(), Some(error.to_string())),
         };
         let page = ReportPage { report, history, outages, slowest, missing }.html();
-        self.file.write_all(page.as_bytes()).map_err(|error| cannot_write(&self.path, &error))
+        self.is_empty = false;
+        std::fs::write(&self.path, page).map_err(|error| cannot_write(&self.path, &error))
     }
 }
 
@@ -309,5 +322,23 @@ impl ReportPage<'_> {
             let picture = timeline.svg(Embedding::Page, lang());
             let _ = writeln!(page, "<section>{picture}</section>");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_interrupted_leaves_the_file_as_it_was() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (kept, new) = (folder.path().join("kept.html"), folder.path().join("new.html"));
+        std::fs::write(&kept, "a page").unwrap();
+        for path in [&kept, &new] {
+            drop(PageFile::open(path).unwrap());
+        }
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), "a page");
+        assert!(!new.exists(), "no empty page stays");
+        assert!(PageFile::open(&folder.path().join("none/x.html")).is_err());
     }
 }

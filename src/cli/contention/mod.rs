@@ -75,7 +75,7 @@ async fn contend(
     let requests = |at| setup::requests(&parameters, at);
     load::setup::open_accounts(context, &parameters.banks, parameters.accounts, requests).await?;
     let progress = Progress::on_terminal();
-    let mut page = arguments.html.as_deref().map(html::PageFile::create).transpose()?;
+    let mut page = arguments.html.as_deref().map(html::PageFile::open).transpose()?;
     let tally = Rc::new(RefCell::new(ContentionTally::default()));
     let begin = std::time::Instant::now();
     let end = begin + Duration::from_secs(arguments.seconds.into());
