@@ -159,7 +159,11 @@ pub(crate) fn refused(bank: BankId, reason: Reason, text: &str) -> Failure {
         | Reason::Refused
         | Reason::Unreachable
         | Reason::Unreadable => {
-            let why = reason_in_words(reason, text);
+            // The sentence has this reason already.
+            let why = match reason {
+                Reason::Refused if !detail.is_empty() => detail,
+                reason => reason_in_words(reason, text),
+            };
             say!("bank {bank} refused: {why}" / "o banco {bank} recusou: {why}")
         }
     };

@@ -86,18 +86,25 @@ fn money(account: &Account, flow: Flow, amount: Money, cpf: Option<TaxId>) -> Op
 async fn execute(context: &Context, ops: Vec<Op>, drive: DriveOptions) -> CommandOutput {
     match prepare(context, &ops, &drive) {
         Err(failure) => failure.into(),
-        Ok((tx, transaction)) => match drive.via {
-            None => {
-                let transaction = Arc::new(transaction);
-                let driven = if drive.step {
-                    phases::drive(context, tx, transaction).await
-                } else {
-                    context.client.drive(tx, transaction).await
-                };
-                output(context, &driven)
+        Ok((tx, transaction)) => {
+            // Until a bank may have a message; from then on what is known takes its place.
+            context.interrupt_notice.set(say!(
+                "interrupted: nothing of transaction {tx} was sent to any bank"
+                    / "interrompido: nada da transação {tx} foi enviado a nenhum banco"
+            ));
+            match drive.via {
+                None => {
+                    let transaction = Arc::new(transaction);
+                    let driven = if drive.step {
+                        phases::drive(context, tx, transaction).await
+                    } else {
+                        context.client.drive(tx, transaction).await
+                    };
+                    output(context, &driven)
+                }
+                Some(bank) => via(context, bank, tx, transaction).await,
             }
-            Some(bank) => via(context, bank, tx, transaction).await,
-        },
+        }
     }
 }
 

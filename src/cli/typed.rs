@@ -180,7 +180,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let count = text[..digits].parse::<u64>().ok();
     let ms = count.zip(unit_ms).and_then(|(count, unit)| count.checked_mul(unit));
     ms.filter(|ms| (1..=86_400_000).contains(ms)).map(Duration::from_millis).ok_or_else(|| {
-        format!("{text:?}: a duration is typed 10s, 500ms or 2m, and is a day at most")
+        format!(
+            "{text:?}: a duration is typed 10s, 500ms or 2m, and is 1ms at least, a day at most"
+        )
     })
 }
 

@@ -2,11 +2,10 @@
 
 use crate::error::ClientError;
 use crate::observe::{ClientEvent, RequestNumber};
-use crate::options::Dialer;
+use crate::options::{Dialer, bank_may_wait};
 use crate::reading::{beginning, done, silence, sync_ms_of, words};
 use consorcio_core::commit::message::Message;
 use consorcio_core::ids::BankId;
-use consorcio_core::limits::{ANSWER_WITHIN_MS, CLIENT_WHY_MS_MAX};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::answer::HelloAnswer;
 use consorcio_core::wire::opening::{Hello, PROTOCOL_VERSION};
@@ -14,19 +13,17 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
 use consorcio_system::crash;
 use consorcio_system::framed::{LineCodec, framed};
+use futures_util::future::{Either, select};
 use futures_util::{Sink, Stream};
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::codec::{Encoder, Framed};
-
-/// A bank that waits for a lock or for other banks replies within this time.
-const BANK_WAITS: Duration = Duration::from_millis(ANSWER_WITHIN_MS);
 
 /// A line from a bank: a reply, or the beginning of a line that is none.
 type ReadReply = Result<Reply, String>;
@@ -296,13 +293,24 @@ impl Connection {
         let from_now = Instant::now() + within;
         let first = self.first_until.take();
         let until = first.map_or(from_now, |first| first + bank_may_wait(request));
+        // The question about its disk ends with the limit, too: silence costs no more than that.
+        let disk_asked_at = until - self.dialer.why_within();
+        let (bank, address, dialer) = (self.bank, self.address.clone(), Arc::clone(&self.dialer));
+        let disk = async move {
+            sleep_until(disk_asked_at).await;
+            slow_sync_ms(bank, &address, &dialer).await
+        };
         let answered = timeout_at(until, async {
             self.queue(request)?;
             poll_fn(|task| self.poll_flush(task)).await?;
             crash::client_sent_request(request);
             poll_fn(|task| self.poll_reply(task)).await
         });
-        let why = match answered.await {
+        let (answered, sync_ms) = match select(pin!(answered), pin!(disk)).await {
+            Either::Left((answered, _)) => (answered, None),
+            Either::Right((sync_ms, answered)) => (answered.await, sync_ms),
+        };
+        let why = match answered {
             Ok(Ok(reply)) => {
                 crash::client_reply_received(request);
                 self.dialer.observe(&ClientEvent::Replied(self.bank, &reply, number));
@@ -316,7 +324,6 @@ impl Connection {
             Err(_) => silence(within),
         };
         self.dialer.observe(&ClientEvent::Closed(self.bank, &why));
-        let sync_ms = slow_sync_ms(self.bank, &self.address, &self.dialer).await;
         Err(match sync_ms {
             Some(ms) => ClientError::DiskHangs { bank: self.bank, ms },
             None => self.unreachable(why),
@@ -364,7 +371,7 @@ fn read_reply(line: &str) -> ReadReply {
 /// BANKS needs no disk, so its reply has it.
 pub(crate) async fn slow_sync_ms(bank: BankId, address: &str, dialer: &Arc<Dialer>) -> Option<u64> {
     let mut dialer = Dialer::clone(dialer);
-    let within = dialer.options.answer_within.min(Duration::from_millis(CLIENT_WHY_MS_MAX));
+    let within = dialer.why_within();
     dialer.options.answer_within = within;
     let dialer = Arc::new(dialer);
     let asked = async {
@@ -376,23 +383,4 @@ pub(crate) async fn slow_sync_ms(bank: BankId, address: &str, dialer: &Arc<Diale
         }
     };
     timeout(within, asked).await.ok()?
-}
-
-/// How much longer than other replies the one to `request` may take, because the bank itself waits
-/// for others.
-fn bank_may_wait(request: &Request) -> Duration {
-    match request {
-        Request::Prepare(..)
-        | Request::Commit(..)
-        | Request::Abort(..)
-        | Request::Resolve(_)
-        | Request::Execute(..) => BANK_WAITS,
-        Request::Read(read) if read.may_wait() => BANK_WAITS,
-        Request::Status(_)
-        | Request::Client(_)
-        | Request::Account(_)
-        | Request::Read(_)
-        | Request::Registers { .. }
-        | Request::Local(_) => Duration::ZERO,
-    }
 }

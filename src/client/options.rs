@@ -2,10 +2,17 @@
 
 use crate::hello::HelloAnswers;
 use crate::observe::{ClientEvent, Observer};
-use consorcio_core::limits::{CLIENT_IDLE_CONNECTIONS_MAX, CLIENT_TIMEOUT_MS, VOTE_TIMEOUT_MS};
+use consorcio_core::limits::{
+    ANSWER_WITHIN_MS, CLIENT_IDLE_CONNECTIONS_MAX, CLIENT_TIMEOUT_MS, CLIENT_WHY_MS_MAX,
+    VOTE_TIMEOUT_MS,
+};
+use consorcio_core::wire::request::Request;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A bank that waits for a lock or for other banks replies within this time.
+const BANK_WAITS: Duration = Duration::from_millis(ANSWER_WITHIN_MS);
 
 /// The options of a client.
 #[derive(Clone)]
@@ -70,5 +77,29 @@ impl Dialer {
     #[inline]
     pub(crate) fn is_observed(&self) -> bool {
         self.options.observer.is_some()
+    }
+
+    /// How long a bank has to say that its disk hangs: the end of its time to answer.
+    pub(crate) fn why_within(&self) -> Duration {
+        Duration::from_millis(CLIENT_WHY_MS_MAX).min(self.options.answer_within / 2)
+    }
+}
+
+/// How much longer than other replies the one to `request` may take, because the bank itself waits
+/// for others.
+pub(crate) fn bank_may_wait(request: &Request) -> Duration {
+    match request {
+        Request::Prepare(..)
+        | Request::Commit(..)
+        | Request::Abort(..)
+        | Request::Resolve(_)
+        | Request::Execute(..) => BANK_WAITS,
+        Request::Read(read) if read.may_wait() => BANK_WAITS,
+        Request::Status(_)
+        | Request::Client(_)
+        | Request::Account(_)
+        | Request::Read(_)
+        | Request::Registers { .. }
+        | Request::Local(_) => Duration::ZERO,
     }
 }

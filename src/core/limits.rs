@@ -49,8 +49,9 @@ pub const VOTE_TIMEOUT_MS: u64 = 2_000;
 /// The time that `cliente` gives a bank to connect and to answer, unless `--timeout` sets another.
 /// Requests that make the bank wait get `ANSWER_WITHIN_MS` more.
 pub const CLIENT_TIMEOUT_MS: u64 = 2_000;
-/// The time to find out whether the disk of a bank hangs that did not answer a client.
-pub const CLIENT_WHY_MS_MAX: u64 = 1_000;
+/// The time to find out whether the disk of a bank hangs that does not answer a client; the end of
+/// the time that the bank has to answer.
+pub const CLIENT_WHY_MS_MAX: u64 = 500;
 /// How many characters a client quotes of an answer that it can't read.
 pub const CLIENT_QUOTED_CHARS_MAX: usize = 60;
 /// How many idle connections to one bank a client keeps, by default.

@@ -31,6 +31,24 @@ fn the_timeout_is_that_of_votes_too() {
     assert!(took < Duration::from_millis(1_900), "{took:?}");
 }
 
+/// Before all banks are connected none of them gets anything, and Ctrl-C says so.
+#[test]
+fn an_interrupt_before_the_first_message_says_that_nothing_was_sent() {
+    let cluster = Cluster::start(2);
+    signal(&cluster, 1, "STOP");
+    let line = ["--name", "early", "set", "1", "--tx", "t", "--timeout", "60s"];
+    let mut client = Process::start(&mut cluster.cliente(&line));
+    let log = cluster.path().join("logs/cliente-early.log");
+    wait_until("it connects", || {
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        (log.matches(" connect ").count() == 2).then_some(())
+    });
+    client.interrupt();
+    client.expect_line("nothing of transaction t was sent to any bank");
+    assert_eq!(client.wait(), Some(130));
+    signal(&cluster, 1, "CONT");
+}
+
 #[test]
 fn resolve_ends_a_transaction_begun_by_hand() {
     let cluster = with_accounts();
@@ -127,6 +145,23 @@ fn with_a_frozen_bank_the_others_are_shown_within_the_timeout() {
     signal(&cluster, 1, "CONT");
     cluster.run(&["ping", "--wait", "30s"]).expect_code(0);
     assert_eq!(cluster.stop(1), Some(0));
+}
+
+/// The question about a silent bank's disk is part of its time-out, and does not follow it.
+#[test]
+fn a_frozen_bank_costs_no_more_than_the_timeout() {
+    let cluster = Cluster::start(2);
+    signal(&cluster, 1, "STOP");
+    let ran = cluster.run(&["--name", "timed", "status", "--timeout", "2s"]).expect_code(3);
+    signal(&cluster, 1, "CONT");
+    let log = std::fs::read_to_string(cluster.path().join("logs/cliente-timed.log")).unwrap();
+    let line = |event: &str| {
+        let found = |line: &&str| line.contains(event) && line.contains("bank=1");
+        log.lines().enumerate().filter(|(_, line)| found(line)).map(|(at, _)| at).last()
+    };
+    let (asked, ended) = (line(" connect ").unwrap(), line(" disconnect ").unwrap());
+    assert_eq!(log.matches(" connect ").count(), 3, "its disk is asked about: {log}");
+    assert!(asked < ended, "before the time-out: {ran:?}\n{log}");
 }
 
 /// A bank whose disk hangs is reported with that cause, not as a bank to start.

@@ -211,6 +211,9 @@ fn a_batch_stops_at_the_first_failure_or_goes_on() {
     cluster.run(&["balance", "1/78910-0"]).expect("R$ 40,00");
     let ran = batch(&cluster, &["--output", "table"], "get\nstatsu\n").expect_code(2);
     assert!(ran.stderr.contains("line 2: ") && ran.stderr.contains("status"), "{ran:#?}");
+    // A line that can't be read is no line that failed.
+    let ran = batch(&cluster, &["--output", "table"], &"x".repeat(1 << 20)).expect_code(2);
+    assert!(ran.stdout.contains("0 done, 0 failed; it ended at line 1"), "{ran:#?}");
 }
 
 #[test]

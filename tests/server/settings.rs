@@ -186,9 +186,9 @@ fn a_fault_of_the_file_is_named_with_its_line() {
     for (text, line, named) in [
         ("[servidor]\n\nprot = 8886\n", 3, "servidor has no setting prot; it has bank, "),
         ("log-dir = \"a\"\nport = 1\n", 2, "port is a setting of servidor alone: put it below"),
-        ("colour = 1\n", 1, "both programs have no setting colour; they have consortium, "),
+        ("colour = 1\n", 1, "colour is no setting of both programs: those are consortium, "),
         ("[banco]\nport = 1\n", 1, "there is no table [banco]"),
-        ("servidor = 1\n", 1, "both programs have no setting servidor"),
+        ("servidor = 1\n", 1, "servidor is no setting of both programs"),
         ("[servidor]\nport = 65536\n", 2, "port can't be \"65536\": give a whole number from"),
         ("[servidor]\nport = \"a\"\n", 2, "port can't be \"a\": give a whole number"),
         ("[servidor]\nlog-steps = \"perhaps\"\n", 2, "log-steps can't be \"perhaps\": give on or"),

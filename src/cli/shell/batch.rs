@@ -187,10 +187,14 @@ impl ShellBatch<'_> {
             "{lines} lines in {took}: {done} done, {failed} failed"
                 / "{lines} linhas em {took}: {done} feitas, {failed} com falha"
         );
-        if let Some(number) = failed_line {
-            text.push_str(&say!(
+        match failed_line {
+            Some(number) if failed > 0 => text.push_str(&say!(
                 ", the first of them line {number}" / ", a primeira delas a linha {number}"
-            ));
+            )),
+            Some(number) if !matches!(self.failure, Some(Failure::Interrupted(_))) => {
+                text.push_str(&say!("; it ended at line {number}" / "; parou na linha {number}"));
+            }
+            Some(_) | None => {}
         }
         if stopped {
             text.push_str(word!(

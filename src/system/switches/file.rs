@@ -226,8 +226,8 @@ fn check_name(
             format!("there is no table [{name}]; the tables are [servidor] and [cliente]")
         }
         _ => format!(
-            "both programs have no setting {name}; they have {}, and each has more in its table, \
-             [servidor] or [cliente]",
+            "{name} is no setting of both programs: those are {}; put one of a single program \
+             below [servidor] or [cliente]",
             SHARED.join(", ")
         ),
     })
