@@ -9,10 +9,11 @@ use super::table::TableLayout;
 use consorcio_core::ids::{Time, TxId};
 use consorcio_core::wire::verb::Verb;
 use consorcio_steps::trace::{
-    Embedding, Leg, Logs, Timeline, TraceError, TraceQuery, TraceVerdict, TracedCall, TracedEvent,
+    Caveat, Embedding, Leg, Logs, Timeline, TraceError, TraceQuery, TraceVerdict, TracedCall, TracedEvent,
     duration,
 };
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 impl From<TraceError> for Failure {
@@ -337,9 +338,18 @@ fn list(timelines: &[Timeline], query: TraceQuery, logs: &Logs, paint: Paint) ->
             "cliente trace TX shows one of them, --svg FILE draws it\n"
                 / "cliente rastrear TX mostra uma delas, --svg ARQUIVO a desenha\n"
         );
-        paint.table_of(&layout, rows.collect()) + &paint.words(hint.to_owned())
+        let table = paint.table_of(&layout, rows.collect());
+        table + &damage(timelines, paint) + &paint.words(hint.to_owned())
     };
     CommandOutput::new(text, &summaries)
+}
+
+/// The damaged files, each once.
+fn damage(timelines: &[Timeline], paint: Paint) -> String {
+    let notes = timelines.iter().flat_map(|timeline| &timeline.notes);
+    let damaged = notes.filter(|note| matches!(note, Caveat::Damaged(_)));
+    let lines: BTreeSet<String> = damaged.map(|note| note.in_words(lang())).collect();
+    lines.iter().map(|line| paint.words(format!("{line}\n"))).collect()
 }
 
 /// The outcome, the reason of an abort, and the bank that refused.

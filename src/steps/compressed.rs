@@ -281,6 +281,9 @@ impl LogReader {
     fn decode(mut file: File, offset: u64) -> io::Result<LogReader> {
         let (begin, plain) =
             FrameList::read(&mut file)?.map_or((0, 0), |list| list.frame_at(offset));
+        if file.metadata()?.len() == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "an empty file"));
+        }
         file.seek(SeekFrom::Start(begin))?;
         let mut decoder = Decoder::new(file)?;
         io::copy(&mut (&mut decoder).take(offset - plain), &mut io::sink())?;

@@ -7,9 +7,11 @@ use memchr::{memchr, memrchr};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The blocks of a file. A last line without its end, torn or still being written, is left out.
+/// The blocks of a file. A last line without its end, torn or still being written, is left out. A
+/// damaged compressed file ends where it can't be decoded.
 pub(super) struct Blocks {
-    file: LogReader,
+    /// `None` once it is known to be damaged.
+    file: Option<LogReader>,
     buffer: Vec<u8>,
     /// The offset of the buffer in the file.
     offset: u64,
@@ -24,7 +26,7 @@ impl Blocks {
     /// # Errors
     /// If it can't be opened.
     pub(super) fn open(path: &Path, offset: u64) -> io::Result<Blocks> {
-        let file = LogReader::open(path, offset)?;
+        let file = unless_damaged(LogReader::open(path, offset))?;
         Ok(Blocks { file, buffer: vec![0; TRACE_BLOCK_BYTES], offset, filled: 0, whole: 0 })
     }
 
@@ -40,9 +42,14 @@ impl Blocks {
                 // No node writes a line of that length: skip it.
                 self.drop_front(self.filled);
             }
-            let read = match self.file.read(&mut self.buffer[self.filled..]) {
+            let Some(file) = &mut self.file else { return Ok(None) };
+            let read = match file.read(&mut self.buffer[self.filled..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read?,
+                read => unless_damaged(read)?,
+            };
+            let Some(read) = read else {
+                self.file = None;
+                return Ok(None);
             };
             if read == 0 {
                 return Ok(None);
@@ -56,10 +63,23 @@ impl Blocks {
         }
     }
 
+    /// Whether the file can't be decoded to its end, as far as it was read.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.file.is_none()
+    }
+
     fn drop_front(&mut self, bytes: usize) {
         self.buffer.copy_within(bytes..self.filled, 0);
         self.filled -= bytes;
         self.offset += wide(bytes);
+    }
+}
+
+/// `None` in place of an error of the decoder: those of the operating system have a number.
+fn unless_damaged<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.raw_os_error().is_none() => Ok(None),
+        other => other.map(Some),
     }
 }
 

@@ -4,6 +4,7 @@ use super::duration;
 use super::timeline::Lane;
 use consorcio_words::Lang;
 use serde::{Serialize, Serializer};
+use std::path::PathBuf;
 
 /// A note on a timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Caveat {
         /// When the log begins now, in microseconds since 1970.
         from_us: i64,
     },
+    /// This compressed file can't be decoded to its end, so lines may be missing.
+    Damaged(PathBuf),
     /// No log shows that this bank, which the transaction names, received it.
     Unseen(u8),
     /// One log says committed and another one aborted.
@@ -63,6 +66,12 @@ impl Caveat {
                      --log-transactions say how much is kept)",
                     lane.name_in(Lang::En),
                     utc(*from_us)
+                )
+            }
+            Caveat::Damaged(path) => {
+                format!(
+                    "{} is damaged: lines of it are missing, and may be in a backup of the file",
+                    path.display()
                 )
             }
             Caveat::Unseen(bank) => {
@@ -110,6 +119,13 @@ impl Caveat {
                     utc(*from_us)
                 )
             }
+            Caveat::Damaged(path) => {
+                format!(
+                    "{} está danificado: faltam linhas dele, que podem estar em uma cópia do \
+                     arquivo",
+                    path.display()
+                )
+            }
             Caveat::Unseen(bank) => {
                 format!("nenhum log mostra que o banco {bank}, que ela nomeia, a recebeu")
             }
@@ -133,7 +149,8 @@ impl Caveat {
 }
 
 fn utc(at_us: i64) -> String {
-    jiff::Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |at| at.to_string())
+    jiff::Timestamp::from_microsecond(at_us)
+        .map_or_else(|_| at_us.to_string(), |at| format!("{at:.6}"))
 }
 
 impl Serialize for Caveat {

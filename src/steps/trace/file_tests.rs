@@ -64,3 +64,44 @@ fn a_log_that_is_rotated_while_it_is_read_is_found_again() {
     std::fs::remove_dir_all(written.0.path()).unwrap();
     assert!(logs.timeline("t").is_err(), "what is gone is reported");
 }
+
+#[test]
+fn a_damaged_compressed_file_is_skipped_with_a_note() {
+    let logs = committed([0, 0, 0]);
+    let compressed = |name: &str| logs.0.path().join(format!("{name}.log.1.zst"));
+    for name in ["servidor-86", "servidor-87"] {
+        let path = logs.0.path().join(format!("{name}.log"));
+        let rotated = logs.0.path().join(format!("{name}.log.1"));
+        fs::copy(&path, &rotated).unwrap();
+        fs::write(&path, "").unwrap();
+        crate::compressed::compress(&rotated).unwrap();
+    }
+    let whole = fs::read(compressed("servidor-87")).unwrap();
+    let mut flipped = whole.clone();
+    flipped[9..40].fill(0xff);
+    for damaged in [&whole[..whole.len() / 2], &whole[..20], &flipped, &[]] {
+        fs::write(compressed("servidor-87"), damaged).unwrap();
+        let timeline = logs.timeline();
+        let expected = Caveat::Damaged(compressed("servidor-87"));
+        assert!(timeline.notes.contains(&expected), "{:?}", timeline.notes);
+        assert_eq!(timeline.verdict, TraceVerdict::Committed);
+        for query in [TraceQuery::Slowest(3), TraceQuery::Doubtful(3)] {
+            assert_eq!(
+                logs.logs().find(query).unwrap().len(),
+                usize::from(query == TraceQuery::Slowest(3))
+            );
+        }
+        if damaged == &flipped[..] {
+            continue; // its list of transactions is whole, and does not have the other one
+        }
+        let unknown = logs.logs().timeline("gone").unwrap_err().to_string();
+        assert!(unknown.contains("servidor-87.log.1.zst is damaged"), "{unknown}");
+    }
+}
+
+#[test]
+fn the_time_of_a_cut_keeps_its_digits() {
+    let logs = TestLogs::new().log("servidor-86", 0, "356780 vote t - OK time=5 seq=3");
+    let unknown = logs.logs().timeline("gone").unwrap_err().to_string();
+    assert!(unknown.contains("before 2026-11-22T05:38:51.356780Z were"), "{unknown}");
+}

@@ -107,7 +107,7 @@ impl Logs {
     pub(super) fn cuts_in_words(&self) -> String {
         let cut = |node: &NodeLog| {
             let at = jiff::Timestamp::from_microsecond(node.cut_at_us()?).ok()?;
-            Some(format!("; lines of {} before {at} were rotated away", node.name))
+            Some(format!("; lines of {} before {at:.6} were rotated away", node.name))
         };
         self.nodes.iter().filter_map(cut).collect()
     }

@@ -13,7 +13,7 @@ use consorcio_core::limits::{TRACE_AROUND_BYTES, TRACE_LINES_MAX, TRACE_SYNC_BYT
 use memchr::memmem::Finder;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -56,11 +56,19 @@ impl GatheredLine {
     }
 }
 
-/// The lines of each transaction in `txs`, in the order of the files of each node.
+/// What the logs have of some transactions.
+pub(super) struct GatheredLines {
+    /// The lines of each, in the order of the files of each node.
+    pub lines: Vec<Vec<GatheredLine>>,
+    /// Compressed files that can't be decoded to their end: lines of any of them may be missing.
+    pub damaged: Vec<PathBuf>,
+}
+
+/// The lines of each transaction in `txs`.
 ///
 /// # Errors
 /// If a file can't be read.
-pub(super) fn gather(logs: &Logs, txs: &[String]) -> Result<Vec<Vec<GatheredLine>>, TraceError> {
+pub(super) fn gather(logs: &Logs, txs: &[String]) -> Result<GatheredLines, TraceError> {
     let files: Vec<(usize, usize, &Path)> = (logs.nodes.iter().enumerate())
         .flat_map(|(node, log)| {
             log.files.iter().enumerate().map(move |(file, path)| (node, file, path.as_path()))
@@ -73,12 +81,15 @@ pub(super) fn gather(logs: &Logs, txs: &[String]) -> Result<Vec<Vec<GatheredLine
                 gathered[which].push(GatheredLine::of(*node, (*file, offset), line));
             }
         });
-        done.map(|()| gathered)
+        done.map(|is_damaged| (gathered, is_damaged.then(|| (*path).to_owned())))
             .map_err(|source| TraceError::Unreadable { path: (*path).to_owned(), source })
     });
     let mut all = vec![Vec::new(); txs.len()];
+    let mut damaged = Vec::new();
     for part in parts {
-        all.iter_mut().zip(part?).for_each(|(all, part)| all.extend(part));
+        let (part, is_damaged) = part?;
+        all.iter_mut().zip(part).for_each(|(all, part)| all.extend(part));
+        damaged.extend(is_damaged);
     }
     for lines in &mut all {
         lines.sort_by_key(|line| (line.node, line.place));
@@ -92,7 +103,7 @@ pub(super) fn gather(logs: &Logs, txs: &[String]) -> Result<Vec<Vec<GatheredLine
         lines.sort_by_key(|line| (line.node, line.place));
         lines.dedup_by_key(|line| (line.node, line.place));
     }
-    Ok(all)
+    Ok(GatheredLines { lines: all, damaged })
 }
 
 /// Runs `work` on each of `items`, on as many threads as there are processors. Results are in the
@@ -117,15 +128,15 @@ pub(super) fn each_at_once<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R
     done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-/// Calls `each` with every line of a file about one of `txs`. One id is searched for as bytes,
-/// several ids line by line.
+/// Calls `each` with every line of a file about one of `txs`, and returns whether the file is
+/// damaged. One id is searched for as bytes, several ids line by line.
 fn lines_of(
     path: &Path,
     txs: &[String],
     mut each: impl FnMut(usize, u64, LogLine<'_>),
-) -> std::io::Result<()> {
+) -> std::io::Result<bool> {
     if !may_have(path, txs)? {
-        return Ok(());
+        return Ok(false);
     }
     let mut blocks = Blocks::open(path, 0)?;
     if let [tx] = txs {
@@ -154,7 +165,7 @@ fn lines_of(
             });
         }
     }
-    Ok(())
+    Ok(blocks.is_damaged())
 }
 
 /// The transaction id in its column, without parsing the rest of the line.

@@ -82,12 +82,16 @@ impl Logs {
     pub fn timeline(&self, tx: &str) -> Result<Timeline, TraceError> {
         self.steadily(|logs| {
             let gathered = gather::gather(logs, &[tx.to_owned()])?;
-            let lines = gathered.into_iter().next().unwrap_or_default();
+            let lines = gathered.lines.into_iter().next().unwrap_or_default();
             if lines.is_empty() {
-                let searched = logs.in_words() + &logs.cuts_in_words();
+                let damaged = gathered.damaged.iter().map(|path| {
+                    format!("; {} is damaged, and lines of it are missing", path.display())
+                });
+                let searched =
+                    logs.in_words() + &logs.cuts_in_words() + &damaged.collect::<String>();
                 return Err(TraceError::Unknown { tx: tx.to_owned(), searched });
             }
-            Ok(build::build(logs, tx, lines))
+            Ok(with_damage(build::build(logs, tx, lines), &gathered.damaged))
         })
     }
 
@@ -101,8 +105,11 @@ impl Logs {
             let ids: Vec<String> =
                 candidates.iter().map(|candidate| candidate.tx.clone()).collect();
             let gathered = gather::gather(logs, &ids)?;
-            let timelines = ids.iter().zip(gathered).filter(|(_, lines)| !lines.is_empty());
-            let timelines = timelines.map(|(tx, lines)| build::build(logs, tx, lines)).collect();
+            let gather::GatheredLines { lines, damaged } = gathered;
+            let found = ids.iter().zip(lines).filter(|(_, lines)| !lines.is_empty());
+            let timelines =
+                found.map(|(tx, lines)| with_damage(build::build(logs, tx, lines), &damaged));
+            let timelines = timelines.collect();
             Ok(scan::choose(query, timelines))
         })
     }
@@ -122,4 +129,10 @@ impl Logs {
         }
         read(&logs)
     }
+}
+
+/// Notes the damaged files, which may have had lines of the transaction.
+fn with_damage(mut timeline: Timeline, damaged: &[PathBuf]) -> Timeline {
+    timeline.notes.extend(damaged.iter().cloned().map(Caveat::Damaged));
+    timeline
 }
