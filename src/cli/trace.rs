@@ -9,8 +9,8 @@ use super::table::TableLayout;
 use consorcio_core::ids::{Time, TxId};
 use consorcio_core::wire::verb::Verb;
 use consorcio_steps::trace::{
-    Caveat, Embedding, Leg, Logs, Timeline, TraceError, TraceQuery, TraceVerdict, TracedCall, TracedEvent,
-    duration,
+    Caveat, Embedding, Leg, Logs, Timeline, TraceError, TraceQuery, TraceVerdict, TracedCall,
+    TracedEvent, duration,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;

@@ -17,6 +17,8 @@ pub const STEP_FLUSH_MS: u64 = 25;
 pub const STEP_HOLD_MS: i64 = 20;
 /// No step is held for longer than this, even if its thread still has an older one.
 pub const STEP_HELD_MS_MAX: i64 = 1_000;
+/// The step log looks this often, at most, whether its file was removed or replaced.
+pub const STEP_LOOK_MS: u64 = 1_000;
 /// The time within which a session passes a step to the step log.
 pub const STEP_HANDOVER_MS_MAX: u64 = 10;
 /// The most bytes of lines that the step log writes at once.

@@ -116,6 +116,7 @@ impl SpanBuilder {
             Step::Receive { .. }
             | Step::Reply { tx: None, .. }
             | Step::Start(_)
+            | Step::Node(_)
             | Step::Ready(_)
             | Step::Recover { .. }
             | Step::Connect(..)

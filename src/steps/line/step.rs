@@ -27,6 +27,8 @@ pub struct Entry {
 pub enum Step {
     /// The program started: its version, and its arguments.
     Start(Box<str>),
+    /// The file begins here, while the program runs: the text of its start.
+    Node(Box<str>),
     /// The program accepts connections.
     Ready(Box<str>),
     /// Recovery has read the journal.
@@ -273,9 +275,11 @@ impl Step {
     /// The heap memory of the step, roughly, in bytes.
     pub(crate) fn heap_bytes(&self) -> usize {
         let text = match self {
-            Step::Start(text) | Step::Ready(text) | Step::Fault(text) | Step::Stop(text) => {
-                text.len()
-            }
+            Step::Start(text)
+            | Step::Node(text)
+            | Step::Ready(text)
+            | Step::Fault(text)
+            | Step::Stop(text) => text.len(),
             Step::Recover { text, .. }
             | Step::Vote { text, .. }
             | Step::Reply { text, .. }

@@ -202,6 +202,7 @@ macro_rules! events {
 
 events! {
     Start "start" [] [0 words];
+    Node "node" [] [0 words];
     Ready "ready" [] [0 words];
     Recover "recover" [] [
         records records "records=", seq seq "seq=", undecided undecided "undecided=",

@@ -53,6 +53,7 @@ impl Step {
             | Step::LinkUp(..)
             | Step::LinkDown(..) => Some(FeedEvent::Other),
             Step::Start(_)
+            | Step::Node(_)
             | Step::Ready(_)
             | Step::Recover { .. }
             | Step::Connect(..)

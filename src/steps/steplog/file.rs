@@ -4,11 +4,13 @@
 
 use super::keeper::{self, LogKeeper, Retention};
 use crate::compressed::beside;
+use consorcio_core::limits::STEP_LOOK_MS;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Modes of new folders and files: steps name accounts, amounts and clients.
 const FOLDER_MODE: u32 = 0o700;
@@ -26,6 +28,10 @@ pub(super) struct RotatedFile {
     torn: bool,
     /// Each file is locked while it is written.
     is_locked: bool,
+    /// It has taken the place of another one, or was emptied, and does not name its node yet.
+    is_new: bool,
+    /// When the path was last looked at.
+    looked: Instant,
 }
 
 impl RotatedFile {
@@ -38,8 +44,18 @@ impl RotatedFile {
     ) -> io::Result<RotatedFile> {
         let (file, bytes) = open(path)?;
         let keeper = LogKeeper::new(path, retention);
-        let (path, torn, is_locked) = (path.to_owned(), false, false);
-        Ok(RotatedFile { path, bytes_max, retention, keeper, file, bytes, torn, is_locked })
+        Ok(RotatedFile {
+            path: path.to_owned(),
+            bytes_max,
+            retention,
+            keeper,
+            file,
+            bytes,
+            torn: false,
+            is_locked: false,
+            is_new: false,
+            looked: Instant::now(),
+        })
     }
 
     /// Compresses the older files that a killed process left plain.
@@ -80,7 +96,35 @@ impl RotatedFile {
         // A failed write may have been partial; then the next write begins a new line.
         self.file.write_all(lines).inspect_err(|_| self.torn = true)?;
         self.bytes = self.bytes.saturating_add(wide(lines.len()));
+        self.is_new = false;
         Ok(())
+    }
+
+    /// Whether the next line must name the node: it is the first one of another file of this run,
+    /// or of one that was emptied.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Opens the path anew if its file was removed or replaced, or notes that it was emptied. Looks
+    /// at most once in `STEP_LOOK_MS`. Returns whether another file is open now.
+    pub(super) fn look(&mut self) -> io::Result<bool> {
+        if self.looked.elapsed() < Duration::from_millis(STEP_LOOK_MS) {
+            return Ok(false);
+        }
+        self.looked = Instant::now();
+        let own = self.file.metadata()?;
+        let is_same = match fs::metadata(&self.path) {
+            Ok(there) => (there.dev(), there.ino()) == (own.dev(), own.ino()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
+        if !is_same {
+            self.reopen()?;
+        } else if own.len() < self.bytes {
+            (self.bytes, self.is_new) = (own.len(), true);
+        }
+        Ok(!is_same)
     }
 
     /// Reopens the path, after the file was renamed or removed.
@@ -92,7 +136,7 @@ impl RotatedFile {
             let _ = file.try_lock();
         }
         (self.file, self.bytes) = (file, bytes);
-        self.torn = false;
+        (self.torn, self.is_new) = (false, bytes == 0);
         Ok(())
     }
 

@@ -171,6 +171,8 @@ impl StepLog {
             held: Vec::new(),
             written_us: i64::MIN,
             lines: Vec::with_capacity(2 * chunk),
+            first_us: i64::MIN,
+            node: None,
             chunk,
             lost: 0,
             path: path.to_owned(),

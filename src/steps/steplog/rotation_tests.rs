@@ -160,3 +160,87 @@ fn files_are_kept_for_a_number_of_transactions() {
     test_log.open(options(200)).close();
     assert_eq!((kept(), plain()), (2, 0));
 }
+
+#[test]
+fn a_removed_replaced_or_emptied_file_is_opened_again_and_names_its_node() {
+    let test_log = TestLog::new();
+    let log = test_log.open(StepLogOptions::default());
+    let started = "servidor 0.1.0 bank 1 of 127.0.0.1:8886,127.0.0.1:8887";
+    let named = format!(" node    {started}");
+    log.record(Step::Start(started.into()));
+    assert!(log.flush(Duration::from_secs(20)));
+    let remove: fn(&Path) = |path| fs::remove_file(path).unwrap();
+    let replace: fn(&Path) = |path| {
+        fs::remove_file(path).unwrap();
+        fs::write(path, "").unwrap();
+    };
+    let empty: fn(&Path) =
+        |path| File::options().write(true).open(path).unwrap().set_len(0).unwrap();
+    for (lose, is_first) in [(remove, true), (replace, true), (empty, false)] {
+        lose(&test_log.log());
+        wait_for("a file with lines", || {
+            log.record(drive("t1"));
+            log.flush(Duration::from_secs(20));
+            let at = lines(&test_log.log()).iter().position(|line| line.ends_with(&named));
+            at.is_some_and(|at| at == 0 || !is_first)
+        });
+        let logs = crate::trace::Logs::open(&[test_log.log()]).unwrap();
+        assert_eq!(logs.nodes[0].bank, Some(1));
+        assert_eq!(logs.nodes[0].address.as_deref(), Some("127.0.0.1:8887"));
+    }
+}
+
+#[test]
+fn each_rotated_file_names_its_node_in_the_order_of_times() {
+    let test_log = TestLog::new();
+    let log = test_log.open(StepLogOptions { bytes_max: 300, ..StepLogOptions::default() });
+    log.record(Step::Start("servidor 0.1.0 bank 0 of 127.0.0.1:8886".into()));
+    // A file grows while the one before it is compressed.
+    wait_for("rotated files", || {
+        log.record(drive("t1"));
+        log.flush(Duration::from_secs(20)) && beside(&test_log.older(5)).exists()
+    });
+    log.close();
+    let files: Vec<Vec<String>> = (1..20)
+        .rev()
+        .map(|number| rotated(&test_log.older(number)))
+        .chain([lines(&test_log.log())])
+        .filter(|lines| !lines.is_empty())
+        .collect();
+    assert!(files.len() >= 5, "{files:?}");
+    assert!(files[0][0].contains(" start   servidor"), "{files:?}");
+    let named = |lines: &Vec<String>| {
+        lines.iter().filter(|line| line.contains(" node    servidor 0.1.0 bank 0 of")).count() == 1
+            && lines[0].contains(" node ")
+    };
+    assert!(files[1..].iter().all(named), "{files:?}");
+    let times: Vec<&str> = files.iter().flatten().map(|line| &line[..27]).collect();
+    assert!(times.is_sorted(), "{times:?}");
+}
+
+/// /dev/full takes no byte: the disk is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn lines_after_a_full_disk_are_in_the_order_of_their_times() {
+    let test_log = TestLog::new();
+    fs::create_dir_all(test_log.log().parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("/dev/full", test_log.log()).unwrap();
+    let options = StepLogOptions { bytes_max: 0, ..StepLogOptions::default() };
+    let Ok(log) = StepLog::open(&test_log.log(), options) else {
+        return; // some sandboxes have no such device
+    };
+    let from = wall_us() - 5_000_000;
+    log.record_at(from, drive("lost"));
+    assert!(log.flush(Duration::from_secs(20)));
+    fs::remove_file(test_log.log()).unwrap();
+    log.reopen();
+    // More than are written at once.
+    let step = |n: i64| Entry { at_us: from + 1 + n, step: Step::Fault("x".repeat(300).into()) };
+    let mut steps: Vec<Entry> = (0..2_000).map(step).collect();
+    log.append(&mut steps);
+    log.close();
+    let lines = lines(&test_log.log());
+    assert_eq!(lines.len(), 2_001);
+    assert_eq!(lines.iter().filter(|line| line.contains("could not be written")).count(), 1);
+    assert!(lines.iter().map(|line| &line[..27]).is_sorted(), "a line out of order");
+}

@@ -67,6 +67,7 @@ fn every_event_is_formatted() {
     let asked = |verb| RequestKey { tx: tx("t1"), verb };
     let cases: Vec<(Step, &str)> = vec![
         (Step::Start("0.1.0".into()), "start 0.1.0"),
+        (Step::Node("servidor 0.1.0".into()), "node servidor 0.1.0"),
         (Step::Ready("3 places".into()), "ready 3 places"),
         (
             Step::Recover {

@@ -27,6 +27,10 @@ pub(super) struct StepWriter {
     /// back.
     pub(super) written_us: i64,
     pub(super) lines: Vec<u8>,
+    /// The time of the first of `lines`.
+    pub(super) first_us: i64,
+    /// The text of the last start, with which a new file begins.
+    pub(super) node: Option<Box<str>>,
     pub(super) chunk: usize,
     /// Bytes lost in failed writes since the last successful one.
     pub(super) lost: u64,
@@ -107,7 +111,13 @@ impl StepWriter {
             // A step that was recorded too late gets the time of the line before it.
             self.written_us = self.written_us.max(self.held[at].at_us);
             self.held[at].at_us = self.written_us;
+            if self.lines.is_empty() {
+                self.first_us = self.written_us;
+            }
             self.formatter.write(&mut self.lines, &self.held[at]);
+            if let Step::Start(text) = &self.held[at].step {
+                self.node = Some(text.clone());
+            }
             if is_watched {
                 live::emit(&mut self.formatter, &self.held[at]);
             }
@@ -150,11 +160,28 @@ impl StepWriter {
             {
                 self.warn(&format!("a rotation or compression failed: {error}; no line is lost"));
             }
+            match self.file.look() {
+                Ok(false) => {}
+                Ok(true) => self.warn("was removed or replaced; it goes on in a new file"),
+                Err(error) => {
+                    self.warn(&format!("can't be reopened: {error}; it goes on in the file it had"))
+                }
+            }
+            self.begin_file();
             let written = self.file.append(&self.lines);
             let length = u64::try_from(self.lines.len()).unwrap_or(u64::MAX);
             self.lines.clear();
             self.written(written, length);
         }
+    }
+
+    /// Names the node in the first line of a file that has taken the place of another one.
+    fn begin_file(&mut self) {
+        let Some(node) = self.node.clone().filter(|_| self.file.is_new()) else { return };
+        let mut first = Vec::new();
+        let entry = Entry { at_us: self.first_us, step: Step::Node(node) };
+        self.formatter.write(&mut first, &entry);
+        self.lines.splice(0..0, first);
     }
 
     /// A log that can't be written does not stop a bank: one warning reports it, and after the next
@@ -176,8 +203,7 @@ impl StepWriter {
                     self.lost
                 );
                 self.lost = 0;
-                let entry = Entry { at_us: wall_us(), step: Step::Fault(text.into()) };
-                self.formatter.write(&mut self.lines, &entry);
+                self.write_fault(text);
             }
             Ok(()) => {}
         }
@@ -188,8 +214,17 @@ impl StepWriter {
     fn report_dropped(&mut self, steps: u64) {
         let text = format!("{steps} steps dropped: the step log could not be written fast enough");
         self.warn(&text);
-        let entry = Entry { at_us: wall_us(), step: Step::Fault(text.into()) };
-        self.formatter.write(&mut self.lines, &entry);
+        self.write_fault(text);
+    }
+
+    /// Appends a line of this thread, with the time of the line before it: steps that are held are
+    /// older than this moment.
+    fn write_fault(&mut self, text: String) {
+        let at_us = if self.written_us == i64::MIN { wall_us() } else { self.written_us };
+        if self.lines.is_empty() {
+            self.first_us = at_us;
+        }
+        self.formatter.write(&mut self.lines, &Entry { at_us, step: Step::Fault(text.into()) });
     }
 
     pub(super) fn warn(&self, text: &str) {

@@ -2,7 +2,7 @@
 
 use super::caveats::Caveat;
 use super::clocks::{Arrow, shifts};
-use super::files::{Logs, NodeLog};
+use super::files::Logs;
 use super::gather::GatheredLine;
 use super::order::order;
 use super::pair::{Pair, Party, pair};
@@ -77,19 +77,28 @@ pub(super) fn build(logs: &Logs, tx: &str, logged: Vec<GatheredLine>) -> Timelin
     timeline
 }
 
-/// Notes where the log of a bank has lost lines of this transaction by rotation.
+/// Notes where the log of a bank has lost lines of this transaction by rotation, or has none of it.
 fn note_cut(timeline: &mut Timeline, logs: &Logs, party: &Party, lane: usize) {
+    let has_line = timeline.events.iter().any(|event| event.lane == lane && event.of_tx);
     let (log, has_end) = match party {
+        Party::Node(node) if !has_line => (logs.nodes.get(*node), false),
         Party::Node(node) if timeline.lacks_beginning(lane) => (logs.nodes.get(*node), true),
         // A bank whose log is here, without a line about it.
-        Party::Bank(bank) => (logs.nodes.iter().find(|log| log.bank == Some(*bank)), false),
+        Party::Bank(bank) => (logs.of_bank(*bank, timeline.lanes[lane].address.as_deref()), false),
         Party::Node(_) | Party::Address(_) => return,
     };
-    let Some(from_us) = log.and_then(NodeLog::cut_at_us) else { return };
+    let Some(log) = log else { return };
+    let from_us = log.cut_at_us();
+    if from_us.is_none() && has_end {
+        return;
+    }
     let lane = timeline.lanes[lane].clone();
     let missing = Caveat::NoLog(lane.clone());
     timeline.notes.retain(|note| *note != missing);
-    timeline.notes.push(Caveat::RotatedAway { lane, has_end, from_us });
+    timeline.notes.push(match from_us {
+        Some(from_us) => Caveat::RotatedAway { lane, has_end, from_us },
+        None => Caveat::NoLines(lane),
+    });
 }
 
 /// Makes a call of each pair, and sets the call of each of the `events` that is one of its ends;

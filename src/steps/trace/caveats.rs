@@ -22,6 +22,8 @@ pub enum Caveat {
         /// When the log begins now, in microseconds since 1970.
         from_us: i64,
     },
+    /// The log of this bank has no line of the transaction.
+    NoLines(Lane),
     /// This compressed file can't be decoded to its end, so lines may be missing.
     Damaged(PathBuf),
     /// No log shows that this bank, which the transaction names, received it.
@@ -67,6 +69,10 @@ impl Caveat {
                     lane.name_in(Lang::En),
                     utc(*from_us)
                 )
+            }
+            Caveat::NoLines(lane) => {
+                let name = lane.name_in(Lang::En);
+                format!("the log of {name} has no line of it: its part is known from other logs")
             }
             Caveat::Damaged(path) => {
                 format!(
@@ -118,6 +124,10 @@ impl Caveat {
                     lane.name_in(Lang::Pt),
                     utc(*from_us)
                 )
+            }
+            Caveat::NoLines(lane) => {
+                let name = lane.name_in(Lang::Pt);
+                format!("o log de {name} não tem linha dela: a sua parte vem de outros logs")
             }
             Caveat::Damaged(path) => {
                 format!(

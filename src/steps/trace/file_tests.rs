@@ -105,3 +105,24 @@ fn the_time_of_a_cut_keeps_its_digits() {
     let unknown = logs.logs().timeline("gone").unwrap_err().to_string();
     assert!(unknown.contains("before 2026-11-22T05:38:51.356780Z were"), "{unknown}");
 }
+
+#[test]
+fn a_log_that_is_there_is_never_called_missing() {
+    let notes = |text: &str, is_named: bool| {
+        let logs = TestLogs::new().log("cliente-1", 0, CLIENT).log("servidor-86", 0, ZERO);
+        let logs = logs.log("servidor-87", 0, text);
+        assert_eq!(logs.logs().nodes[2].bank.is_some(), is_named);
+        let said: Vec<String> = logs.timeline().notes.iter().map(said).collect();
+        assert!(!said.iter().any(|it| it.contains("there is no log")), "{said:?}");
+        said.join("; ")
+    };
+    let places = "servidor 0.1.0 bank 1 of 10.0.0.1:86,10.0.0.2:87";
+    let started = notes(&format!("9000 start - - {places}"), true);
+    assert!(started.contains("the log of bank 1 has no line of it"), "{started}");
+    let gone = "its part at bank 1 was rotated away: that log begins 2026-11-22T05:38:51.009000Z";
+    let named = notes(&format!("9000 node - - {places}\n 9001 stop - - SIGTERM"), true);
+    assert!(named.contains(gone), "{named}");
+    // An older version did not name the node in each file; the file has its port.
+    let unnamed = notes("9000 stop - - SIGTERM", false);
+    assert!(unnamed.contains(gone), "{unnamed}");
+}

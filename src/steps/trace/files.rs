@@ -97,6 +97,17 @@ impl Logs {
         Logs::open(&self.folders)
     }
 
+    /// The log of a bank: the one that names it, or the only one of a server on the port of this
+    /// address that names none.
+    pub(super) fn of_bank(&self, bank: u8, address: Option<&str>) -> Option<&NodeLog> {
+        let named = self.nodes.iter().find(|log| log.bank == Some(bank));
+        named.or_else(|| {
+            let (_, port) = address?.rsplit_once(':')?;
+            let name = format!("servidor-{port}");
+            self.nodes.iter().find(|log| log.bank.is_none() && log.name == name)
+        })
+    }
+
     /// The size of all files, in bytes.
     pub fn bytes(&self) -> u64 {
         let files = self.nodes.iter().flat_map(|node| &node.files);
@@ -159,7 +170,7 @@ fn identity(files: &[PathBuf]) -> (Option<u8>, Option<String>) {
         while let Ok(Some((offset, block))) = blocks.next() {
             let goes_on = lines(offset, block, |at, line| {
                 match LogLine::parse(line).and_then(|line| line.step()) {
-                    Some(Step::Start(text)) => known = position(&text),
+                    Some(Step::Start(text) | Step::Node(text)) => known = position(&text),
                     Some(Step::Consortium(bank, ..)) if known.0.is_none() => {
                         known.0 = Some(bank.as_u8());
                     }
