@@ -5,6 +5,7 @@ use super::output::CommandOutput;
 use consorcio_client::{ClientEvent, Observer, RequestNumber};
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::ids::TxId;
+use consorcio_core::limits::STEP_TEXT_BYTES_MAX;
 use consorcio_steps::steplog::{
     OkCount, OpenError, OtherEnd, RequestId, Step, StepLog, StepLogOptions,
 };
@@ -50,21 +51,31 @@ impl InterruptNotice {
 /// The name of a client that has no log.
 pub(crate) const NAME_DEFAULT: &str = "cliente-1";
 
-/// How the command ended: the code of its failure and its sentence, or what it changed, or the last
-/// line that it prints.
+/// How the command ended: the code of its failure and its sentence, or what it changed, or what it
+/// printed; without colours, on one line, bounded.
 fn last_words(output: &CommandOutput) -> String {
-    let line = output.text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    // The line is cut at this bound, after tax numbers are: they get shorter.
+    let shown = &output.text[..output.text.floor_char_boundary(4 * STEP_TEXT_BYTES_MAX)];
+    let shown = in_one_line(shown);
+    let line = (!shown.is_empty()).then_some(shown.as_str());
     match (&output.failure, output.done.as_deref().or(line)) {
-        (None, Some(words)) => format!("done: {words}"),
+        (None, Some(words)) => format!("done: {}", in_one_line(words)),
         (None, None) => "done".to_owned(),
         (Some(failure), line) => {
-            let (code, mut words) = (failure.code(), failure.to_string());
+            let (code, mut words) = (failure.code(), in_one_line(&failure.to_string()));
             if let Some(line) = line.filter(|line| !words.contains(line)) {
                 words = format!("{words}; {line}");
             }
             if words.starts_with(code) { words } else { format!("{code}: {words}") }
         }
     }
+}
+
+/// The lines of `text` in plain text, with `; ` between them and one blank between words.
+fn in_one_line(text: &str) -> String {
+    let plain = anstream::adapter::strip_str(text).to_string();
+    let lines = plain.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// The request id for the step log.
@@ -167,9 +178,11 @@ impl StepObserver {
         }
     }
 
-    /// Records the start of a command with these words.
+    /// Records the start of a command with these words: program, version, the client's name, and
+    /// the command line.
     pub(crate) fn began<S: AsRef<str>>(&self, name: &str, words: impl IntoIterator<Item = S>) {
-        let mut text = name.to_owned();
+        let version = env!("CARGO_PKG_VERSION");
+        let mut text = format!("cliente {version} {name}");
         for word in words {
             let word = word.as_ref();
             let is_plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\'' | '\\');
@@ -192,5 +205,29 @@ impl StepObserver {
     /// Writes all recorded steps and closes the log.
     pub(crate) fn close(&self) {
         self.log.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Failure;
+
+    fn output(text: &str, failure: Option<Failure>) -> CommandOutput {
+        CommandOutput::new(text.to_owned(), &()).with_failure(failure)
+    }
+
+    #[test]
+    fn the_end_of_a_command_is_all_that_was_shown_in_plain_text() {
+        let table = "bank  state\n0     \x1b[1;32monline\x1b[0m\n\n1     offline\n";
+        let said = last_words(&output(table, None));
+        assert_eq!(said, "done: bank state; 0 online; 1 offline");
+        let failure = Failure::Own("two\nlines".into());
+        let said =
+            last_words(&output("\x1b[1;31maborted\x1b[0m. Nothing changed.\n", Some(failure)));
+        assert!(said.ends_with("two; lines; aborted. Nothing changed."), "{said}");
+        assert_eq!(last_words(&output(" \n", None)), "done");
+        let long = last_words(&output(&"é row\n".repeat(100_000), None));
+        assert!(long.len() <= 8 * STEP_TEXT_BYTES_MAX, "{}", long.len());
     }
 }

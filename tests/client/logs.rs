@@ -179,7 +179,10 @@ fn each_client_that_runs_has_a_log_of_its_own() {
     let mut second = start();
     wait_until("the second client", || asks(2).then_some(()));
     let line = log(2).lines().next().unwrap().to_owned();
-    assert!(line.contains(" start   cliente-2 --consortium ") && line.ends_with(" get"), "{line}");
+    assert!(
+        line.contains(" start   cliente 0.1.0 cliente-2 --consortium ") && line.ends_with(" get"),
+        "{line}"
+    );
     first.kill().unwrap();
     first.wait().unwrap();
     let ended = log(1).lines().count();
