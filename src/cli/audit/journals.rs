@@ -3,6 +3,7 @@
 use super::super::Context;
 use super::super::failure::Failure;
 use super::super::output::{CommandOutput, ErrorPart, Tone, plain};
+use super::super::table::TableLayout;
 use consorcio_audit::cut::Sums;
 use consorcio_audit::{JournalAudit, prove};
 use consorcio_core::ids::{BankId, TxId};
@@ -132,21 +133,42 @@ fn missing(proof: &JournalAudit) -> String {
     )
 }
 
-fn text(context: &Context, proof: &JournalAudit) -> String {
-    let paint = context.paint;
-    let headings = [
-        "bank",
-        "folder",
+const HEADINGS: [&str; 11] = [
+    "bank",
+    "folder",
+    "records",
+    "accounts",
+    "undecided",
+    "balances",
+    "cash in",
+    "cash out",
+    "transfers in",
+    "transfers out",
+    "verdict",
+];
+
+/// Where it is too wide, counts go first: the verdict and the balances are why it is read.
+const LAYOUT: TableLayout<'static> = TableLayout {
+    headings: &HEADINGS,
+    right: {
+        let [_, _, right @ .., _] = &HEADINGS;
+        right
+    },
+    below: None,
+    spare: &[
+        "undecided",
         "records",
         "accounts",
-        "undecided",
-        "balances",
-        "cash in",
         "cash out",
-        "transfers in",
+        "cash in",
         "transfers out",
-        "verdict",
-    ];
+        "transfers in",
+        "folder",
+    ],
+};
+
+fn text(context: &Context, proof: &JournalAudit) -> String {
+    let paint = context.paint;
     let mut rows: Vec<_> = proof
         .banks
         .iter()
@@ -175,7 +197,7 @@ fn text(context: &Context, proof: &JournalAudit) -> String {
             if holds { (Tone::Good, "holds") } else { (Tone::Bad, "BROKEN") },
         ));
     }
-    let table = paint.table(&headings, &headings[2..10], rows);
+    let table = paint.table_of(&LAYOUT, rows);
     format!("{table}{}", paint.words(sentences(paint, proof)))
 }
 
@@ -237,4 +259,25 @@ fn row(
     ];
     let money = money.into_iter().map(|centavos| context.paint.money(centavos));
     head.into_iter().chain(money).chain([(tone, verdict.to_owned())]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_whole_at_80_columns_and_at_40() {
+        let amount = "R$ 19.918.012.044,78";
+        let cells = ["0", "data/bank-0", "1234567", "1000", "0"];
+        let row = cells.into_iter().chain([amount; 5]).chain(["holds"]).map(plain).collect();
+        let text = |width| LAYOUT.draw(false, width, vec![Vec::clone(&row)]);
+        for width in [80, 40] {
+            let lines = text(width);
+            // The last line is a sentence, which is wrapped where it is printed.
+            assert!(lines.lines().take(2).all(|line| line.chars().count() <= width), "{lines}");
+            assert!(lines.contains(amount) && lines.contains("holds"), "{lines}");
+        }
+        assert!(text(80).contains("data/bank-0"), "{}", text(80));
+        assert_eq!(text(300).matches(amount).count(), 5, "{}", text(300));
+    }
 }
