@@ -128,7 +128,8 @@ fn assert_within(bound: usize, all: &[(&str, usize)]) {
     assert!(worst.1 <= bound, "{}: {} is more than {}", worst.0, mib(worst.1), mib(bound));
 }
 
-/// A small bound and few sessions. The tolerance is for tasks and the allocator.
+/// A small bound and few sessions. The tolerance is for tasks and the allocator, and for pages that
+/// a process of any size touches later.
 #[test]
 fn sessions_that_do_not_read_hold_no_more_than_the_bound() {
     let (sessions, bytes) = (60, 16 << 20);
@@ -137,7 +138,7 @@ fn sessions_that_do_not_read_hold_no_more_than_the_bound() {
     let verbs = ["COMMIT", "CLIENTS", "BANKS", "HELLO", "HELP", "a bad line"];
     let all = held_by_each_verb(sessions, &switches, &verbs);
     assert_eq!(all.len(), verbs.len());
-    assert_within(bytes + bytes / 4, &all);
+    assert_within(bytes + bytes / 4 + (2 << 20), &all);
     // The sessions did use the memory; otherwise this test proves nothing.
     assert!(all.iter().any(|(_, held)| *held > bytes / 3), "{all:?}");
 }
