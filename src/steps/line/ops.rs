@@ -164,17 +164,21 @@ fn reais(out: &mut Vec<u8>, amount: Money) {
     out.extend_from_slice(&[b',', b'0' + rest / 10, b'0' + rest % 10]);
 }
 
-/// Brackets end the list, so those in a name are written as parentheses.
+/// Brackets end the list and `·` separates operations, so those in a name or value are written as
+/// parentheses and `.`: a register's value must not read like a transfer.
 fn plain(out: &mut Vec<u8>, text: &str) {
-    if memchr::memchr2(b'[', b']', text.as_bytes()).is_none() {
-        return out.extend_from_slice(text.as_bytes());
+    let mut rest = text;
+    while let Some(at) = rest.find(['[', ']', '·']) {
+        out.extend_from_slice(&rest.as_bytes()[..at]);
+        let (mark, replaced) = match rest.as_bytes()[at] {
+            b'[' => ("[", b'('),
+            b']' => ("]", b')'),
+            _ => ("·", b'.'),
+        };
+        out.push(replaced);
+        rest = &rest[at + mark.len()..];
     }
-    let of = |byte| match byte {
-        b'[' => b'(',
-        b']' => b')',
-        byte => byte,
-    };
-    out.extend(text.bytes().map(of));
+    out.extend_from_slice(rest.as_bytes());
 }
 
 #[cfg(test)]
@@ -217,6 +221,10 @@ mod tests {
                     r#"{"bank":2,"op":"set","value":"42"}]}"#
                 ),
                 "[storage=42]",
+            ),
+            (
+                r#"{"ops":[{"bank":0,"op":"set","value":"42 · 2/78910-0 +200,50] x"}]}"#,
+                "[storage=42 . 2/78910-0 +200,50) x]",
             ),
         ];
         for (json, expected) in cases {
