@@ -95,7 +95,7 @@ texts! {
     transactions: "Transações" / "Transactions";
     status: "Situação" / "Status";
     all: "Todas" / "All";
-    committed: "Confirmada" / "Committed";
+    committed: "Efetivada" / "Committed";
     aborted: "Abortada" / "Aborted";
     in_doubt: "Em aberto" / "Undecided";
     unknown: "Desconhecida" / "Unknown";
@@ -186,7 +186,7 @@ texts! {
         / "An undecided transaction holds money until every bank that it names answers.";
     outside: "um coordenador de fora" / "an outside coordinator";
     driver: "quem a conduz" / "whoever drives it";
-    resolved_committed: "Confirmada em todos os bancos." / "Committed at all banks.";
+    resolved_committed: "Efetivada em todos os bancos." / "Committed at all banks.";
     resolved_aborted: "Abortada em todos os bancos." / "Aborted at all banks.";
     resolved_doubt: "Ainda em aberto." / "Still undecided.";
     // Auditoria

@@ -42,7 +42,7 @@ impl TxState {
     /// Its CSS class, which is also its value in the filter.
     pub fn class(self) -> &'static str {
         match self {
-            TxState::Committed => "confirmada",
+            TxState::Committed => "efetivada",
             TxState::Aborted => "abortada",
             TxState::Undecided => "aberta",
             TxState::Unknown => "desconhecida",

@@ -219,7 +219,7 @@ fn an_id_of_several_transactions_lists_all() {
     assert!(json.get("participantes").is_none() && json.get("tempo_us").is_none(), "{json}");
     let page = cluster.connect(2).get("/painel/transacoes/same").body;
     assert!(
-        page.contains("mais de uma transação") && page.matches("… Confirmada").count() == 2,
+        page.contains("mais de uma transação") && page.matches("… Efetivada").count() == 2,
         "{page}"
     );
     assert!(!page.contains("R$ 0,05") && !page.contains("R$ 0,07"), "one of them: {page}");

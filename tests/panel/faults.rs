@@ -21,7 +21,7 @@ fn two_windows_update_at_once() {
         cluster.banks.connect(2).ask(&format!("EXECUTE linha-1 {}", cluster.composite(5_000)));
     assert!(reply.starts_with("COMMITTED linha-1 "), "{reply}");
     one.wait_for("#novas", "linha-1");
-    one.wait_for("#novas", "Confirmada");
+    one.wait_for("#novas", "Efetivada");
     one.wait_for("#numeros", "R$ 950,00");
     two.wait_for("#historico", "linha-1");
     for window in [&one, &two] {

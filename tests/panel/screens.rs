@@ -70,12 +70,12 @@ fn every_screen_works() {
     browser.wait_for(".verdict", "R$ 500,50");
     browser.screenshot("resumo");
     browser.click("button[value=confirmar]");
-    browser.wait_for("#detalhes", "Confirmada");
+    browser.wait_for("#detalhes", "Efetivada");
     browser.wait_for("#detalhes", "R$ 500,50");
     browser.screenshot("detalhes");
     assert_eq!(cluster.banks.balance("2/2-1"), 150_050);
 
-    browser.go(&cluster.url(0, "/painel/historico?situacao=confirmada"));
+    browser.go(&cluster.url(0, "/painel/historico?situacao=efetivada"));
     browser.wait_for("#historico", "0/0-1 + 1/1-1 → 2/2-1");
     browser.screenshot("historico");
     browser.go(&cluster.url(0, "/painel/historico?situacao=aberta"));
@@ -94,7 +94,7 @@ fn every_screen_works() {
     browser.wait_for("h1", "Overview");
     browser.click(".top .right a");
     browser.wait_for("h1", "Início");
-    browser.wait_for("#novas", "Confirmada");
+    browser.wait_for("#novas", "Efetivada");
     browser.screenshot("inicio");
     check_narrow_window(&browser, &cluster);
 }
