@@ -29,6 +29,8 @@ mod monitor;
 mod other_lists;
 #[path = "client/phases.rs"]
 mod phases;
+#[path = "client/portuguese.rs"]
+mod portuguese;
 #[path = "client/screens.rs"]
 mod screens;
 #[path = "client/shell.rs"]

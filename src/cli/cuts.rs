@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::failure::Failure;
+use super::language::{say, word};
 use super::requests::{AnswerOf, first_failure};
 use consorcio_audit::{BankCut, Judged};
 use consorcio_client::{BankClock, Blocked, Extent, TakenCut, latest};
@@ -73,11 +74,15 @@ impl CutAnswers {
 /// A text such as `bank 0 gives no cut: transaction t1, undecided there since …, waits for bank 2`.
 pub(crate) fn in_words(blocked: &Blocked) -> String {
     let Blocked { bank, tx, since, waiting_for } = blocked;
-    let keepers: Vec<String> = waiting_for.iter().map(|bank| format!("bank {bank}")).collect();
-    let keepers = if keepers.is_empty() { "its driver".to_owned() } else { keepers.join(" and ") };
+    let keepers = match waiting_for.as_slice() {
+        [] => word!("its driver" / "quem a conduz").to_owned(),
+        banks => super::waiting::in_words(banks.iter().copied().collect()),
+    };
     let since = super::output::utc(*since);
-    format!(
+    say!(
         "bank {bank} gives no cut: transaction {tx}, undecided there since {since}, waits for \
+            {keepers}"
+            / "o banco {bank} não dá corte: a transação {tx}, pendente ali desde {since}, espera \
             {keepers}"
     )
 }

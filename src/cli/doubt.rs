@@ -2,7 +2,7 @@
 //! votes are missing.
 
 use super::Context;
-use super::language::{say, word};
+use super::language::{lang, say, word};
 use super::output::{CommandOutput, ErrorPart, Paint, Tone, plain};
 use super::overview::{part, pending_of_all};
 use super::requests::{self, AnswerOf};
@@ -109,7 +109,7 @@ fn table(
         vec![
             plain(tx),
             paint.time(doubt.since),
-            plain(if paint.is_rows() { age.to_string() } else { duration(age) }),
+            plain(if paint.is_rows() { age.to_string() } else { duration(age, lang()) }),
             plain(list(&doubt.held_by)),
             doubt.waits_for_cell(answers),
             plain(doubt.held_words(paint)),

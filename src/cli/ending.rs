@@ -10,6 +10,7 @@ use consorcio_core::ids::{BankId, BankSet, Time, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 use consorcio_words::details;
+use consorcio_words::sentences::told;
 
 /// The first headings of every row of a transaction.
 pub(crate) const ROW_HEADINGS: [&str; 4] = ["transaction", "verdict", "committed at", "bank"];
@@ -201,10 +202,13 @@ fn silent_in_words(silent: BankSet, votes: &[BankVote]) -> String {
         votes.iter().find(|vote| silent.has(vote.bank) && vote.reached && vote.problem.is_some());
     let silent: Vec<String> = silent.iter().map(|bank| bank.to_string()).collect();
     match silent.as_slice() {
-        [one] if let Some(BankVote { problem: Some(why), .. }) = hung => say!(
-            "bank {one} is silent ({why}) and may have voted OK"
-                / "o banco {one} não responde ({why}) e pode ter votado OK"
-        ),
+        [one] if let Some(BankVote { problem: Some(why), .. }) = hung => {
+            let why = told(why);
+            say!(
+                "bank {one} is silent ({why}) and may have voted OK"
+                    / "o banco {one} não responde ({why}) e pode ter votado OK"
+            )
+        }
         [one] => say!(
             "bank {one} is silent and may have voted OK"
                 / "o banco {one} não responde e pode ter votado OK"
@@ -231,7 +235,7 @@ fn out_of_reach(context: &Context, votes: &[BankVote]) -> Vec<String> {
         } else {
             word!("can't be reached" / "não pode ser alcançado")
         };
-        let why = vote.problem.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+        let why = vote.problem.as_ref().map_or(String::new(), |why| format!(" ({})", told(why)));
         say!("bank {bank} at {address} {state}{why}" / "o banco {bank} em {address} {state}{why}")
     };
     let without =

@@ -5,48 +5,49 @@ use consorcio_client::ClientError;
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::Reason;
 use consorcio_system::config::Consortium;
+use consorcio_words::sentences::told;
 use consorcio_words::{details, reasons};
 
 /// Why a command failed. The text names the object and, if possible, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
     /// A fault of this program, or of its machine.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Own(String),
     /// The command line is wrong.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Usage(String),
     /// A bank can't be reached, or went silent.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     NoConnection(String),
     /// A bank's process replies, but its disk does not.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     DiskHangs(String),
     /// A bank refused the request.
-    #[error("{text}")]
+    #[error("{}", told(text))]
     Refused {
         /// The reason on the wire, if a bank gave one.
         reason: Option<Reason>,
         text: String,
     },
     /// A transaction was aborted.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Aborted(String),
     /// A transaction's outcome is not known yet.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Doubt(String),
     /// The command was interrupted by Ctrl-C.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Interrupted(String),
 }
 
 impl Failure {
     /// The failure of an error of the client of `list`, with a text that says what to do.
     pub(crate) fn of(list: &Consortium, error: ClientError) -> Failure {
-        let words = error.to_string();
+        let words = told(&error.to_string());
         match error {
             ClientError::Unreachable { bank, address, why } => {
-                Failure::NoConnection(unreachable(list, bank, &address, &why))
+                Failure::NoConnection(unreachable(list, bank, &address, &told(&why)))
             }
             ClientError::DiskHangs { bank, ms } => disk_hangs(bank, ms),
             ClientError::NoBank { bank, address, says } => {
@@ -220,7 +221,7 @@ pub(crate) fn disk_hangs(bank: BankId, ms: u64) -> Failure {
 /// The text for another bank at a bank's address, which says what to do; `text` is that bank's.
 pub(crate) fn other_bank(bank: BankId, address: &str, text: &str) -> String {
     // The rest of the text is about the connection.
-    let text = text.split(": ").next().unwrap_or(text);
+    let text = told(text.split(": ").next().unwrap_or(text));
     say!(
         "--consortium is not the banks' own list: it names {address} as bank {bank}, which says: \
             {text}. Nothing was executed there"

@@ -4,62 +4,46 @@
 //! Names of commands, JSON and the headings of rows do not depend on it; programs read these.
 
 pub(crate) use consorcio_words::Lang;
-use std::ffi::OsString;
-use std::sync::OnceLock;
+pub(crate) use consorcio_words::process::{help_lang, lang, read, set, set_help};
 
-static LANGUAGE: OnceLock<Lang> = OnceLock::new();
-static HELP_LANGUAGE: OnceLock<Lang> = OnceLock::new();
-
-/// Sets the language of this process; the first call counts.
-pub(crate) fn set(chosen: Option<Lang>) {
-    let _ = LANGUAGE.set(chosen.unwrap_or_else(of_environment));
+/// A word of a cell in the language of this process. JSON and rows have the English one.
+pub(crate) fn term(english: &'static str) -> &'static str {
+    match lang() {
+        Lang::En => english,
+        Lang::Pt => {
+            let known = TERMS.iter().find(|(known, _)| *known == english);
+            known.map_or(english, |(_, portuguese)| portuguese)
+        }
+    }
 }
 
-/// The language of messages.
-pub(crate) fn lang() -> Lang {
-    *LANGUAGE.get().unwrap_or(&Lang::En)
-}
-
-/// Sets the language of the help, which is made before the command line is parsed: that of a
-/// `--lang` among its words, or else of the environment.
-pub(crate) fn set_help(words: impl Iterator<Item = OsString>) {
-    let _ = HELP_LANGUAGE.set(typed(words).unwrap_or_else(of_environment));
-}
-
-/// The language of the help.
-pub(crate) fn help_lang() -> Lang {
-    *HELP_LANGUAGE.get().unwrap_or(&Lang::En)
-}
-
-/// The language that the words of a command line or `CONSORCIO_LANG` ask for.
-fn typed(words: impl Iterator<Item = OsString>) -> Option<Lang> {
-    let words: Vec<String> = words.filter_map(|word| word.into_string().ok()).collect();
-    let of = |(at, word): (usize, &String)| match word.split_once('=') {
-        Some(("--lang" | "--idioma", lang)) => Some(lang.to_owned()),
-        None if word == "--lang" || word == "--idioma" => words.get(at + 1).cloned(),
-        Some(_) | None => None,
-    };
-    let chosen = words.iter().enumerate().take_while(|(_, word)| *word != "--").find_map(of);
-    let chosen = chosen.or_else(|| std::env::var("CONSORCIO_LANG").ok());
-    chosen.and_then(|chosen| read(&chosen).ok())
-}
-
-/// The language of the locale, English if it is another one. As in POSIX, the first of these
-/// variables that is set and not empty counts.
-fn of_environment() -> Lang {
-    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let name = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find(set);
-    let locale = name.and_then(|name| std::env::var(name).ok());
-    locale.and_then(|locale| Lang::of_locale(&locale)).unwrap_or(Lang::En)
-}
-
-/// Parses `--lang`: `pt`, `en`, or a locale such as `pt_BR`.
-///
-/// # Errors
-/// For any other language.
-pub(crate) fn read(text: &str) -> Result<Lang, String> {
-    Lang::of_locale(text).ok_or_else(|| format!("{text:?}: messages are in pt or en"))
-}
+/// The words of cells: outcomes, states, verdicts, operations.
+const TERMS: [(&str, &str); 24] = [
+    ("committed", "efetivada"),
+    ("aborted", "abortada"),
+    ("undecided", "pendente"),
+    ("unknown", "desconhecida"),
+    ("error", "erro"),
+    ("holds", "confere"),
+    ("BROKEN", "NÃO CONFERE"),
+    ("adds up", "confere"),
+    ("no verdict", "sem resultado"),
+    ("no cut", "sem corte"),
+    ("all", "todos"),
+    ("online", "no ar"),
+    ("offline", "fora do ar"),
+    ("disk hangs", "disco parado"),
+    ("account", "conta"),
+    ("register", "registro"),
+    ("debit", "débito"),
+    ("credit", "crédito"),
+    ("deposit", "depósito"),
+    ("withdraw", "saque"),
+    ("not asked", "não perguntado"),
+    ("unreachable", "não alcançado"),
+    ("silent", "sem resposta"),
+    ("none", "nenhum"),
+];
 
 /// A formatted message in the language of this process.
 macro_rules! say {
@@ -82,16 +66,3 @@ macro_rules! word {
 }
 
 pub(crate) use {say, word};
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_help_is_in_the_language_that_is_typed() {
-        let typed = |line: &str| typed(line.split_whitespace().map(OsString::from));
-        assert_eq!(typed("cliente --lang pt --help"), Some(Lang::Pt));
-        assert_eq!(typed("cliente help transfer --idioma=pt_BR"), Some(Lang::Pt));
-        assert_eq!(typed("cliente set --lang en -- --lang pt"), Some(Lang::En));
-    }
-}

@@ -188,9 +188,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         };
         return ExitCode::from(output::print(&Failure::Usage(line).into(), OutputForm::Json));
     }
-    // The reader of the help may have closed the pipe.
-    let _ = error.print();
-    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+    ExitCode::from(switches::print_error(error))
 }
 
 /// Whether a command line that can't be parsed asks for errors in JSON.

@@ -7,6 +7,7 @@ use consorcio_client::{ClientError, Connection, read, sync_ms_of};
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::answer::BankAnswer;
 use consorcio_core::wire::request::{Local, Request};
+use consorcio_words::sentences::told;
 use serde_json::value::RawValue;
 
 /// The links of one bank.
@@ -49,7 +50,7 @@ impl Links {
     pub(crate) fn lines(&self, paint: Paint) -> String {
         let closed = self.others.iter().filter(|place| !place.online);
         let lines = closed.map(|place| {
-            let why = place.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+            let why = place.why.as_ref().map_or(String::new(), |why| format!(": {}", told(why)));
             let (bank, other, address) = (self.bank, place.bank, &place.address);
             let line = say!(
                 "bank {bank} has no link to bank {other} at {address}{why}"

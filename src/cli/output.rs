@@ -2,11 +2,13 @@
 //! pipe, or one JSON document.
 
 use super::failure::Failure;
+use super::language::{Lang, lang, say, term};
 pub(crate) use super::table::Tone;
 use super::table::{TableLayout, ToneCell, coloured, wrapped_text};
 use anstream::ColorChoice;
 use consorcio_core::ids::Time;
 use consorcio_core::money::Total;
+use consorcio_words::sentences::told;
 use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -175,6 +177,11 @@ impl Paint {
         if self.is_rows() { String::new() } else { words }
     }
 
+    /// A cell with a word of the program's own, which rows have in English.
+    pub(crate) fn term(self, tone: Tone, english: &'static str) -> ToneCell {
+        (tone, if self.is_rows() { english } else { term(english) }.to_owned())
+    }
+
     /// A cell with an amount: `R$ 1.234,56` for people, `1234.56` in rows.
     pub(crate) fn money(self, centavos: impl Into<i128>) -> (Tone, String) {
         let centavos = centavos.into();
@@ -193,8 +200,7 @@ impl Paint {
     /// A cell with a duration in milliseconds, to the microsecond; in rows the heading has the
     /// unit.
     pub(crate) fn took(self, duration: Duration) -> (Tone, String) {
-        let text = took(duration);
-        plain(if self.is_rows() { text.trim_end_matches(" ms").to_owned() } else { text })
+        plain(if self.is_rows() { milliseconds(duration) } else { took(duration) })
     }
 
     /// A table with these headings; `rows` are cells with their tones. Columns named in `right` are
@@ -259,9 +265,21 @@ pub(crate) fn utc(time: Time) -> String {
     }
 }
 
-/// A duration in milliseconds, to the microsecond.
+/// A duration for people: in milliseconds, to the microsecond.
 pub(crate) fn took(took: Duration) -> String {
-    format!("{}.{:03} ms", took.as_millis(), took.as_micros() % 1000)
+    format!("{} ms", decimals(&milliseconds(took)))
+}
+
+fn milliseconds(took: Duration) -> String {
+    format!("{}.{:03}", took.as_millis(), took.as_micros() % 1000)
+}
+
+/// A number with decimals as people write it: in Portuguese, with a comma.
+pub(crate) fn decimals(number: &str) -> String {
+    match lang() {
+        Lang::En => number.to_owned(),
+        Lang::Pt => number.replacen('.', ",", 1),
+    }
 }
 
 /// A duration in whole microseconds.
@@ -312,8 +330,12 @@ pub(crate) fn print(output: &CommandOutput, form: OutputForm) -> u8 {
         let _ = io::stderr().write_all(text.as_bytes());
     }
     let Some(error) = unwritten else { return code };
-    let done = output.done.as_ref().map_or(String::new(), |done| format!("{done}; only "));
-    let _ = writeln!(io::stderr(), "cliente: {done}standard output could not be written: {error}");
+    let why = told(&format!("standard output could not be written: {error}"));
+    let text = match &output.done {
+        Some(done) => say!("{done}; only {why}" / "{done}; só que {why}"),
+        None => why,
+    };
+    let _ = writeln!(io::stderr(), "cliente: {text}");
     if code == 0 { 1 } else { code }
 }
 

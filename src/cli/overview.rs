@@ -2,8 +2,8 @@
 //! `history`.
 
 use super::Context;
-use super::failure::Failure;
-use super::language::{say, word};
+use super::failure::{Failure, reason_in_words};
+use super::language::{say, term, word};
 use super::ledgers::answers_document;
 use super::links::Links;
 use super::output::{CommandOutput, ErrorPart, Paint, Tone, plain, utc};
@@ -13,10 +13,12 @@ use consorcio_client::{BankClock, Client, Extent, latest, pending_request, read}
 use consorcio_core::clock;
 use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::money::{Money, Total};
+use consorcio_core::wire::Reason;
 use consorcio_core::wire::answer::{
     HistoryAnswer, HistoryOutcome, InfoAnswer, OpAnswer, PendingAnswer,
 };
 use consorcio_core::wire::request::{Read, Request};
+use consorcio_words::sentences::told;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -133,7 +135,10 @@ fn table(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
         Ok((view, _, links)) => vec![
             plain(answer.bank),
             plain(&answer.address),
-            (Tone::Good, format!("online {}", view.version)),
+            {
+                let (tone, online) = context.paint.term(Tone::Good, "online");
+                (tone, format!("{online} {}", view.version))
+            },
             links.cell(),
             plain(view.undecided),
             plain(view.committed),
@@ -144,7 +149,7 @@ fn table(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
             context.paint.money(view.balance_total),
         ],
         Err(failure) => {
-            let state = (Tone::Bad, failure.state().into());
+            let state = context.paint.term(Tone::Bad, failure.state());
             let mut row = vec![plain(answer.bank), plain(&answer.address), state];
             row.resize(HEADINGS.len(), plain(""));
             row
@@ -159,7 +164,8 @@ fn clock_lines(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
     for answer in infos {
         let Ok((InfoAnswer { wall: Some(wall), time, .. }, ..)) = &answer.result else { continue };
         if let Some(apart) = clock::apart(*time, *wall) {
-            let line = format!("bank {}: {apart}", answer.bank);
+            let (bank, apart) = (answer.bank, told(&apart.to_string()));
+            let line = say!("bank {bank}: {apart}" / "banco {bank}: {apart}");
             text.push_str(&format!("{}\n", context.paint.text(Tone::Open, &line)));
         }
     }
@@ -219,10 +225,31 @@ fn in_words(paint: Paint, ops: &Option<Vec<OpAnswer<'static>>>) -> String {
         "set" => format!("{}: {}={}", op.bank, part(&op.key), part(&op.value)),
         word => {
             let Money(amount) = op.amount.unwrap_or(Money::ZERO);
+            let word = if paint.is_rows() { word } else { operation(word) };
             format!("{}/{} {word} {}", op.bank, part(&op.account), paint.money(amount).1)
         }
     });
     words.collect::<Vec<_>>().join(" · ")
+}
+
+/// The name of an operation; a later version may have more of them.
+fn operation(word: &str) -> &str {
+    match word {
+        "debit" => term("debit"),
+        "credit" => term("credit"),
+        "deposit" => term("deposit"),
+        "withdraw" => term("withdraw"),
+        other => other,
+    }
+}
+
+/// The reason of an abort, in rows by its name on the wire.
+fn reason_of(paint: Paint, name: Option<&str>) -> String {
+    let name = name.unwrap_or_default();
+    match Reason::parse(name).filter(|_| !paint.is_rows()) {
+        Some(reason) => reason_in_words(reason, ""),
+        None => name.to_owned(),
+    }
 }
 
 /// The undecided transactions of each bank.
@@ -302,8 +329,8 @@ pub(crate) async fn history(
         vec![
             context.paint.time(view.time),
             plain(&view.tx),
-            (tone, view.outcome.as_str().to_owned()),
-            plain(view.reason.unwrap_or_default()),
+            context.paint.term(tone, view.outcome.as_str()),
+            plain(reason_of(context.paint, view.reason.as_deref())),
             plain(banks.join(",")),
             plain(in_words(context.paint, &view.ops)),
         ]

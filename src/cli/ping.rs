@@ -57,7 +57,7 @@ pub(crate) async fn ping(
         Ok((latency, links)) => vec![
             plain(answer.bank),
             plain(&answer.address),
-            (Tone::Good, "online".into()),
+            context.paint.term(Tone::Good, "online"),
             links.cell(),
             context.paint.took(*latency),
             plain(""),
@@ -65,7 +65,7 @@ pub(crate) async fn ping(
         Err(failure) => vec![
             plain(answer.bank),
             plain(&answer.address),
-            (Tone::Bad, failure.state().into()),
+            context.paint.term(Tone::Bad, failure.state()),
             plain(""),
             plain(""),
             plain(failure),

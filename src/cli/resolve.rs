@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::failure::{Failure, reason_in_words, start_command};
-use super::language::{lang, say, word};
+use super::language::{lang, say, term, word};
 use super::output::{CommandOutput, ErrorPart, Tone, plain, utc};
 use super::overview::pending_of_all;
 use super::requests::{self, AnswerOf};
@@ -45,7 +45,12 @@ pub(crate) async fn resolve(context: &Context, tx: TxId) -> CommandOutput {
     let answers: Vec<AnswerOf<Reply>> = answers.collect();
     let rows = answers.iter().map(|answer| {
         let (says, tone, text) = says(answer);
-        vec![plain(answer.bank), plain(&answer.address), (tone, says.into()), plain(text)]
+        vec![
+            plain(answer.bank),
+            plain(&answer.address),
+            context.paint.term(tone, says),
+            plain(text),
+        ]
     });
     let paint = context.paint;
     let layout = TableLayout {
@@ -68,7 +73,7 @@ pub(crate) async fn resolve(context: &Context, tx: TxId) -> CommandOutput {
             let time = utc(time);
             (Tone::Good, say!("committed at {time}" / "efetivada em {time}"))
         }
-        (None, None) => (Tone::Good, outcome.to_owned()),
+        (None, None) => (Tone::Good, term(outcome).to_owned()),
         (
             Some(failure @ (Failure::Doubt(_) | Failure::NoConnection(_) | Failure::DiskHangs(_))),
             _,

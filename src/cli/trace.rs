@@ -10,7 +10,7 @@ use consorcio_core::ids::{Time, TxId};
 use consorcio_core::wire::verb::Verb;
 use consorcio_steps::trace::{
     Caveat, Embedding, Leg, Logs, Timeline, TraceError, TraceQuery, TraceVerdict, TracedCall,
-    TracedEvent, duration,
+    TracedEvent, duration, reason_in_words,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -122,7 +122,7 @@ fn timeline_in_words(timeline: &Timeline, paint: Paint) -> String {
     if timeline.path.len() > 1
         && let Some(known) = timeline.known_us
     {
-        let took = duration(known);
+        let took = duration(known, lang());
         text += &say!(
             "\nWhere the {took} until the verdict went:\n"
                 / "\nOnde ficaram os {took} até o resultado:\n"
@@ -163,7 +163,7 @@ fn words_in(paint: Paint) -> Lang {
 
 /// A duration for people, or its microseconds in rows, whose heading has the unit.
 fn micros(paint: Paint, us: i64) -> String {
-    if paint.is_rows() { us.to_string() } else { duration(us) }
+    if paint.is_rows() { us.to_string() } else { duration(us, lang()) }
 }
 
 /// The direction of an end of a call, and the duration that ends there: of the network, of the
@@ -235,7 +235,7 @@ fn legs(timeline: &Timeline, whole: i64, paint: Paint) -> String {
         let tone = if Some(leg) == longest { Tone::Open } else { Tone::Plain };
         let share = leg.took_us() * 100 / whole.max(1);
         vec![
-            plain(duration(leg.took_us())),
+            plain(duration(leg.took_us(), words_in(paint))),
             plain(format!("{share} %")),
             plain(leg.kind.in_words(words_in(paint))),
             (tone, leg.label_in(words_in(paint)).to_owned()),
@@ -301,7 +301,7 @@ fn list(timelines: &[Timeline], query: TraceQuery, logs: &Logs, paint: Paint) ->
     let rows = timelines.iter().map(|timeline| {
         let most = timeline.longest_leg().map_or(String::new(), |leg| {
             let what = if paint.is_rows() { &leg.label } else { leg.kind.in_words(lang) };
-            format!("{what}, {}", duration(leg.took_us()))
+            format!("{what}, {}", duration(leg.took_us(), lang))
         });
         vec![
             plain(&timeline.tx),
@@ -355,7 +355,8 @@ fn damage(timelines: &[Timeline], paint: Paint) -> String {
 /// The outcome, the reason of an abort, and the bank that refused.
 fn short_outcome(timeline: &Timeline, lang: Lang) -> String {
     let word = timeline.verdict.in_words(lang);
-    match (&timeline.reason, timeline.refused_by, lang) {
+    let reason = timeline.reason.as_deref().map(|name| reason_in_words(name, lang));
+    match (reason, timeline.refused_by, lang) {
         (Some(reason), Some(bank), Lang::En) => format!("{word}: {reason} by bank {bank}"),
         (Some(reason), Some(bank), Lang::Pt) => format!("{word}: {reason} pelo banco {bank}"),
         (Some(reason), None, _) => format!("{word}: {reason}"),

@@ -17,6 +17,7 @@ use consorcio_core::wire::Reason;
 use consorcio_core::wire::request::Request;
 use consorcio_core::wire::token::Token;
 use consorcio_core::wire::transaction::{Flow, Op, Transaction};
+use consorcio_words::sentences::told;
 use serde::Serialize;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -249,7 +250,7 @@ fn votes_in_rows(
 fn vote_cells(context: &Context, row: &BankVote) -> [(Tone, String); 4] {
     let (vote, tone) = vote(row);
     let took = row.took.map_or_else(|| plain(""), |took| context.paint.took(took));
-    [plain(&row.address), (tone, vote.into()), plain(reason_and_text(row)), took]
+    [plain(&row.address), context.paint.term(tone, vote), plain(reason_and_text(row)), took]
 }
 
 /// Banks that voted OK and did not answer COMMIT or ABORT.
@@ -300,7 +301,7 @@ fn reason_and_text(row: &BankVote) -> String {
         }
         Standing::Refused(_, reason, text) => reason_in_words(*reason, text),
         Standing::Unasked | Standing::Asked | Standing::Silent => {
-            row.problem.clone().unwrap_or_default()
+            row.problem.as_deref().map_or(String::new(), told)
         }
         Standing::Ok(_) => String::new(),
     }
@@ -311,9 +312,12 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
     let began = std::time::Instant::now();
     let address = context.client.list().address(bank).unwrap_or("-");
     let ending = match context.client.connection(bank).await {
-        Err(ClientError::Unreachable { why, .. }) => {
-            TransactionEnding::unreached(unreachable(context.client.list(), bank, address, &why))
-        }
+        Err(ClientError::Unreachable { why, .. }) => TransactionEnding::unreached(unreachable(
+            context.client.list(),
+            bank,
+            address,
+            &told(&why),
+        )),
         Err(error) => TransactionEnding::unreached(context.failure(error).to_string()),
         Ok(mut connection) => {
             context.interrupt_notice.set(say!(

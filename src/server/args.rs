@@ -8,7 +8,7 @@ use clap::{Args, Parser, ValueEnum};
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_system::config::{Consortium, is_loopback};
 use consorcio_system::logging::LogArgs;
-use consorcio_system::switches::ConfigArgs;
+use consorcio_system::switches::{ConfigArgs, LangArgs};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -23,8 +23,9 @@ Three terminals make a consortium:
 
 /// What follows the switches in `--help`.
 const AFTER: &str = "\
-A switch outweighs its environment variable, that outweighs the settings file (consorcio.toml
-beside the data folder, or --config FILE), and that outweighs the default.
+A switch outweighs its environment variable, that outweighs the settings file
+(consorcio.toml beside the data folder, or --config FILE), and that outweighs
+the default.
 ";
 
 /// One bank of a consortium
@@ -43,6 +44,9 @@ pub(crate) struct Cli {
     /// The switch of the settings file.
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    /// The language of what is written.
+    #[command(flatten)]
+    pub(crate) lang: LangArgs,
     /// What is written to standard error.
     #[command(flatten)]
     pub(crate) log: LogArgs,
@@ -144,9 +148,8 @@ pub(crate) struct BoundsArgs {
 /// The value of a switch that is on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Switch {
-    /// The feature is enabled.
+    // Without texts of their own, so that the help lists them in one line.
     On,
-    /// The feature is disabled.
     Off,
 }
 

@@ -16,6 +16,9 @@ use consorcio_core::wire::token::KeyId;
 use consorcio_journal::{FileDisk, FolderError, JournalError, JournalScan, Scanned};
 use consorcio_system::config::follows;
 use consorcio_system::switches::GivenSettings;
+use consorcio_words::Lang;
+use consorcio_words::process::lang;
+use consorcio_words::sentences::told;
 use rustix::fs::{Access, access};
 use std::fmt::Write;
 use std::path::Path;
@@ -73,17 +76,21 @@ impl CheckReport {
             // Writing to a String does not fail.
             let _ = writeln!(self.text, "{:<name$}  {:<value$}  {}", row.name, row.value, row.from);
         }
-        let rest = if given.rows.is_empty() { "Every setting" } else { "Every other setting" };
-        let _ = writeln!(self.text, "{rest} has its default.");
+        let rest = if given.rows.is_empty() {
+            "Every setting has its default."
+        } else {
+            "Every other setting has its default."
+        };
+        let _ = writeln!(self.text, "{}", told(rest));
     }
 
     fn holds(&mut self, text: String) {
-        let _ = writeln!(self.text, "yes {text}");
+        let _ = writeln!(self.text, "{} {}", yes_or_no(true), told(&text));
     }
 
     fn fails(&mut self, what: &str, error: &anyhow::Error) {
         self.failed += 1;
-        let _ = writeln!(self.text, "no  {what}: {}", chain(error));
+        let _ = writeln!(self.text, "{} {}: {}", yes_or_no(false), told(what), told(&chain(error)));
     }
 
     fn add(&mut self, what: &str, found: anyhow::Result<String>) {
@@ -95,11 +102,22 @@ impl CheckReport {
     }
 
     fn print(mut self) -> anyhow::Result<bool> {
-        self.text.push_str(match self.failed {
-            0 => "This bank can start.\n",
-            _ => "This bank can't start so.\n",
-        });
+        self.text.push_str(&told(match self.failed {
+            0 => "This bank can start.",
+            _ => "This bank can't start so.",
+        }));
+        self.text.push('\n');
         print(&self.text).map(|_| self.failed == 0)
+    }
+}
+
+/// The first word of a line, as wide as the other one.
+fn yes_or_no(holds: bool) -> &'static str {
+    match (lang(), holds) {
+        (Lang::En, true) => "yes",
+        (Lang::En, false) => "no ",
+        (Lang::Pt, true) => "sim",
+        (Lang::Pt, false) => "não",
     }
 }
 

@@ -10,6 +10,7 @@ use crate::run_command::print;
 use anyhow::{Context, bail};
 use consorcio_core::limits::{CLIENT_TIMEOUT_MS, LINE_BYTES_MAX};
 use consorcio_core::wire::answer::InfoAnswer;
+use consorcio_words::sentences::told;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -37,9 +38,9 @@ pub(crate) fn ask(options: &ServerOptions) -> anyhow::Result<bool> {
         bail!("bank {} listens on {address}, and not bank {bank}; see --port", info.bank);
     }
     let (undecided, took) = (info.undecided, began.elapsed().as_micros());
-    print(&format!(
-        "bank {bank} works on {address}: {undecided} undecided, answer after {took} µs\n"
-    ))
+    let found =
+        format!("bank {bank} works on {address}: {undecided} undecided, answer after {took} µs");
+    print(&(told(&found) + "\n"))
 }
 
 /// The answer to INFO, one line.

@@ -17,6 +17,7 @@ mod folder;
 mod gate;
 mod health;
 mod hello;
+mod help;
 #[cfg(feature = "http")]
 mod inside;
 mod journal_command;

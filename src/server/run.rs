@@ -27,6 +27,7 @@ use consorcio_node::{
 use consorcio_peers::Peers;
 use consorcio_steps::steplog::{Step, StepLog};
 use consorcio_system::logging::LIFECYCLE_TARGET;
+use consorcio_system::terminal;
 use std::io::{Write, stdout};
 use std::pin::pin;
 use std::rc::Rc;
@@ -233,7 +234,8 @@ impl BankServer {
         info!(target: LIFECYCLE_TARGET, bank = number, address, %data, fresh, "{line}");
         self.steplog.record(Step::Ready(line.as_str().into()));
         // A bank also works with a closed stdout.
-        let _ = writeln!(stdout(), "servidor: {line}").and_then(|()| stdout().flush());
+        let _ = writeln!(stdout(), "{}", terminal::output_line("servidor", &line))
+            .and_then(|()| stdout().flush());
         Ok(())
     }
 }

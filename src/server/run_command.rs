@@ -1,7 +1,8 @@
 //! Runs what `servidor` does besides running a bank: keys, journals, manuals.
 
-use crate::args::{BadOptions, Cli};
+use crate::args::BadOptions;
 use crate::commands::ServerCommand;
+use crate::help::LocalizedCli;
 use crate::journal_command::print_journal;
 use clap::CommandFactory;
 use consorcio_system::config::{make_key_file, read_or_make_key_file};
@@ -23,13 +24,15 @@ pub(crate) fn run_command(command: ServerCommand) -> anyhow::Result<bool> {
             Ok(true)
         }
         ServerCommand::Journal { dir } => print_journal(&dir),
-        ServerCommand::Completions { shell } => print(&manual::completions(Cli::command(), shell)),
+        ServerCommand::Completions { shell } => {
+            print(&manual::completions(LocalizedCli::command(), shell))
+        }
         ServerCommand::Man(ManPageArgs { dir: Some(folder), .. }) => {
-            let written = manual::write_man_pages(Cli::command(), &folder)?;
+            let written = manual::write_man_pages(LocalizedCli::command(), &folder)?;
             print(&written.iter().map(|path| format!("{}\n", path.display())).collect::<String>())
         }
         ServerCommand::Man(ManPageArgs { command, dir: None }) => {
-            match manual::man_page(Cli::command(), &command) {
+            match manual::man_page(LocalizedCli::command(), &command) {
                 Ok(page) => print(&page.roff),
                 Err(error @ ManPageError::NoCommand { .. }) => {
                     Err(BadOptions::new(error.to_string()).into())

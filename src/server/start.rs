@@ -1,8 +1,9 @@
 //! `servidor`, from its command line to its exit code.
 
-use crate::args::{BadOptions, Cli, ServerOptions, Switch};
+use crate::args::{BadOptions, ServerOptions, Switch};
 use crate::chain::chain;
 use crate::commands::LookArgs;
+use crate::help::{LocalizedCli, lang_last};
 use crate::opening::steplog_path;
 use crate::run::{StepOutputs, open_and_run};
 use crate::run_command::run_command;
@@ -11,6 +12,7 @@ use consorcio_core::limits::LAST_LINES_MS_MAX;
 use consorcio_steps::steplog::{self, Step, StepLog};
 use consorcio_system::logging::{self, LIFECYCLE_TARGET};
 use consorcio_system::switches::{self, GivenSettings};
+use consorcio_words::process;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,9 +22,14 @@ const USAGE: u8 = 2;
 
 /// Runs the program: reads its command line and settings, and returns its exit code.
 pub fn main() -> ExitCode {
+    process::set_help(std::env::args_os());
     let needs_file = |matches: &clap::ArgMatches| matches.subcommand_name().is_none();
-    let (cli, given) = switches::parse::<Cli>(std::env::args_os(), needs_file)
-        .unwrap_or_else(|error| error.exit());
+    let (cli, given) =
+        match switches::parse::<LocalizedCli>(lang_last(std::env::args_os()), needs_file) {
+            Ok((LocalizedCli(cli), given)) => (cli, given),
+            Err(error) => return ExitCode::from(switches::print_error(&error)),
+        };
+    process::set(cli.lang.lang);
     logging::init("servidor", &cli.log);
     let is_good = |is_good| if is_good { 0 } else { OWN_ERROR };
     let result = match (cli.command, cli.look) {

@@ -13,6 +13,7 @@ use consorcio_http::{Demo, HttpBounds};
 use consorcio_node::SyncAge;
 use consorcio_steps::steplog::{Step, StepLog};
 use consorcio_system::logging::LIFECYCLE_TARGET;
+use consorcio_system::terminal;
 use std::io::{Write, stdout};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -148,7 +149,7 @@ impl HttpSocket {
         let line = format!("bank {bank} serves http://{address}/");
         tracing::info!(target: LIFECYCLE_TARGET, bank = bank.as_u8(), %address, "{line}");
         served.steplog.record(Step::Ready(line.as_str().into()));
-        let _ = writeln!(stdout(), "servidor: {line}");
+        let _ = writeln!(stdout(), "{}", terminal::output_line("servidor", &line));
         Ok(thread)
     }
 }

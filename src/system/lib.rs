@@ -13,4 +13,5 @@ pub mod logging;
 pub mod manual;
 pub mod switches;
 pub mod systime;
+pub mod terminal;
 pub mod threads;

@@ -129,7 +129,7 @@ fn the_tools_speak_portuguese_in_eighty_columns() {
         (&["help", "rastrear"], 0, &["Uso: cliente trace", "A transação a mostrar"]),
         (&["trace", "t1"], 0, &["transação t1", "efetivada", "banco 2", "vota OK", "até o result"]),
         (&["trace", "--slowest"], 0, &["transação", "a maior parte", "cliente rastrear TX"]),
-        (&["trace", "--aborted"], 0, &["abortada: insufficient-funds", "pelo banco 0"]),
+        (&["trace", "--aborted"], 0, &["abortada: saldo insuficiente", "pelo banco 0"]),
         (&[&["contention"], &load[..]].concat(), 0, &["disputa", "efetivadas", "Tudo confere."]),
         (&[&["bench", "--own"], &load[..]].concat(), 0, &["rodada", "efetivadas", "conservado"]),
         (&["shell", "-f", "lote.txt"], 2, &["2 linhas em", "1 feitas, 1 com falha", "a linha 2"]),

@@ -15,6 +15,7 @@ mod operator;
 mod otel;
 mod other_protocols;
 mod packaging;
+mod portuguese;
 mod refused_start;
 mod settings;
 mod shutdown;

@@ -8,8 +8,10 @@ mod crates;
 mod modules;
 mod names;
 mod rules;
+mod sentences;
 mod texts;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -280,6 +282,20 @@ fn modules_form_no_cycle() {
         let cycles = modules::cycles(&uses);
         assert!(cycles.is_empty(), "{name}: {cycles:?}");
     }
+}
+
+/// What a bank and its tools say to people is in the table of Portuguese sentences, word for word:
+/// `told` finds a sentence by its template there.
+#[test]
+fn every_sentence_has_its_portuguese() {
+    let templates: BTreeSet<&str> =
+        consorcio_words::sentences::templates().map(|(english, _)| english).collect();
+    let files = rust();
+    let spoken: Vec<&TextFile> =
+        files.iter().filter(|file| sentences::is_spoken(&file.path)).collect();
+    assert!(spoken.len() > 80, "{}", spoken.len());
+    let missing = |file: &&TextFile| sentences::missing(&file.path, &file.text, &templates);
+    none(spoken.iter().flat_map(missing).collect());
 }
 
 /// The table of dependencies lists every dependency of the workspace.

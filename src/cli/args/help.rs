@@ -3,10 +3,8 @@
 //! Examples stay as they are typed; only the words above them are translated.
 
 use crate::language::{Lang, help_lang};
-use clap::{Arg, ArgAction, Command};
-
-const TEMPLATE: &str = "{before-help}{about-with-newline}\nUso: {usage}\n\n{all-args}{after-help}";
-const OPTIONS: &str = "Opções";
+use clap::Command;
+use consorcio_system::switches::{HelpTexts, help_in_portuguese};
 
 /// The examples of the program itself.
 const EXAMPLES: &str = "\
@@ -256,11 +254,13 @@ const SENTENCES: &[(&str, &str)] = &[
      "Grava as páginas de todos os comandos nesta pasta"),
 ];
 
+const TEXTS: HelpTexts = HelpTexts { sentence, before: EXAMPLES, after: AFTER };
+
 /// The command with its help in the language that was asked for.
 pub(crate) fn in_language(command: Command) -> Command {
     match help_lang() {
         Lang::En => command,
-        Lang::Pt => with_own_texts(in_portuguese(command)),
+        Lang::Pt => help_in_portuguese(command, &TEXTS),
     }
 }
 
@@ -270,49 +270,11 @@ fn sentence(english: &str) -> String {
     known.map_or(english, |(_, portuguese)| portuguese).to_owned()
 }
 
-fn in_portuguese(command: Command) -> Command {
-    let about = command.get_about().map(|about| sentence(&about.to_string()));
-    let before = command.get_before_help().map(ToString::to_string);
-    let mut command = command.help_template(TEMPLATE).subcommand_help_heading("Comandos");
-    if let Some(about) = about {
-        command = command.about(about);
-    }
-    if let Some(before) = before {
-        command = command.before_help(before.replacen("Examples:", "Exemplos:", 1));
-    }
-    let command = command.mut_args(|arg| {
-        let heading = match (arg.get_help_heading(), arg.is_positional()) {
-            (Some(_), _) => "Opções de todo comando",
-            (None, true) => "Argumentos",
-            (None, false) => OPTIONS,
-        };
-        let help = arg.get_help().map(|help| sentence(&help.to_string()));
-        let arg = arg.help_heading(heading);
-        if let Some(help) = help { arg.help(help) } else { arg }
-    });
-    let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
-    let help = help.help("Mostra esta ajuda (-h: o resumo)").help_heading(OPTIONS);
-    command.disable_help_flag(true).arg(help).mut_subcommands(in_portuguese)
-}
-
-/// The program itself, unlike a line of its shell, has examples of all commands, and `--version`.
-/// What clap says about `help COMMAND` stays English: it adds that command last, and lets nobody
-/// replace it.
-fn with_own_texts(command: Command) -> Command {
-    if command.get_version().is_none() {
-        return command;
-    }
-    let command = command.before_help(EXAMPLES).after_help(AFTER);
-    let version = Arg::new("version").short('V').long("version").action(ArgAction::Version);
-    let version = version.help("Mostra a versão").help_heading(OPTIONS);
-    command.disable_version_flag(true).arg(version)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::BilingualArguments;
     use super::*;
-    use clap::CommandFactory;
+    use clap::{Arg, CommandFactory};
 
     #[test]
     fn every_sentence_has_its_portuguese() {
@@ -348,7 +310,7 @@ mod tests {
             below.for_each(|below| check(below, seen));
         }
         let mut seen = 0;
-        let mut command = with_own_texts(in_portuguese(BilingualArguments::command()));
+        let mut command = help_in_portuguese(BilingualArguments::command(), &TEXTS);
         command.clone().debug_assert();
         let printed = command.clone().try_get_matches_from(["cliente", "help", "transfer"]);
         let printed = printed.unwrap_err().to_string();

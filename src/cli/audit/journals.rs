@@ -2,12 +2,16 @@
 
 use super::super::Context;
 use super::super::failure::Failure;
+use super::super::language::{say, word};
 use super::super::output::{CommandOutput, ErrorPart, Tone, plain};
 use super::super::table::TableLayout;
+use super::super::waiting::in_words as banks_in_words;
+use super::verdict_cell;
 use consorcio_audit::cut::Sums;
 use consorcio_audit::{JournalAudit, prove};
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::limits::AUDIT_SHOWN_MAX;
+use consorcio_words::sentences::told;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -114,22 +118,25 @@ fn verdict(proof: &JournalAudit) -> &'static str {
 
 fn failure(proof: &JournalAudit) -> Option<Failure> {
     if let Some(first) = proof.violations.first() {
-        let more = match proof.violations_total {
-            1 => String::new(),
-            count => format!(" (and {} more)", count - 1),
+        let more = match proof.violations_total.saturating_sub(1) {
+            0 => String::new(),
+            more => say!(" (and {more} more)" / " (e mais {more})"),
         };
-        return Some(Failure::Own(format!("the journals do not hold: {}{more}", first.text)));
+        let first = told(&first.text);
+        return Some(Failure::Own(say!(
+            "the journals do not hold: {first}{more}" / "os diários não conferem: {first}{more}"
+        )));
     }
     (!proof.missing.is_empty()).then(|| Failure::Doubt(missing(proof)))
 }
 
 fn missing(proof: &JournalAudit) -> String {
-    let banks: Vec<String> = proof.missing.iter().map(|bank| format!("bank {bank}")).collect();
-    format!(
-        "the journal of {} is missing: {} transactions that name it are proved only as far as the \
-            others know",
-        banks.join(" and "),
-        proof.unproven
+    let (banks, unproven) = (banks_in_words(proof.missing), proof.unproven);
+    say!(
+        "the journal of {banks} is missing: {unproven} transactions that name it are proved only \
+         as far as the others know"
+            / "falta o diário de {banks}: {unproven} transações que o nomeiam só estão provadas \
+               até onde os outros sabem"
     )
 }
 
@@ -180,22 +187,21 @@ fn text(context: &Context, proof: &JournalAudit) -> String {
                 plain(book.accounts),
                 plain(book.undecided),
             ];
-            let verdict = if book.holds { (Tone::Good, "holds") } else { (Tone::Bad, "BROKEN") };
-            row(context, head, &book.sums, verdict)
+            row(context, head, &book.sums, book.holds)
         })
         .collect();
     if let Some(total) = &proof.total {
         let records = proof.banks.iter().map(|book| book.records).sum::<u64>();
         let accounts = proof.banks.iter().map(|book| book.accounts).sum::<usize>();
-        let head =
-            [plain("all"), plain(""), plain(records), plain(accounts), plain(proof.undecided)];
+        let head = [
+            paint.term(Tone::Plain, "all"),
+            plain(""),
+            plain(records),
+            plain(accounts),
+            plain(proof.undecided),
+        ];
         let holds = proof.violations_total == 0 && total.holds();
-        rows.push(row(
-            context,
-            head,
-            total,
-            if holds { (Tone::Good, "holds") } else { (Tone::Bad, "BROKEN") },
-        ));
+        rows.push(row(context, head, total, holds));
     }
     let table = paint.table_of(&LAYOUT, rows);
     format!("{table}{}", paint.words(sentences(paint, proof)))
@@ -205,40 +211,59 @@ fn text(context: &Context, proof: &JournalAudit) -> String {
 fn sentences(paint: crate::output::Paint, proof: &JournalAudit) -> String {
     let mut text = String::new();
     for torn in proof.banks.iter().filter_map(|book| book.torn.as_ref()) {
-        text.push_str(&format!("A torn tail, of records that were never acknowledged: {torn}\n"));
+        text.push_str(&say!(
+            "A torn tail, of records that were never acknowledged: {torn}\n"
+                / "Um fim rasgado, de registros que nunca foram confirmados: {torn}\n",
+            torn = told(torn)
+        ));
     }
     for violation in proof.violations.iter().take(AUDIT_SHOWN_MAX) {
-        text.push_str(&format!("{}\n", paint.text(Tone::Bad, &violation.text)));
+        text.push_str(&format!("{}\n", paint.text(Tone::Bad, &told(&violation.text))));
     }
     if proof.violations_total > AUDIT_SHOWN_MAX {
         let more = proof.violations_total - AUDIT_SHOWN_MAX;
-        text.push_str(&format!(
-            "... and {more} more; --json tells up to {}\n",
-            proof.violations.len()
+        let told = proof.violations.len();
+        text.push_str(&say!(
+            "... and {more} more; --json tells up to {told}\n"
+                / "... e mais {more}; --json diz até {told}\n"
         ));
     }
     let JournalAudit { committed, aborted, undecided, pending, registers, .. } = proof;
-    text.push_str(&format!(
+    text.push_str(&say!(
         "{committed} transactions committed, {aborted} aborted, {undecided} undecided; {pending} \
-            commits not yet \
-         recorded at a bank; {registers} registers\n"
+         commits not yet recorded at a bank; {registers} registers\n"
+            / "{committed} transações efetivadas, {aborted} abortadas, {undecided} pendentes; \
+               {pending} ainda não registradas num banco; {registers} registros\n"
     ));
     let (tone, sentence) = match verdict(proof) {
         "holds" => (
             Tone::Good,
-            "Every transaction is committed at all banks that it names or at none; it adds up."
-                .into(),
+            word!(
+                "Every transaction is committed at all banks that it names or at none; it adds up."
+                    / "Toda transação está efetivada em todos os bancos que nomeia ou em nenhum; a \
+                       soma confere."
+            )
+            .to_owned(),
         ),
         "broken" => (
             Tone::Bad,
-            format!(
-                "THE JOURNALS DO NOT HOLD: {} violations. (If these folders are copies: were all \
-                    made while all banks \
-                 were stopped? Copies of different moments do not hold.)",
-                proof.violations_total
+            say!(
+                "THE JOURNALS DO NOT HOLD: {count} violations. (If these folders are copies: were \
+                 all made while all banks were stopped? Copies of different moments do not hold.)"
+                    / "OS DIÁRIOS NÃO CONFEREM: {count} violações. (Se estas pastas são cópias: \
+                       todas foram feitas com todos os bancos parados? Cópias de momentos \
+                       diferentes não conferem.)",
+                count = proof.violations_total
             ),
         ),
-        _ => (Tone::Open, format!("No verdict over all banks: {}.", missing(proof))),
+        _ => {
+            let missing = missing(proof);
+            let text = say!(
+                "No verdict over all banks: {missing}."
+                    / "Sem resultado para todos os bancos: {missing}."
+            );
+            (Tone::Open, text)
+        }
     };
     text.push_str(&format!("{}\n", paint.text(tone, &sentence)));
     text
@@ -248,7 +273,7 @@ fn row(
     context: &Context,
     head: [(Tone, String); 5],
     sums: &Sums,
-    (tone, verdict): (Tone, &'static str),
+    holds: bool,
 ) -> Vec<(Tone, String)> {
     let money = [
         sums.balance_total,
@@ -258,7 +283,7 @@ fn row(
         sums.transfers_out_total,
     ];
     let money = money.into_iter().map(|centavos| context.paint.money(centavos));
-    head.into_iter().chain(money).chain([(tone, verdict.to_owned())]).collect()
+    head.into_iter().chain(money).chain([verdict_cell(context.paint, holds)]).collect()
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use super::args::AuditArguments;
 use super::cuts::{self, CutAnswers};
 use super::failure::Failure;
 use super::language::{say, word};
-use super::output::{CommandOutput, ErrorPart, Tone, plain, utc};
-use super::table::TableLayout;
+use super::output::{CommandOutput, ErrorPart, Paint, Tone, plain, utc};
+use super::table::{TableLayout, ToneCell};
 use super::waiting::in_words as banks_in_words;
 use consorcio_audit::BankCut;
 use consorcio_audit::cut::Sums;
@@ -19,6 +19,7 @@ use consorcio_core::ids::{BankId, Time};
 use consorcio_core::limits::AUDIT_BLOCKED_SHOWN_MAX;
 use consorcio_core::money::Total;
 use consorcio_core::wire::answer::CutAccount;
+use consorcio_words::sentences::told;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -166,13 +167,14 @@ fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
             Err(_) => {
                 let mut row = vec![plain(answer.bank), plain(&answer.address)];
                 row.resize(HEADINGS.len() - 1, plain(""));
-                row.push((Tone::Bad, word!("no cut" / "sem corte").into()));
+                row.push(paint.term(Tone::Bad, "no cut"));
                 row
             }
         })
         .collect();
     if taken.judged.is_whole() {
-        rows.push(sums_row(context, "all", "", &taken.judged.total));
+        let (_, all) = paint.term(Tone::Plain, "all");
+        rows.push(sums_row(context, all, "", &taken.judged.total));
     }
     let layout = TableLayout {
         headings: &HEADINGS,
@@ -186,13 +188,15 @@ fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
     }
     let mut words = String::new();
     for fault in &taken.judged.faults {
-        words.push_str(&format!("{}\n", paint.text(Tone::Bad, fault)));
+        words.push_str(&format!("{}\n", paint.text(Tone::Bad, &told(fault))));
     }
     words.push_str(&missing_lines(context, taken));
     for bank in taken.judged.registers_unknown.iter() {
-        let text = format!(
+        let text = say!(
             "bank {bank} came later and did not know its registers yet at that time; the others' \
                 are compared"
+                / "o banco {bank} veio depois e ainda não conhecia os seus registros nesse tempo; \
+                os dos outros são comparados"
         );
         words.push_str(&format!("{}\n", paint.text(Tone::Open, &text)));
     }
@@ -207,8 +211,6 @@ fn sums_row(
     address: &str,
     sums: &Sums,
 ) -> Vec<(Tone, String)> {
-    let verdict =
-        if sums.holds() { (Tone::Good, "holds".into()) } else { (Tone::Bad, "BROKEN".into()) };
     vec![
         plain(bank),
         plain(address),
@@ -217,8 +219,13 @@ fn sums_row(
         context.paint.money(sums.cash_out_total),
         context.paint.money(sums.transfers_in_total),
         context.paint.money(sums.transfers_out_total),
-        verdict,
+        verdict_cell(context.paint, sums.holds()),
     ]
+}
+
+/// The cell that says whether a row adds up.
+fn verdict_cell(paint: Paint, holds: bool) -> ToneCell {
+    if holds { paint.term(Tone::Good, "holds") } else { paint.term(Tone::Bad, "BROKEN") }
 }
 
 /// One table of all accounts and registers, for programs.
@@ -277,7 +284,10 @@ fn missing_lines(context: &Context, taken: &CutAnswers) -> String {
             lines.push(failure.to_string());
         } else if blocked.len() > AUDIT_BLOCKED_SHOWN_MAX {
             let more = blocked.len() - AUDIT_BLOCKED_SHOWN_MAX;
-            lines.push(format!("... and {more} more transactions; cliente pending lists them"));
+            lines.push(say!(
+                "... and {more} more transactions; cliente pending lists them"
+                    / "... e mais {more} transações; cliente pendentes as lista"
+            ));
         }
         for line in lines {
             text.push_str(&format!("{}\n", context.paint.text(Tone::Open, &line)));

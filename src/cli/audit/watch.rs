@@ -2,6 +2,7 @@
 
 use super::super::Context;
 use super::super::failure::Failure;
+use super::super::language::{say, term};
 use super::super::output::{CommandOutput, ErrorDocument, ErrorPart, Tone, json, plain, utc};
 use super::{AuditDocument, document, failure, take, verdict};
 use consorcio_audit::cut::Sums;
@@ -66,14 +67,14 @@ pub(super) async fn run(context: &Context, every: Duration, accounts: bool) -> C
             }
         };
         worst = worse(worst, failed);
-        let counts = format!("{} cuts: {}", summary.cuts, summary.in_words());
-        context.interrupt_notice.set(format!("interrupted: {counts}"));
+        let counts = summary.in_words();
+        context.interrupt_notice.set(say!("interrupted: {counts}" / "interrompido: {counts}"));
         if print_line(&line).is_err() {
             break;
         }
     }
     summary.error = worst.as_ref().map(ErrorPart::of);
-    let words = format!("{} cuts: {}\n", summary.cuts, summary.in_words());
+    let words = summary.in_words() + "\n";
     let tone = if worst.is_none() { Tone::Good } else { Tone::Bad };
     CommandOutput::new(context.paint.words(context.paint.text(tone, &words)), &summary)
         .with_failure(worst)
@@ -86,14 +87,17 @@ fn no_cut(context: &Context, failed: &Failure) -> String {
     } else if context.paint.is_rows() {
         format!("\tunknown\t\t\t\t\t\t{failed}")
     } else {
-        context.paint.text(Tone::Open, &format!("no cut: {failed}"))
+        context.paint.text(Tone::Open, &format!("{}: {failed}", term("no cut")))
     }
 }
 
 impl WatchSummary {
     fn in_words(&self) -> String {
-        let WatchSummary { holds, unknown, broken, .. } = self;
-        format!("{holds} add up, {broken} do not, {unknown} without a verdict")
+        let WatchSummary { cuts, holds, unknown, broken, .. } = self;
+        say!(
+            "{cuts} cuts: {holds} add up, {broken} do not, {unknown} without a verdict"
+                / "{cuts} cortes: {holds} conferem, {broken} não, {unknown} sem resultado"
+        )
     }
 }
 
@@ -128,13 +132,15 @@ fn line(context: &Context, document: &AuditDocument<'_>, failed: Option<&Failure
     let time = utc(document.time);
     match (failed, &document.total) {
         (None, Some(total)) => {
-            let verdict = paint.text(Tone::Good, "adds up");
+            let verdict = paint.text(Tone::Good, term("adds up"));
             let balance = Total(total.balance_total);
             let (cash_in, cash_out) = (Total(total.cash_in_total), Total(total.cash_out_total));
             let moved = Total(total.transfers_in_total);
-            format!(
+            say!(
                 "{time}  {verdict}  {balance} = cash in {cash_in} - cash out {cash_out}; moved \
                     {moved}"
+                    / "{time}  {verdict}  {balance} = entradas {cash_in} - saídas {cash_out}; \
+                    movidos {moved}"
             )
         }
         _ => {
@@ -143,7 +149,7 @@ fn line(context: &Context, document: &AuditDocument<'_>, failed: Option<&Failure
             } else {
                 (Tone::Open, "no verdict")
             };
-            format!("{time}  {}  {why}", paint.text(tone, word))
+            format!("{time}  {}  {why}", paint.text(tone, term(word)))
         }
     }
 }

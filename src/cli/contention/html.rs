@@ -134,7 +134,7 @@ impl ReportPage<'_> {
         let report = self.report;
         let began = utc(Time(self.history.began_us));
         let ContentionLatency { p50, p90, p99, max } = report.latency_us;
-        let us = |us: u64| duration(i64::try_from(us).unwrap_or(i64::MAX));
+        let us = |us: u64| duration(i64::try_from(us).unwrap_or(i64::MAX), lang());
         let hot = format!("{} ({} %)", report.accounts, report.hot_percent);
         let latency = format!("{} · {} · {} · {}", us(p50), us(p90), us(p99), us(max));
         let doubt = format!(
@@ -270,7 +270,7 @@ impl ReportPage<'_> {
                 second(since_ms),
                 name(outage),
                 if outage.bank.is_some() {
-                    duration(outage.to_us - outage.from_us)
+                    duration(outage.to_us - outage.from_us, lang())
                 } else {
                     String::new()
                 }

@@ -4,10 +4,11 @@ use super::line::{ShellCommand, ShellLine, ShellLineError};
 use super::raw::RawConnections;
 use crate::args::CliCommand;
 use crate::failure::Failure;
-use crate::language::word;
+use crate::language::{lang, word};
 use crate::output::{CommandOutput, OutputForm, Paint};
 use crate::watch::{EndSignal, EndSignals};
 use crate::{Context, check_list};
+use consorcio_system::switches::sentences_of;
 use std::io;
 use std::pin::Pin;
 
@@ -121,8 +122,9 @@ async fn until_signal(
 /// The sentence of a wrong line, without the usage that clap appends.
 fn usage(error: &ShellLineError) -> String {
     let text = error.to_string();
-    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let is_usage = |line: &&str| !line.starts_with("Usage:");
+    let lines = text.lines().map(str::trim_end).take_while(is_usage);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
-    let line = lines.collect::<Vec<_>>().join(" ");
-    line.trim_start_matches("error: ").to_owned()
+    let lines = lines.map(|line| sentences_of(line.trim_start_matches("error: "), lang()));
+    lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>().join(" ")
 }

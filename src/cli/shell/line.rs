@@ -2,7 +2,7 @@
 //! one of the shell's own words.
 
 use crate::args::{CliCommand, in_language, with_portuguese};
-use crate::language::word;
+use crate::language::{Lang, help_lang, word};
 use crate::output::OutputForm;
 use crate::typed::bank;
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -22,6 +22,21 @@ Raw requests of the protocol, as they would be typed in nc:
 
 exit, or Ctrl-D, leaves. Ctrl-C stops a command that runs. A line that begins with # is a comment.";
 
+const EXAMPLES_PT: &str = "\
+Exemplos:
+  transferir --de 0/12345-6=200,50 --para 2/78910-0
+  saldo 0/12345-6 --json                 as opções de cada comando valem aqui também
+  help transferir                        as opções de um comando, com exemplos";
+
+const RAW_PT: &str = "\
+Pedidos do protocolo, como seriam digitados em nc:
+  > PREPARE t1 {\"ops\": …}                ao banco 0, por uma conexão que fica aberta
+  >2 STATUS t1                           ao banco 2, e as próximas linhas vão a ele também
+  >2                                     as próximas linhas vão ao banco 2
+
+sair, ou Ctrl-D, encerra. Ctrl-C para um comando em curso. Uma linha que começa com # é um \
+comentário.";
+
 /// A command line within the shell: that of `cliente` without the switches that hold for all lines.
 #[derive(Debug, Clone, Parser)]
 #[command(
@@ -29,8 +44,6 @@ exit, or Ctrl-D, leaves. Ctrl-C stops a command that runs. A line that begins wi
     no_binary_name = true,
     disable_version_flag = true,
     about = "Commands of the shell: those of cliente",
-    before_help = EXAMPLES,
-    after_help = RAW,
     override_usage = "COMMAND [OPTIONS]"
 )]
 pub(super) struct ShellCommand {
@@ -46,7 +59,12 @@ pub(super) struct ShellCommand {
 
 /// The definition of a line, with its options in Portuguese as well.
 pub(super) fn shell_command() -> clap::Command {
-    in_language(with_portuguese(ShellCommand::command()))
+    let (examples, raw) = match help_lang() {
+        Lang::En => (EXAMPLES, RAW),
+        Lang::Pt => (EXAMPLES_PT, RAW_PT),
+    };
+    let command = ShellCommand::command().before_help(examples).after_help(raw);
+    in_language(with_portuguese(command))
 }
 
 impl ShellCommand {

@@ -3,6 +3,7 @@
 
 use super::meter::StepFigures;
 use super::sample::{BankSample, ConsortiumSample};
+use crate::language::{say, term};
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::limits::TOP_HISTORY_MAX;
 use consorcio_steps::steplog::wall_us;
@@ -94,7 +95,7 @@ impl TopFigures {
                 self.counts.remove(&bank);
                 return BankFigures {
                     bank,
-                    state: failure.state().to_owned(),
+                    state: term(failure.state()).to_owned(),
                     is_online: false,
                     why: Some(failure.to_string()),
                     committed_per_s: None,
@@ -119,13 +120,14 @@ impl TopFigures {
         };
         BankFigures {
             bank,
-            state: report
-                .sync_ms
-                .map_or("online".to_owned(), |ms| format!("sync {} s", ms / 1_000)),
+            state: report.sync_ms.map_or_else(|| term("online").to_owned(), sync_state),
             is_online: report.sync_ms.is_none(),
-            why: report
-                .sync_ms
-                .map(|ms| format!("bank {bank}: a sync of its disk takes {ms} ms already")),
+            why: report.sync_ms.map(|ms| {
+                say!(
+                    "bank {bank}: a sync of its disk takes {ms} ms already"
+                        / "banco {bank}: uma gravação do seu disco já leva {ms} ms"
+                )
+            }),
             committed_per_s: before.and_then(|before| per_s(now.committed, before.committed)),
             aborted_per_s: before.and_then(|before| per_s(now.aborted, before.aborted)),
             undecided: info.undecided,
@@ -134,6 +136,12 @@ impl TopFigures {
             steps,
         }
     }
+}
+
+/// The state of a bank whose sync is slow, in nine columns.
+fn sync_state(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    say!("sync {seconds} s" / "disco {seconds}s")
 }
 
 /// Each undecided transaction once, oldest first.

@@ -3,6 +3,7 @@
 use super::figures::{BankFigures, TopFigures, TopTransaction};
 use super::sorting::{SortColumn, SortOrder};
 use crate::language::{Lang, lang, say, word};
+use crate::output::decimals;
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::money::Total;
 use ratatui::Frame;
@@ -271,11 +272,10 @@ fn latency(bank: &BankFigures, of: fn((u64, u64)) -> u64) -> String {
 
 /// Milliseconds to a tenth, more exactly below 10.
 fn millis(us: u64) -> String {
-    if us < 10_000 {
-        format!("{}.{:02}", us / 1_000, us % 1_000 / 10)
-    } else {
-        format!("{}.{}", us / 1_000, us % 1_000 / 100)
-    }
+    decimals(&match us {
+        0..10_000 => format!("{}.{:02}", us / 1_000, us % 1_000 / 10),
+        _ => format!("{}.{}", us / 1_000, us % 1_000 / 100),
+    })
 }
 
 /// Two units at most, so that it fits its column.
@@ -284,7 +284,7 @@ fn age(since: Time, now_us: i64) -> String {
     let (s, m, h) = (ms / 1_000, ms / 60_000, ms / 3_600_000);
     match (h, m, s) {
         (0, 0, 0) => format!("{ms} ms"),
-        (0, 0, _) => format!("{s}.{} s", ms % 1_000 / 100),
+        (0, 0, _) => decimals(&format!("{s}.{} s", ms % 1_000 / 100)),
         (0, _, _) => format!("{m} m {:02} s", s % 60),
         (..100, _, _) => format!("{h} h {:02} m", m % 60),
         _ => format!("{} d", h / 24),

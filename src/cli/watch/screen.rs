@@ -1,6 +1,7 @@
 //! The terminal's other screen, on which a round replaces the one before. What was on the terminal
 //! is there again afterwards.
 
+use crate::language::say;
 use crate::output::screen_size;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::terminal::{
@@ -82,7 +83,11 @@ fn fitting(lines: Vec<&str>, columns: usize, rows: usize) -> Vec<String> {
         left = rest;
         kept.push((*line).to_owned());
     }
-    let more = format!("{} more lines: a higher window shows them", lines.len() - kept.len());
+    let left = lines.len() - kept.len();
+    let more = say!(
+        "{left} more lines: a higher window shows them"
+            / "mais {left} linhas: uma janela mais alta as mostra"
+    );
     kept.push(more.chars().take(columns).collect());
     kept
 }

@@ -151,7 +151,7 @@ async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, P
         votes,
         detail,
         picture: timeline.as_ref().map(|timeline| picture_path(&tx, timeline, visit.lang)),
-        steps: timeline.as_ref().map(steps).unwrap_or_default(),
+        steps: timeline.as_ref().map(|timeline| steps(timeline, visit.lang)).unwrap_or_default(),
         again,
         row,
     })
@@ -337,11 +337,11 @@ fn picture_path(tx: &TxId, timeline: &Timeline, lang: Lang) -> String {
 }
 
 /// The events as text: the time since the first one, the node, and what happened.
-fn steps(timeline: &Timeline) -> Vec<(String, String, String)> {
+fn steps(timeline: &Timeline, lang: Lang) -> Vec<(String, String, String)> {
     let of_tx = timeline.events.iter().filter(|event| event.of_tx);
     let step = |event: &consorcio_steps::trace::TracedEvent| {
         let lane = timeline.lanes.get(event.lane).map_or("", |lane| lane.name.as_str());
-        (duration(event.at_us), lane.to_owned(), format!("{} {}", event.event, event.detail))
+        (duration(event.at_us, lang), lane.to_owned(), format!("{} {}", event.event, event.detail))
     };
     of_tx.map(step).collect()
 }

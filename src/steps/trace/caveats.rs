@@ -53,7 +53,7 @@ impl Caveat {
                     "the clock of {} is {} {direction} the others'; its times are shifted, so \
                      that nothing arrives before it left",
                     lane.name_in(Lang::En),
-                    duration(lane.shift_us.abs())
+                    duration(lane.shift_us.abs(), Lang::En)
                 )
             }
             Caveat::NoLog(lane) => {
@@ -108,7 +108,7 @@ impl Caveat {
                     "o relógio de {} está {} {direction}; os seus tempos foram deslocados, para \
                      que nada chegue antes de ser enviado",
                     lane.name_in(Lang::Pt),
-                    duration(lane.shift_us.abs())
+                    duration(lane.shift_us.abs(), Lang::Pt)
                 )
             }
             Caveat::NoLog(lane) => {

@@ -5,6 +5,8 @@ use super::TraceError;
 use super::blocks::{Blocks, lines};
 use crate::line::{LogLine, Step};
 use consorcio_core::limits::TRACE_HEAD_BYTES;
+use consorcio_words::Lang;
+use consorcio_words::process::lang;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -118,7 +120,11 @@ impl Logs {
     pub(super) fn cuts_in_words(&self) -> String {
         let cut = |node: &NodeLog| {
             let at = jiff::Timestamp::from_microsecond(node.cut_at_us()?).ok()?;
-            Some(format!("; lines of {} before {at:.6} were rotated away", node.name))
+            let name = &node.name;
+            Some(match lang() {
+                Lang::En => format!("; lines of {name} before {at:.6} were rotated away"),
+                Lang::Pt => format!("; as linhas de {name} antes de {at:.6} já não existem"),
+            })
         };
         self.nodes.iter().filter_map(cut).collect()
     }
@@ -127,8 +133,13 @@ impl Logs {
     pub fn in_words(&self) -> String {
         let files: usize = self.nodes.iter().map(|node| node.files.len()).sum();
         let nodes = self.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
-        let plural = if files == 1 { "file" } else { "files" };
-        format!("{files} {plural} in {} ({nodes})", in_words(&self.folders))
+        let folders = in_words(&self.folders);
+        match (lang(), files) {
+            (Lang::En, 1) => format!("1 file in {folders} ({nodes})"),
+            (Lang::En, _) => format!("{files} files in {folders} ({nodes})"),
+            (Lang::Pt, 1) => format!("1 arquivo em {folders} ({nodes})"),
+            (Lang::Pt, _) => format!("{files} arquivos em {folders} ({nodes})"),
+        }
     }
 }
 

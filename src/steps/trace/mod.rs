@@ -43,7 +43,7 @@ pub use timeline::{
     Lane, LaneKind, Leg, LegKind, Share, SpanKind, Timeline, TraceVerdict, TracedCall, TracedEvent,
     TracedSpan,
 };
-pub use words::duration;
+pub use words::{duration, reason_in_words};
 
 use consorcio_core::limits::TRACE_READS_MAX;
 use std::borrow::Cow;

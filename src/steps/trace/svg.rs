@@ -211,7 +211,11 @@ impl<'a> Drawing<'a> {
             let ((t0, y0), (t1, y1)) = (pair[0], pair[1]);
             if t1 - t0 >= DRAWING_WAIT_US_MIN {
                 let (y, height) = (y0 + 10, (y1 - y0 - 20).max(2));
-                let words = format!("⋮ {} {}", duration(t1 - t0), self.word("pass", "se passam"));
+                let words = format!(
+                    "⋮ {} {}",
+                    duration(t1 - t0, self.lang),
+                    self.word("pass", "se passam")
+                );
                 let _ = writeln!(
                     self.out,
                     "<rect y=\"{y}\" width=\"100%\" height=\"{height}\" class=\"gap\"/>"
@@ -247,7 +251,7 @@ impl<'a> Drawing<'a> {
             None if span.open => self.bottom,
             None => self.y_on(span.lane, span.to_us),
         };
-        let took = duration(span.to_us - span.from_us);
+        let took = duration(span.to_us - span.from_us, self.lang);
         let open = if span.open && asked.is_none() { " unending" } else { "" };
         let _ = writeln!(
             self.out,

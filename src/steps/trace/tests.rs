@@ -378,9 +378,11 @@ fn the_head_says_where_the_time_went_in_both_languages() {
 
 #[test]
 fn durations_are_in_the_unit_that_fits() {
-    let all = [0, 281, 1_649, 2_961_000, 65_000_000, 3_725_000_000, -1_500].map(duration);
+    let all = [0, 281, 1_649, 2_961_000, 65_000_000, 3_725_000_000, -1_500];
+    let all = all.map(|us| duration(us, Lang::En));
     assert_eq!(
         all,
         ["0 µs", "281 µs", "1.649 ms", "2.961 s", "1 min 5 s", "1 h 2 min", "-1.500 ms"]
     );
+    assert_eq!(duration(2_961_000, Lang::Pt), "2,961 s");
 }

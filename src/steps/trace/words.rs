@@ -6,13 +6,15 @@ use super::timeline::{
 };
 use crate::line::{Load, LoggedOutcome, OkCount, ReplySummary, Step};
 use consorcio_core::wire::Reason;
-use consorcio_words::Lang;
+use consorcio_words::{Lang, reasons};
 
-/// Formats a duration in microseconds: `281 µs`, `1.649 ms`, `2.961 s`, `1 h 2 min`.
-pub fn duration(us: i64) -> String {
+/// Formats a duration in microseconds: `281 µs`, `1.649 ms`, `2.961 s`, `1 h 2 min`; in Portuguese
+/// with a decimal comma.
+pub fn duration(us: i64, lang: Lang) -> String {
     let (sign, us) = (if us < 0 { "-" } else { "" }, us.unsigned_abs());
     let parts = |unit: u64, name: &str| {
-        format!("{sign}{}.{:03} {name}", us / unit, us % unit * 1_000 / unit)
+        let point = pick(lang, ".", ",");
+        format!("{sign}{}{point}{:03} {name}", us / unit, us % unit * 1_000 / unit)
     };
     match us {
         0..1_000 => format!("{sign}{us} µs"),
@@ -24,6 +26,14 @@ pub fn duration(us: i64) -> String {
         3_600_000_000.. => {
             format!("{sign}{} h {} min", us / 3_600_000_000, us % 3_600_000_000 / 60_000_000)
         }
+    }
+}
+
+/// A reason of the protocol; a later version may have more of them.
+pub fn reason_in_words(name: &str, lang: Lang) -> &str {
+    match Reason::parse(name) {
+        Some(reason) if lang == Lang::Pt => reasons::phrase(reason),
+        Some(_) | None => name,
     }
 }
 
@@ -106,7 +116,7 @@ impl Timeline {
         let word = self.verdict.in_words(lang);
         match self.verdict {
             TraceVerdict::Aborted => {
-                let reason = self.reason.as_deref().unwrap_or("refused");
+                let reason = reason_in_words(self.reason.as_deref().unwrap_or("refused"), lang);
                 let by = pick(lang, "by bank", "pelo banco");
                 let by = self.refused_by.map_or(String::new(), |bank| format!(" {by} {bank}"));
                 format!("{word}: {reason}{by}")
@@ -145,7 +155,7 @@ impl Timeline {
         let mut times = Vec::new();
         if let Some(known) = self.known_us {
             let (lane, took) =
-                (self.known_at.and_then(|lane| self.lanes.get(lane)), duration(known));
+                (self.known_at.and_then(|lane| self.lanes.get(lane)), duration(known, lang));
             let bank = lane.filter(|lane| lane.kind == LaneKind::Bank);
             times.push(match (bank.map(|bank| bank.name_in(lang)), lang) {
                 (Some(bank), Lang::En) => format!("first known at {bank} after {took}"),
@@ -158,7 +168,7 @@ impl Timeline {
             self.known_everywhere_us.filter(|last| self.known_us.is_none_or(|first| *last > first))
         {
             let everywhere = pick(lang, "known at every bank after", "em todos os bancos após");
-            times.push(format!("{everywhere} {}", duration(last)));
+            times.push(format!("{everywhere} {}", duration(last, lang)));
         }
         times
     }

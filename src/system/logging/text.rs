@@ -1,7 +1,9 @@
-//! Events as text: `program: a sentence` for this project, columns for steps, and level, target and
-//! fields for libraries.
+//! Events as text: `program: a sentence` for this project, in the language of the person, columns
+//! for steps, and level, target and fields for libraries.
 
 use super::STEP_TARGET;
+use crate::terminal;
+use consorcio_words::sentences::told;
 use std::fmt::{self, Write};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -35,11 +37,13 @@ where
         }
         let mut text = EventText::default();
         event.record(&mut text);
-        write!(writer, "{}: ", self.program)?;
-        if target.starts_with("consorcio") {
-            return writeln!(writer, "{}", text.message);
-        }
-        writeln!(writer, "{} {target}: {}{}", event.metadata().level(), text.message, text.fields)
+        let EventText { message, fields } = text;
+        let line = if target.starts_with("consorcio") {
+            format!("{}: {}", self.program, told(&message))
+        } else {
+            format!("{}: {} {target}: {message}{fields}", self.program, event.metadata().level())
+        };
+        writeln!(writer, "{}", terminal::wrapped(&line, terminal::columns(&std::io::stderr())))
     }
 }
 

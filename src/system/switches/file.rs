@@ -24,7 +24,7 @@ const FILE_NAME: &str = "consorcio.toml";
 /// The tables of the two programs, by their names.
 const PROGRAMS: [&str; 2] = ["servidor", "cliente"];
 /// The settings that both programs have.
-const SHARED: [&str; 3] = ["consortium", "log-dir", "log-format"];
+const SHARED: [&str; 4] = ["consortium", "lang", "log-dir", "log-format"];
 /// The variable of the data folder, for the program that has no switch for it.
 const DATA_VARIABLE: &str = "CONSORCIO_DATA_DIR";
 const DATA_DEFAULT: &str = "data";

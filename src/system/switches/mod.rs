@@ -3,11 +3,17 @@
 //! variable counts as not set.
 
 mod file;
+mod help;
+mod print;
+
+pub use help::{HelpTexts, in_portuguese as help_in_portuguese};
+pub use print::{print_error, sentences_of};
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
+use consorcio_words::{Lang, process};
 use file::SettingsFile;
 use std::ffi::OsString;
 use std::num::ParseIntError;
@@ -23,6 +29,14 @@ pub struct ConfigArgs {
     /// if there is one
     #[arg(long, global = true, value_name = "FILE", env = "CONSORCIO_CONFIG")]
     pub config: Option<PathBuf>,
+}
+
+/// The switch of the language, for `servidor`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LangArgs {
+    /// Language of messages, pt or en; that of LANG if not given
+    #[arg(long, global = true, env = "CONSORCIO_LANG", value_parser = process::read)]
+    pub lang: Option<Lang>,
 }
 
 /// The settings that have a value of their own, and where each was given.

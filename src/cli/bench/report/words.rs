@@ -63,11 +63,7 @@ impl BenchReport {
                 "{clients} clients x {depth} under way" / "{clients} clientes x {depth} em curso"
             ),
         };
-        let hot = match (self.hot, lang()) {
-            (false, _) => "",
-            (true, Lang::En) => ", one of them hot",
-            (true, Lang::Pt) => ", uma delas disputada",
-        };
+        let hot = if self.hot { word!(", one of them hot" / ", uma delas disputada") } else { "" };
         let by = match (*driver, lang()) {
             ("bank", Lang::Pt) => "banco",
             ("client", Lang::Pt) => "cliente",

@@ -55,12 +55,12 @@ impl Drawing<'_> {
                 width % 100,
                 leg_class(leg.kind),
                 leg.kind.in_words(self.lang),
-                duration(leg.took_us()),
+                duration(leg.took_us(), self.lang),
             );
         }
         let first = match self.lang {
-            Lang::En => format!("{} until the outcome:", duration(whole)),
-            Lang::Pt => format!("{} até o resultado:", duration(whole)),
+            Lang::En => format!("{} until the outcome:", duration(whole, self.lang)),
+            Lang::Pt => format!("{} até o resultado:", duration(whole, self.lang)),
         };
         let mut y = top + 28;
         let mut used = first.chars().count();

@@ -29,7 +29,9 @@ impl Drawing<'_> {
         }
         let Some(call) = event.call.map(|call| &self.timeline.calls[call]) else {
             let name = self.timeline.lanes[event.lane].name_in(self.lang);
-            let took = event.took_us().map_or(String::new(), |us| format!(", {}", duration(us)));
+            let took = event
+                .took_us()
+                .map_or(String::new(), |us| format!(", {}", duration(us, self.lang)));
             let words = format!("{name}: {}{took}", event.in_words(self.lang));
             return Some(Row { class: tone_of_event(event), words });
         };
@@ -70,7 +72,7 @@ impl Drawing<'_> {
             let (Some(y), Some(row)) = (self.y_of[number], row) else { continue };
             let event = &self.timeline.events[number];
             let Some(x) = self.columns.x(event.lane) else { continue };
-            self.words(TIMES_END, y + 4, "time", &duration(event.at_us));
+            self.words(TIMES_END, y + 4, "time", &duration(event.at_us, self.lang));
             let class = row.class;
             let _ =
                 writeln!(self.out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" class=\"dot {class}\"/>");
