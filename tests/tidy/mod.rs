@@ -5,6 +5,7 @@
 mod allowed;
 mod code;
 mod crates;
+mod instructions;
 mod modules;
 mod names;
 mod rules;

@@ -39,7 +39,7 @@ const EVENT_WIDTH: usize = 7;
 
 /// Formats lines. It caches the text of the current second, which most lines share.
 #[derive(Debug)]
-pub(crate) struct Formatter {
+pub struct Formatter {
     places: Vec<String>,
     /// Lines are JSON objects.
     is_json: bool,
@@ -49,7 +49,7 @@ pub(crate) struct Formatter {
 
 impl Formatter {
     /// A formatter that prints banks as their addresses in `places`.
-    pub(crate) fn new(places: Vec<String>) -> Formatter {
+    pub fn new(places: Vec<String>) -> Formatter {
         Formatter { places, is_json: false, second: i64::MIN, second_text: String::new() }
     }
 
@@ -59,7 +59,7 @@ impl Formatter {
     }
 
     /// Appends the line of `entry` to `out`, its `\n` included.
-    pub(crate) fn write(&mut self, out: &mut Vec<u8>, entry: &Entry) {
+    pub fn write(&mut self, out: &mut Vec<u8>, entry: &Entry) {
         if self.is_json {
             return json::write(self, out, entry);
         }

@@ -23,14 +23,13 @@ mod tests;
 mod writer;
 
 pub use crate::line::{
-    Entry, Load, LoggedOps, LoggedOutcome, OkCount, Ordinal, OtherEnd, ReplySummary, RequestId,
-    Step,
+    Entry, Formatter, Load, LoggedOps, LoggedOutcome, OkCount, Ordinal, OtherEnd, ReplySummary,
+    RequestId, Step,
 };
 pub use consorcio_system::systime::wall_us;
 pub use feed::FeedEvent;
 pub use live::StepBatches;
 
-use crate::line::Formatter;
 use buffer::{NOTHING_KEPT, StepBuffer};
 use consorcio_core::limits::{
     STEP_CHUNK_BYTES_MAX, STEP_FEED_MAX, STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT,
