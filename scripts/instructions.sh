@@ -50,17 +50,22 @@ count() {
     cargo build --quiet --locked --release --package consorcio-instructions
     rm -rf "$target/instructions" && mkdir -p "$target/instructions"
     log=$target/instructions/log
+    # Its own path is in the memory of the program, so a longer one would move what is allocated after it.
+    folder=$(env -u TMPDIR mktemp -d)
+    cp "$target/release/consorcio-instructions" "$folder/rows"
     # The cache simulation would depend on this machine's cache, and is slow.
-    "$target/release/consorcio-instructions" --bench --parallel=auto --home "$PWD/$target/instructions" \
+    "$folder/rows" --bench --parallel=auto --home "$PWD/$target/instructions" \
         --callgrind-args=--cache-sim=no ${rows:+"$rows"} >"$log" 2>&1 || { cat "$log" >&2 && exit 3; }
     echo "tools $(tools)"
     find "$target/instructions" -name 'callgrind.*.out' -exec awk '/^totals:/ {
         name = FILENAME; sub(/.*callgrind\./, "", name); sub(/\.out$/, "", name); print name, $2 }' {} \; | sort
 }
 
+folder=''
+trap 'rm -rf "$folder"' EXIT
 if [ -z "$counts" ]; then
     counts=$(mktemp)
-    trap 'rm -f "$counts" "$counts.table"' EXIT
+    trap 'rm -rf "$folder" "$counts" "$counts.table"' EXIT
     count >"$counts"
 fi
 
