@@ -7,7 +7,7 @@
 #
 # It needs valgrind and gungraun-runner, and names the commands that install them. The table is
 # benches/instructions/table.txt; --table FILE takes another one, and --counts FILE compares counts that are in a file.
-# Exit codes: 1 a row grew or has no line, 2 the command line is wrong, 3 nothing can be counted or compared here.
+# Exit codes: 1 a row grew, has no line or failed, 2 the command line is wrong, 3 nothing can be counted or compared here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -55,7 +55,7 @@ count() {
     cp "$target/release/consorcio-instructions" "$folder/rows"
     # The cache simulation would depend on this machine's cache, and is slow.
     "$folder/rows" --bench --parallel=auto --home "$PWD/$target/instructions" \
-        --callgrind-args=--cache-sim=no ${rows:+"$rows"} >"$log" 2>&1 || { cat "$log" >&2 && exit 3; }
+        --callgrind-args=--cache-sim=no ${rows:+"$rows"} >"$log" 2>&1 || { cat "$log" >&2 && exit 1; }
     echo "tools $(tools)"
     find "$target/instructions" -name 'callgrind.*.out' -exec awk '/^totals:/ {
         name = FILENAME; sub(/.*callgrind\./, "", name); sub(/\.out$/, "", name); print name, $2 }' {} \; | sort
