@@ -31,6 +31,21 @@ fn the_timeout_is_that_of_votes_too() {
     assert!(took < Duration::from_millis(1_900), "{took:?}");
 }
 
+/// A bank that is silent to PREPARE has used up the limit: its answer to ABORT is waited for a
+/// quarter of that, and not as long again.
+#[test]
+fn a_silent_bank_costs_one_time_limit() {
+    let (silent, other) = (FakeBank::start(|_| None), FakeBank::start(|_| None));
+    let began = Instant::now();
+    let line = ["set", "1", "--tx", "t", "--timeout", "4s"];
+    let mut client = Process::start(&mut client_of([&silent, &other], &line));
+    assert!(silent.next_line().starts_with("PREPARE t {"));
+    assert!(silent.next_line().starts_with("ABORT t"));
+    assert_eq!(client.wait(), Some(5));
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(4) && took < Duration::from_millis(7_500), "{took:?}");
+}
+
 /// Before all banks are connected none of them gets anything, and Ctrl-C says so.
 #[test]
 fn an_interrupt_before_the_first_message_says_that_nothing_was_sent() {

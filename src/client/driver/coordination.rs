@@ -132,9 +132,9 @@ impl<T: Copy> Driver<T> {
                     if flight.coordinator.as_ref().is_none_or(Coordinator::has_reported) {
                         continue;
                     }
-                    let due = now + self.dialer.options.vote_within;
+                    let due = now + flight.answer_within(self.dialer.options.vote_within);
                     flight.timer = Some(due);
-                    self.timers.push_back((due, slot));
+                    self.timers.add(due, slot);
                 }
                 Do::Report(verdict) => {
                     self.open -= 1;

@@ -4,6 +4,8 @@ use super::DriveMode;
 use super::votes::{BankVote, LossCause};
 use consorcio_core::commit::coordinator::{Coordinator, Do};
 use consorcio_core::ids::{BankId, BankSet};
+use consorcio_core::limits::ABORT_ANSWER_PART;
+use std::time::Duration;
 use tokio::time::Instant;
 
 pub(super) struct InFlight<T> {
@@ -14,6 +16,8 @@ pub(super) struct InFlight<T> {
     pub(super) opening: BankSet,
     pub(super) unreachable: BankSet,
     pub(super) timer: Option<Instant>,
+    /// The time-out of the votes has passed: silent banks have used up their time.
+    pub(super) is_late: bool,
     pub(super) began: Instant,
     pub(super) mode: DriveMode,
     pub(super) votes: Vec<BankVote>,
@@ -28,11 +32,18 @@ impl<T> InFlight<T> {
             opening: BankSet::EMPTY,
             unreachable: BankSet::EMPTY,
             timer: None,
+            is_late: false,
             began: now,
             mode,
             votes: Vec::new(),
             held: Vec::new(),
         }
+    }
+
+    /// How long banks have to answer what is sent now, where a vote has `within`. A bank that was
+    /// silent that long is not waited for as long again.
+    pub(super) fn answer_within(&self, within: Duration) -> Duration {
+        if self.is_late { within / ABORT_ANSWER_PART } else { within }
     }
 
     pub(super) fn vote(&mut self, bank: BankId) -> Option<&mut BankVote> {

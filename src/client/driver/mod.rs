@@ -8,6 +8,7 @@ mod coordination;
 mod flight;
 mod link;
 mod polling;
+mod timers;
 mod votes;
 
 use crate::connection::Connection;
@@ -23,10 +24,10 @@ use flight::InFlight;
 use link::{BankLink, OwedReply, QueuedRequest};
 pub use link::{Redial, Writes};
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, Sleep};
+use timers::VoteTimers;
+use tokio::time::Instant;
 pub use votes::{BankVote, DrivenTransaction};
 use votes::{LossCause, take_standings};
 
@@ -111,10 +112,7 @@ pub struct Driver<T> {
     free: Vec<usize>,
     /// Transactions without a verdict, and requests without a reply.
     open: usize,
-    /// Vote time-outs in the order in which they are due. An entry whose slot has ended or has a
-    /// later time-out is skipped.
-    timers: VecDeque<(Instant, usize)>,
-    sleep: Option<Pin<Box<Sleep>>>,
+    timers: VoteTimers,
     /// The replies of one poll; the buffer is reused.
     replies: Vec<(BankId, OwedReply, Reply)>,
     events: VecDeque<DriverEvent<T>>,
@@ -138,8 +136,7 @@ impl<T: Copy> Driver<T> {
             under_way: Vec::new(),
             free: Vec::new(),
             open: 0,
-            timers: VecDeque::new(),
-            sleep: None,
+            timers: VoteTimers::default(),
             replies: Vec::new(),
             events: VecDeque::new(),
         }

@@ -14,7 +14,7 @@ use std::future::poll_fn;
 use std::mem;
 use std::pin::pin;
 use std::task::{Context, Poll};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 impl<T: Copy> Driver<T> {
     /// Reads and writes until there is an event; `next_event` returns it. Cancel-safe: a dropped
@@ -211,24 +211,14 @@ impl<T: Copy> Driver<T> {
     fn poll_timers(&mut self, task: &mut Context<'_>) -> bool {
         let mut passed = false;
         loop {
-            while let Some((due, slot)) = self.timers.front()
-                && self.timer_of(*slot) != Some(*due)
+            while let Some((due, slot)) = self.timers.first()
+                && self.timer_of(slot) != Some(due)
             {
-                self.timers.pop_front();
+                self.timers.remove_first();
             }
-            let Some((due, slot)) = self.timers.front().copied() else { return passed };
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
-            if sleep.as_mut().poll(task).is_pending() {
-                return passed;
-            }
-            // The sleep may have been for a transaction that ended meanwhile, and end too early.
-            self.sleep = None;
-            let now = Instant::now();
-            if due <= now {
-                passed = true;
-                self.timers.pop_front();
-                self.timed_out(slot, now);
-            }
+            let Some(slot) = self.timers.poll_first(task) else { return passed };
+            passed = true;
+            self.timed_out(slot, Instant::now());
         }
     }
 
@@ -245,9 +235,10 @@ impl<T: Copy> Driver<T> {
             let silent: BankSet = silent.collect();
             self.dialer.observe(&ClientEvent::TimedOut(coordinator.tx(), silent));
         }
-        let due = now + self.dialer.options.vote_within;
+        flight.is_late = true;
+        let due = now + flight.answer_within(self.dialer.options.vote_within);
         flight.timer = Some(due);
-        self.timers.push_back((due, slot));
+        self.timers.add(due, slot);
         self.event(slot, Event::TimeOut, now);
     }
 }

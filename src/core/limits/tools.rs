@@ -2,6 +2,8 @@
 
 use super::{ANSWER_WITHIN_MS, LINE_BYTES_MAX, VOTE_TIMEOUT_MS};
 
+/// A bank that was silent for the whole time-out of its vote has this part of it to answer ABORT.
+pub const ABORT_ANSWER_PART: u32 = 4;
 /// Files that `cliente` opens beside its connections: the standard ones, its log, the runtime's.
 pub const CLIENT_FILES_BESIDE_MAX: u64 = 16;
 /// The longest settings file that a program reads.
