@@ -9,11 +9,10 @@ use super::table::TableLayout;
 use consorcio_core::ids::{Time, TxId};
 use consorcio_core::wire::verb::Verb;
 use consorcio_steps::trace::{
-    Caveat, Embedding, Leg, Logs, Timeline, TraceError, TraceQuery, TraceVerdict, TracedCall,
-    TracedEvent, duration, reason_in_words,
+    Caveat, Embedding, FoundTransactions, Leg, Logs, Timeline, TraceError, TraceQuery,
+    TraceVerdict, TracedCall, TracedEvent, duration, reason_in_words,
 };
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 impl From<TraceError> for Failure {
@@ -280,7 +279,8 @@ struct TimelineSummary<'a> {
     longest: Option<&'a Leg>,
 }
 
-fn list(timelines: &[Timeline], query: TraceQuery, logs: &Logs, paint: Paint) -> CommandOutput {
+fn list(found: &FoundTransactions, query: TraceQuery, logs: &Logs, paint: Paint) -> CommandOutput {
+    let timelines = &found.timelines;
     let summaries: Vec<TimelineSummary<'_>> = timelines
         .iter()
         .map(|timeline| TimelineSummary {
@@ -332,24 +332,22 @@ fn list(timelines: &[Timeline], query: TraceQuery, logs: &Logs, paint: Paint) ->
     };
     let text = if timelines.is_empty() && !paint.is_rows() {
         let logs = logs.in_words();
-        say!("{none} in {logs}\n" / "{none} em {logs}\n")
+        say!("{none} in {logs}\n" / "{none} em {logs}\n") + &damage(&found.damaged, paint)
     } else {
         let hint = word!(
             "cliente trace TX shows one of them, --svg FILE draws it\n"
                 / "cliente rastrear TX mostra uma delas, --svg ARQUIVO a desenha\n"
         );
         let table = paint.table_of(&layout, rows.collect());
-        table + &damage(timelines, paint) + &paint.words(hint.to_owned())
+        table + &damage(&found.damaged, paint) + &paint.words(hint.to_owned())
     };
     CommandOutput::new(text, &summaries)
 }
 
-/// The damaged files, each once.
-fn damage(timelines: &[Timeline], paint: Paint) -> String {
-    let notes = timelines.iter().flat_map(|timeline| &timeline.notes);
-    let damaged = notes.filter(|note| matches!(note, Caveat::Damaged(_)));
-    let lines: BTreeSet<String> = damaged.map(|note| note.in_words(lang())).collect();
-    lines.iter().map(|line| paint.words(format!("{line}\n"))).collect()
+/// A line for each damaged file.
+fn damage(files: &[PathBuf], paint: Paint) -> String {
+    let notes = files.iter().cloned().map(|path| Caveat::Damaged(path).in_words(lang()));
+    notes.map(|line| paint.words(format!("{line}\n"))).collect()
 }
 
 /// The outcome, the reason of an abort, and the bank that refused.

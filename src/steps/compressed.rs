@@ -15,6 +15,9 @@ use zstd::stream::read::Decoder;
 /// The number with which a frame begins that decoders skip.
 const SKIPPED_MAGIC: u32 = 0x184D_2A5C;
 
+/// The number with which a frame of lines begins.
+const FRAME_MAGIC: u32 = 0xFD2F_B528;
+
 /// The size of magic and length, before the content of a skipped frame.
 const SKIPPED_HEADER: u64 = 8;
 
@@ -252,6 +255,8 @@ pub(crate) enum LogReader {
     Plain(File),
     /// Lines out of the frames of a rotated file.
     Compressed(Box<Decoder<'static, BufReader<File>>>),
+    /// Lines of a rotated file without its list: it was cut, and its frames end too early.
+    Cut(Box<Decoder<'static, BufReader<File>>>),
 }
 
 impl LogReader {
@@ -279,16 +284,29 @@ impl LogReader {
     }
 
     fn decode(mut file: File, offset: u64) -> io::Result<LogReader> {
-        let (begin, plain) =
-            FrameList::read(&mut file)?.map_or((0, 0), |list| list.frame_at(offset));
+        let list = FrameList::read(&mut file)?;
+        let is_cut = list.is_none() && is_of_a_step_log(&mut file)?;
+        let (begin, plain) = list.map_or((0, 0), |list| list.frame_at(offset));
         if file.metadata()?.len() == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "an empty file"));
         }
         file.seek(SeekFrom::Start(begin))?;
         let mut decoder = Decoder::new(file)?;
         io::copy(&mut (&mut decoder).take(offset - plain), &mut io::sink())?;
-        Ok(LogReader::Compressed(Box::new(decoder)))
+        let decoder = Box::new(decoder);
+        Ok(if is_cut { LogReader::Cut(decoder) } else { LogReader::Compressed(decoder) })
     }
+}
+
+/// Whether the first frame is one of those that `compress` writes: it has the size of its content
+/// and no checksum. Programs that compress a stream know no size, and `zstd` writes a checksum.
+fn is_of_a_step_log(file: &mut File) -> io::Result<bool> {
+    let mut head = [0; 5];
+    file.seek(SeekFrom::Start(0))?;
+    let read = file.read(&mut head)?;
+    // RFC 8878: the frame's magic, and a byte with the flags of its header.
+    let (has_size, has_checksum) = (head[4] >> 5 != 0, head[4] & 0b100 != 0);
+    Ok(read == head.len() && u32_of(&head[..4]) == FRAME_MAGIC && has_size && !has_checksum)
 }
 
 impl Read for LogReader {
@@ -296,6 +314,12 @@ impl Read for LogReader {
         match self {
             LogReader::Plain(file) => file.read(bytes),
             LogReader::Compressed(decoder) => decoder.read(bytes),
+            LogReader::Cut(decoder) => match decoder.read(bytes) {
+                Ok(0) if !bytes.is_empty() => {
+                    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its list is missing"))
+                }
+                read => read,
+            },
         }
     }
 }

@@ -75,7 +75,7 @@ fn from_logs(
     let logs = Logs::open(&[log_dir.to_owned()])?;
     let outages = logs.outages(history.span(), CONTENTION_OUTAGES_MAX)?;
     // The logs may hold other runs; the ids of this one begin with its name.
-    let mut slowest = logs.find(TraceQuery::Slowest(10 * CONTENTION_DRAWN_MAX))?;
+    let mut slowest = logs.find(TraceQuery::Slowest(10 * CONTENTION_DRAWN_MAX))?.timelines;
     slowest.retain(|timeline| timeline.tx.starts_with(&report.run));
     slowest.truncate(CONTENTION_DRAWN_MAX);
     Ok((outages, slowest))

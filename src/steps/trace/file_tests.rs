@@ -46,7 +46,7 @@ fn logs_of_json_objects_give_the_same_timeline() {
     };
     assert_eq!(steps(&objects), steps(&plain));
     assert_eq!((&objects.path, objects.verdict), (&plain.path, plain.verdict));
-    let slow = logs.logs().find(TraceQuery::Slowest(3)).unwrap();
+    let slow = logs.logs().find(TraceQuery::Slowest(3)).unwrap().timelines;
     assert_eq!(slow.iter().map(|timeline| timeline.tx.as_str()).collect::<Vec<_>>(), ["t"]);
 }
 
@@ -60,7 +60,7 @@ fn a_log_that_is_rotated_while_it_is_read_is_found_again() {
     std::fs::write(path("servidor-86.log"), at("9000 stop - - SIGTERM", 0)).unwrap();
     std::fs::rename(path("servidor-87.log"), path("servidor-87.log.1")).unwrap();
     assert_eq!(logs.timeline("t").unwrap().verdict, right.verdict);
-    assert_eq!(logs.find(TraceQuery::Slowest(1)).unwrap().len(), 1);
+    assert_eq!(logs.find(TraceQuery::Slowest(1)).unwrap().timelines.len(), 1);
     std::fs::remove_dir_all(written.0.path()).unwrap();
     assert!(logs.timeline("t").is_err(), "what is gone is reported");
 }
@@ -79,17 +79,18 @@ fn a_damaged_compressed_file_is_skipped_with_a_note() {
     let whole = fs::read(compressed("servidor-87")).unwrap();
     let mut flipped = whole.clone();
     flipped[9..40].fill(0xff);
-    for damaged in [&whole[..whole.len() / 2], &whole[..20], &flipped, &[]] {
+    // Without its list, as if it had been cut between two frames.
+    let list = whole.windows(4).position(|bytes| bytes == [0x5c, 0x2a, 0x4d, 0x18]).unwrap();
+    for damaged in [&whole[..whole.len() / 2], &whole[..20], &whole[..list], &flipped, &[]] {
         fs::write(compressed("servidor-87"), damaged).unwrap();
         let timeline = logs.timeline();
         let expected = Caveat::Damaged(compressed("servidor-87"));
         assert!(timeline.notes.contains(&expected), "{:?}", timeline.notes);
         assert_eq!(timeline.verdict, TraceVerdict::Committed);
         for query in [TraceQuery::Slowest(3), TraceQuery::Doubtful(3)] {
-            assert_eq!(
-                logs.logs().find(query).unwrap().len(),
-                usize::from(query == TraceQuery::Slowest(3))
-            );
+            let found = logs.logs().find(query).unwrap();
+            assert_eq!(found.timelines.len(), usize::from(query == TraceQuery::Slowest(3)));
+            assert_eq!(found.damaged, [compressed("servidor-87")], "also where nothing is found");
         }
         if damaged == &flipped[..] {
             continue; // its list of transactions is whole, and does not have the other one

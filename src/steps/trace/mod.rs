@@ -74,6 +74,15 @@ pub enum TraceError {
     },
 }
 
+/// The result of a search over all logs.
+#[derive(Debug, Clone)]
+pub struct FoundTransactions {
+    /// The timelines, best first.
+    pub timelines: Vec<Timeline>,
+    /// Compressed files that can't be decoded to their end: they may have had more.
+    pub damaged: Vec<PathBuf>,
+}
+
 impl Logs {
     /// The timeline of `tx`.
     ///
@@ -84,8 +93,11 @@ impl Logs {
             let gathered = gather::gather(logs, &[tx.to_owned()])?;
             let lines = gathered.lines.into_iter().next().unwrap_or_default();
             if lines.is_empty() {
-                let damaged = gathered.damaged.iter().map(|path| {
-                    format!("; {} is damaged, and lines of it are missing", path.display())
+                let damaged = gathered.damaged.iter().cloned().map(|path| {
+                    format!(
+                        "; {}",
+                        Caveat::Damaged(path).in_words(consorcio_words::process::lang())
+                    )
                 });
                 let searched =
                     logs.in_words() + &logs.cuts_in_words() + &damaged.collect::<String>();
@@ -95,13 +107,13 @@ impl Logs {
         })
     }
 
-    /// The timelines of the transactions that `query` selects, in its order.
+    /// The transactions that `query` selects, in its order.
     ///
     /// # Errors
     /// If a log can't be read.
-    pub fn find(&self, query: TraceQuery) -> Result<Vec<Timeline>, TraceError> {
+    pub fn find(&self, query: TraceQuery) -> Result<FoundTransactions, TraceError> {
         self.steadily(|logs| {
-            let candidates = scan::scan(logs, query)?;
+            let (candidates, mut all_damaged) = scan::scan(logs, query)?;
             let ids: Vec<String> =
                 candidates.iter().map(|candidate| candidate.tx.clone()).collect();
             let gathered = gather::gather(logs, &ids)?;
@@ -109,8 +121,11 @@ impl Logs {
             let found = ids.iter().zip(lines).filter(|(_, lines)| !lines.is_empty());
             let timelines =
                 found.map(|(tx, lines)| with_damage(build::build(logs, tx, lines), &damaged));
-            let timelines = timelines.collect();
-            Ok(scan::choose(query, timelines))
+            let timelines = scan::choose(query, timelines.collect());
+            all_damaged.extend(damaged);
+            all_damaged.sort();
+            all_damaged.dedup();
+            Ok(FoundTransactions { timelines, damaged: all_damaged })
         })
     }
 

@@ -14,6 +14,7 @@ use consorcio_core::limits::{TRACE_CANDIDATES_PER_RESULT, TRACE_DOUBTFUL_MAX, TR
 use consorcio_core::wire::verb::Verb;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::path::PathBuf;
 
 /// The kind of transactions to find, and how many of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,14 +46,18 @@ pub struct Candidate {
     pub tx: String,
 }
 
-/// The candidates of all logs, best first, each once.
+/// The candidates of all logs, best first, each once; and the compressed files that can't be
+/// decoded to their end.
 ///
 /// # Errors
 /// If a file can't be read.
-pub(super) fn scan(logs: &Logs, query: TraceQuery) -> Result<Vec<Candidate>, TraceError> {
+pub(super) fn scan(logs: &Logs, query: TraceQuery) -> Result<NodeCandidates, TraceError> {
     let mut best: BTreeMap<String, i64> = BTreeMap::new();
+    let mut damaged = Vec::new();
     for found in each_at_once(&logs.nodes, |node| scan_node(node, query)) {
-        for Candidate { rank, tx } in found? {
+        let (found, of_node) = found?;
+        damaged.extend(of_node);
+        for Candidate { rank, tx } in found {
             let known = best.entry(tx).or_insert(rank);
             *known = (*known).max(rank);
         }
@@ -61,8 +66,11 @@ pub(super) fn scan(logs: &Logs, query: TraceQuery) -> Result<Vec<Candidate>, Tra
         best.into_iter().map(|(tx, rank)| Candidate { rank, tx }).collect();
     all.sort_by(|one, other| other.cmp(one));
     all.truncate(candidates(query));
-    Ok(all)
+    Ok((all, damaged))
 }
+
+/// Candidates, and damaged files.
+type NodeCandidates = (Vec<Candidate>, Vec<PathBuf>);
 
 fn candidates(query: TraceQuery) -> usize {
     match query {
@@ -126,7 +134,8 @@ struct LogScan {
     best: TopCandidates,
 }
 
-fn scan_node(log: &NodeLog, query: TraceQuery) -> Result<Vec<Candidate>, TraceError> {
+fn scan_node(log: &NodeLog, query: TraceQuery) -> Result<NodeCandidates, TraceError> {
+    let mut damaged = Vec::new();
     let best = TopCandidates { most: candidates(query), heap: BinaryHeap::new() };
     let mut scan = LogScan { query, open: HashMap::new(), best };
     for path in &log.files {
@@ -138,6 +147,9 @@ fn scan_node(log: &NodeLog, query: TraceQuery) -> Result<Vec<Candidate>, TraceEr
                 true
             });
         }
+        if blocks.is_damaged() {
+            damaged.push(path.clone());
+        }
     }
     if let TraceQuery::Doubtful(_) = query {
         let left = scan.open.iter().filter(|(_, open)| open.voted || open.driven);
@@ -145,7 +157,7 @@ fn scan_node(log: &NodeLog, query: TraceQuery) -> Result<Vec<Candidate>, TraceEr
             scan.best.offer(-open.began_us, tx);
         }
     }
-    Ok(scan.best.heap.into_iter().map(|Reverse(found)| found).collect())
+    Ok((scan.best.heap.into_iter().map(|Reverse(found)| found).collect(), damaged))
 }
 
 impl LogScan {

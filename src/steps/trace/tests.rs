@@ -276,7 +276,7 @@ fn slow_aborted_and_undecided_transactions_are_found() {
     let logs = TestLogs::new().log("cliente-1", 0, &client).log("servidor-86", 0, &bank);
     let logs = logs.logs();
     let found = |query| -> Vec<String> {
-        logs.find(query).unwrap().into_iter().map(|timeline| timeline.tx).collect()
+        logs.find(query).unwrap().timelines.into_iter().map(|timeline| timeline.tx).collect()
     };
     assert_eq!(
         found(TraceQuery::Slowest(3)),
