@@ -173,7 +173,7 @@ fn http_address(text: &str) -> Result<String, String> {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
             Ok(text.to_owned())
         }
-        Some(_) | None => Err("give host:port, like 127.0.0.1:5030".to_owned()),
+        Some(_) | None => Err("give host:port, like 127.0.0.1:5030, or a port".to_owned()),
     }
 }
 

@@ -192,6 +192,7 @@ fn a_fault_of_the_file_is_named_with_its_line() {
         ("[servidor]\nport = 65536\n", 2, "port can't be \"65536\": give a whole number from"),
         ("[servidor]\nport = \"a\"\n", 2, "port can't be \"a\": give a whole number"),
         ("[servidor]\nlog-steps = \"perhaps\"\n", 2, "log-steps can't be \"perhaps\": give on or"),
+        ("[servidor]\nhttp = true\n", 2, "http can't be true: give host:port, like 127.0.0.1:5030"),
         ("consortium = \"8886,8886\"\n", 1, "consortium can't be \"8886,8886\": "),
         ("[servidor]\nport = 1.5\n", 2, "port must be a text, a whole number"),
         ("[servidor]\nport = [1, [2]]\n", 2, "port must be a text, a whole number"),

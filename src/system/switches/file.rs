@@ -63,6 +63,8 @@ pub(super) struct SettingsFile {
 struct FileEntry {
     key: String,
     values: Vec<String>,
+    /// It was typed as `true` or `false`, for which the switch takes `on` or `off`.
+    is_boolean: bool,
     line: usize,
 }
 
@@ -125,7 +127,8 @@ impl SettingsFile {
             let line = text.get(..begin).unwrap_or(&text).matches('\n').count() + 1;
             // The program's own table comes later and outweighs what holds for both.
             entries.retain(|entry| entry.key != name);
-            entries.push(FileEntry { key: name.to_owned(), values, line });
+            let is_boolean = matches!(value.get_ref(), DeValue::Boolean(_));
+            entries.push(FileEntry { key: name.to_owned(), values, is_boolean, line });
         }
         Ok(SettingsFile { path, entries })
     }
@@ -149,8 +152,13 @@ impl SettingsFile {
             let arg = command.get_arguments().find(|arg| is_named(arg, &entry.key));
             let Some(arg) = arg.cloned() else { continue };
             let values = self.values_for(&arg, entry);
-            if let Some(why) = refused(&arg, &values) {
-                let why = format!("{} can't be {why}", entry.key);
+            if let Some((value, rule)) = refused(&arg, &values) {
+                let typed = match (entry.is_boolean, value.as_str()) {
+                    (true, "on") => "true".to_owned(),
+                    (true, "off") => "false".to_owned(),
+                    _ => format!("{value:?}"),
+                };
+                let why = format!("{} can't be {typed}: {rule}", entry.key);
                 return Err(SettingsError::Line(self.path.clone(), entry.line, why));
             }
             command = command.mut_arg(arg.get_id(), |arg| arg.default_values(values));
@@ -255,8 +263,8 @@ fn one_text(name: &str, value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
-/// Why the switch `arg` refuses these values, as `"value": reason`; `None` if it takes them.
-fn refused(arg: &Arg, values: &[OsString]) -> Option<String> {
+/// The value that the switch `arg` refuses, and what to give; `None` if it takes them all.
+fn refused(arg: &Arg, values: &[OsString]) -> Option<(String, String)> {
     let alone = arg.clone().env(Resettable::Reset).global(false);
     let words = values.iter().map(|value| {
         let mut word = OsString::from(format!("--{}=", arg.get_long().unwrap_or_default()));
@@ -265,12 +273,12 @@ fn refused(arg: &Arg, values: &[OsString]) -> Option<String> {
     });
     let command = Command::new("settings").no_binary_name(true).arg(alone);
     let error = command.try_get_matches_from(words).err()?;
-    let value = context(&error, ContextKind::InvalidValue).unwrap_or_default();
+    let value = context(&error, ContextKind::InvalidValue).unwrap_or_default().to_owned();
     let cause = || std::error::Error::source(&error).map(ToString::to_string);
     let choices = || match error.get(ContextKind::ValidValue) {
         Some(ContextValue::Strings(choices)) => Some(format!("give {}", choices.join(" or "))),
         Some(_) | None => None,
     };
     let why = number_rule(&error).or_else(choices).or_else(cause);
-    Some(format!("{value:?}: {}", why.unwrap_or_else(|| "give a value".to_owned())))
+    Some((value, why.unwrap_or_else(|| "give a value".to_owned())))
 }
