@@ -4,18 +4,32 @@ use super::{NOW, bank, bank_with, later, prepare, released, request, sync, with_
 use crate::queue::Queue;
 use crate::writer::{DecideResult, Released};
 use consorcio_core::bank::io::{Input, SessionId};
-use consorcio_core::ids::BankId;
+use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::limits::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX,
 };
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::token::{Seal, Vote};
+use consorcio_core::wire::token::{Seal, Token, Vote};
 use consorcio_journal::{Batch, Faults, MemDisk, NoticeSink};
 use consorcio_steps::steplog::LoggedOps;
 use std::sync::Arc;
 
 fn assert_within_bounds(batch: &Batch) {
     assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= BATCH_BYTES_MAX);
+}
+
+/// The OK that was released last, with its token.
+fn voted_ok(out: &mut Vec<Released>) -> (TxId, Token) {
+    let Some(Released::Reply(vote)) = out.pop() else { panic!("a vote") };
+    let Reply::Ok(tx, own) = vote.reply else { panic!("{:?}", vote.reply) };
+    (tx, own)
+}
+
+/// COMMIT with the tokens of this bank and of the other one.
+fn commit(tx: &TxId, own: &Token) -> String {
+    let (seal, peer) = (Seal::keyed([7; 32]), BankId::new(1).unwrap());
+    let other = seal.token(peer, Vote::Ok, tx, own.digest, own.time);
+    format!("COMMIT {tx} {own} {other}")
 }
 
 #[test]
@@ -50,11 +64,8 @@ fn a_proved_outcome_leaves_at_once_and_its_record_follows_within_5_ms() {
     let mut out = Vec::new();
     writer.step(NOW, request(2, 0, &prepare(1)), &mut out);
     sync(&mut writer, &mut appender, &mut out);
-    let Some(Released::Reply(vote)) = out.pop() else { panic!("a vote") };
-    let Reply::Ok(tx, own) = vote.reply else { panic!("an OK") };
-    let (seal, peer) = (Seal::keyed([7; 32]), BankId::new(1).unwrap());
-    let other = seal.token(peer, Vote::Ok, &tx, own.digest, own.time);
-    writer.step(NOW, request(2, 1, &format!("COMMIT t1 {own} {other}")), &mut out);
+    let (tx, own) = voted_ok(&mut out);
+    writer.step(NOW, request(2, 1, &commit(&tx, &own)), &mut out);
     assert_eq!(released(&mut out), ["COMMITTED t1"]);
     assert_eq!(writer.sync_due_us(), Some(NOW.mono_us + LAZY_SYNC_MS_MAX * 1_000));
     // A vote that waits for a sync includes that record.
@@ -156,9 +167,7 @@ fn without_room_for_the_next_segment_new_work_is_refused_and_begun_work_complete
             break;
         }
         sync(&mut writer, &mut appender, &mut out);
-        let Some(Released::Reply(vote)) = out.pop() else { panic!("a vote") };
-        let Reply::Ok(tx, own) = vote.reply else { panic!("{:?}", vote.reply) };
-        begun.push((tx, own));
+        begun.push(voted_ok(&mut out));
         slot += 1;
         assert!(slot < 100_000, "nothing is ever refused");
     }
@@ -178,10 +187,8 @@ fn without_room_for_the_next_segment_new_work_is_refused_and_begun_work_complete
     // A repeat is answered, and every begun transaction completes, each in a batch of its own.
     writer.step(NOW, request(2, slot + 1, &prepare(0)), &mut out);
     assert_eq!(released(&mut out), ["OK t0"]);
-    let (seal, peer) = (Seal::keyed([7; 32]), BankId::new(1).unwrap());
     for (tx, own) in &begun {
-        let other = seal.token(peer, Vote::Ok, tx, own.digest, own.time);
-        writer.step(NOW, request(3, slot, &format!("COMMIT {tx} {own} {other}")), &mut out);
+        writer.step(NOW, request(3, slot, &commit(tx, own)), &mut out);
         sync(&mut writer, &mut appender, &mut out);
         assert_eq!(released(&mut out), [format!("COMMITTED {tx}")]);
         slot += 1;
@@ -198,11 +205,8 @@ fn the_steps_of_vote_and_outcome_share_the_transaction_of_the_bank() {
     let mut out = Vec::new();
     writer.step(NOW, request(2, 0, &prepare(1)), &mut out);
     sync(&mut writer, &mut appender, &mut out);
-    let Some(Released::Reply(vote)) = out.pop() else { panic!("a vote") };
-    let Reply::Ok(tx, own) = vote.reply else { panic!("an OK") };
-    let (seal, peer) = (Seal::keyed([7; 32]), BankId::new(1).unwrap());
-    let other = seal.token(peer, Vote::Ok, &tx, own.digest, own.time);
-    writer.step(NOW, request(2, 1, &format!("COMMIT t1 {own} {other}")), &mut out);
+    let (tx, own) = voted_ok(&mut out);
+    writer.step(NOW, request(2, 1, &commit(&tx, &own)), &mut out);
     let steps = std::mem::take(writer.steps().unwrap());
     let named: Vec<_> = (steps.iter().filter(|entry| entry.step.tx() == Some(&tx)))
         .map(|entry| (entry.step.event(), entry.step.ops()))
