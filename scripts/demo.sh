@@ -47,6 +47,12 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 bold='' dim='' red='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' plain=$'\e[0m'; fi
 
+# The programs write into pipes and files; what they write still fits this terminal.
+columns=''
+if [ -t 1 ]; then { columns=$(stty size <&3 2>/dev/null) && columns=${columns#* } || columns=''; } 3<&1; fi
+[ "${columns:-0}" = 0 ] && columns='' || export COLUMNS=$columns
+fit() { if [ -n "$columns" ]; then fold -s -w "$columns"; else cat; fi; }
+
 folder='' client='' banks=('' '' '')
 
 finish() {
@@ -87,7 +93,7 @@ chapter() {
     chapters=$((chapters + 1))
     printf '\n%s== %s%s\n' "$bold" "$1" "$plain"
 }
-say() { printf '%s%s%s\n' "$dim" "$1" "$plain"; }
+say() { printf '%s%s%s\n' "$dim" "$(fit <<<"$1")" "$plain"; }
 fail() {
     printf '%sDoes not hold: %s%s\n' "$red" "$1" "$plain" >&2
     exit 1
@@ -126,7 +132,8 @@ expect() {
     # Ctrl-C is for cliente, whose last words tee still shows.
     "$@" <&6 2>&1 | tee -i run.out || got=$?
     [ "$got" -eq "$code" ] || fail "exit code $got instead of $code"
-    grep -qF -- "$words" run.out || fail "\"$words\" in its output"
+    # A sentence may go on in the next line.
+    tr -s ' \n' ' ' <run.out | grep -qF -- "$words" || fail "\"$words\" in its output"
 }
 
 # What the script itself asks goes into another log than what it shows.
@@ -150,7 +157,7 @@ start() {
     banks[$1]=$!
     disown "${banks[$1]}" # or bash would tell of its death
     within 15 "bank $1 gets ready" grep -q "^servidor: bank $1 ready on " "bank-$1.out"
-    cat "bank-$1.out"
+    fit <"bank-$1.out"
 }
 
 kill_bank() {
@@ -300,7 +307,7 @@ logged() { [ "$(eval "$steps" | grep -c "Z $1 ")" -eq 3 ]; }
 within 10 "three votes in the logs" logged vote
 within 10 "three outcomes in the logs" logged outcome
 printf '%s$ %s%s\n' "$bold" "$steps" "$plain"
-eval "$steps"
+eval "$steps" | fit
 
 chapter "The end"
 for bank in 0 1 2; do

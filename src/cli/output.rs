@@ -287,12 +287,14 @@ pub(crate) fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The columns of the terminal that `stream` is, and no bound if it is none.
+/// The columns of the terminal that `stream` is. Otherwise those of `COLUMNS`, as for a pipe that
+/// leads to a terminal, or else no bound: nothing is cut.
 pub(crate) fn columns_of(stream: &(impl AsFd + IsTerminal)) -> usize {
-    if !stream.is_terminal() {
-        return usize::MAX;
+    if stream.is_terminal() {
+        return screen_size(stream).0;
     }
-    screen_size(stream).0
+    let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    given.filter(|columns| *columns > 0).unwrap_or(usize::MAX)
 }
 
 /// The columns and rows of a terminal; the default of each that it reports as 0, because it does
