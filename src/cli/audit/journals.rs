@@ -4,9 +4,9 @@ use super::super::Context;
 use super::super::failure::Failure;
 use super::super::language::{say, word};
 use super::super::output::{CommandOutput, ErrorPart, Tone, plain};
-use super::super::table::TableLayout;
+use super::super::table::ToneCell;
 use super::super::waiting::in_words as banks_in_words;
-use super::verdict_cell;
+use super::{SumColumns, sum_cells};
 use consorcio_audit::cut::Sums;
 use consorcio_audit::{JournalAudit, prove};
 use consorcio_core::ids::{BankId, TxId};
@@ -140,39 +140,11 @@ fn missing(proof: &JournalAudit) -> String {
     )
 }
 
-const HEADINGS: [&str; 11] = [
-    "bank",
-    "folder",
-    "records",
-    "accounts",
-    "undecided",
-    "balances",
-    "cash in",
-    "cash out",
-    "transfers in",
-    "transfers out",
-    "verdict",
-];
-
 /// Where it is too wide, counts go first: the verdict and the balances are why it is read.
-const LAYOUT: TableLayout<'static> = TableLayout {
-    headings: &HEADINGS,
-    right: {
-        let [_, _, right @ .., _] = &HEADINGS;
-        right
-    },
-    below: None,
-    spare: &[
-        "undecided",
-        "records",
-        "accounts",
-        "cash out",
-        "cash in",
-        "transfers out",
-        "transfers in",
-        "folder",
-    ],
-};
+fn columns() -> SumColumns {
+    let headings = ["bank", "folder", "records", "accounts", "undecided"];
+    SumColumns::new(&headings, &["undecided", "records", "accounts"], &["folder"])
+}
 
 fn text(context: &Context, proof: &JournalAudit) -> String {
     let paint = context.paint;
@@ -203,7 +175,7 @@ fn text(context: &Context, proof: &JournalAudit) -> String {
         let holds = proof.violations_total == 0 && total.holds();
         rows.push(row(context, head, total, holds));
     }
-    let table = paint.table_of(&LAYOUT, rows);
+    let table = paint.table_of(&columns().layout(), rows);
     format!("{table}{}", paint.words(sentences(paint, proof)))
 }
 
@@ -269,21 +241,8 @@ fn sentences(paint: crate::output::Paint, proof: &JournalAudit) -> String {
     text
 }
 
-fn row(
-    context: &Context,
-    head: [(Tone, String); 5],
-    sums: &Sums,
-    holds: bool,
-) -> Vec<(Tone, String)> {
-    let money = [
-        sums.balance_total,
-        sums.cash_in_total,
-        sums.cash_out_total,
-        sums.transfers_in_total,
-        sums.transfers_out_total,
-    ];
-    let money = money.into_iter().map(|centavos| context.paint.money(centavos));
-    head.into_iter().chain(money).chain([verdict_cell(context.paint, holds)]).collect()
+fn row(context: &Context, head: [ToneCell; 5], sums: &Sums, holds: bool) -> Vec<ToneCell> {
+    head.into_iter().chain(sum_cells(context.paint, sums, holds)).collect()
 }
 
 #[cfg(test)]
@@ -295,7 +254,7 @@ mod tests {
         let amount = "R$ 19.918.012.044,78";
         let cells = ["0", "data/bank-0", "1234567", "1000", "0"];
         let row = cells.into_iter().chain([amount; 5]).chain(["holds"]).map(plain).collect();
-        let text = |width| LAYOUT.draw(false, width, vec![Vec::clone(&row)]);
+        let text = |width| columns().layout().draw(false, width, vec![Vec::clone(&row)]);
         for width in [80, 40] {
             let lines = text(width);
             // The last line is a sentence, which is wrapped where it is printed.

@@ -149,16 +149,7 @@ fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
         let time = utc(taken.time);
         say!("all banks as of {time}\n" / "todos os bancos em {time}\n")
     });
-    const HEADINGS: [&str; 8] = [
-        "bank",
-        "address",
-        "balances",
-        "cash in",
-        "cash out",
-        "transfers in",
-        "transfers out",
-        "verdict",
-    ];
+    let columns = SumColumns::new(&["bank", "address"], &["address"], &[]);
     let mut rows: Vec<_> = taken
         .answers
         .iter()
@@ -166,7 +157,7 @@ fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
             Ok(cut) => sums_row(context, answer.bank, &answer.address, &cut.sums),
             Err(_) => {
                 let mut row = vec![plain(answer.bank), plain(&answer.address)];
-                row.resize(HEADINGS.len() - 1, plain(""));
+                row.resize(columns.headings.len() - 1, plain(""));
                 row.push(paint.term(Tone::Bad, "no cut"));
                 row
             }
@@ -176,13 +167,7 @@ fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
         let (_, all) = paint.term(Tone::Plain, "all");
         rows.push(sums_row(context, all, "", &taken.judged.total));
     }
-    let layout = TableLayout {
-        headings: &HEADINGS,
-        right: &HEADINGS[2..7],
-        below: None,
-        spare: &["address", "cash out", "cash in", "transfers out", "transfers in"],
-    };
-    text.push_str(&paint.table_of(&layout, rows));
+    text.push_str(&paint.table_of(&columns.layout(), rows));
     if accounts {
         text.push_str(&listing(context, cuts()));
     }
@@ -211,15 +196,51 @@ fn sums_row(
     address: &str,
     sums: &Sums,
 ) -> Vec<(Tone, String)> {
-    vec![
-        plain(bank),
-        plain(address),
-        context.paint.money(sums.balance_total),
-        context.paint.money(sums.cash_in_total),
-        context.paint.money(sums.cash_out_total),
-        context.paint.money(sums.transfers_in_total),
-        context.paint.money(sums.transfers_out_total),
-        verdict_cell(context.paint, sums.holds()),
+    let head = [plain(bank), plain(address)];
+    head.into_iter().chain(sum_cells(context.paint, sums, sums.holds())).collect()
+}
+
+/// The columns of sums, and whether they add up, which both audits have behind their own.
+const SUM_HEADINGS: [&str; 6] =
+    ["balances", "cash in", "cash out", "transfers in", "transfers out", "verdict"];
+
+/// The columns of an audit's table.
+struct SumColumns {
+    headings: Vec<&'static str>,
+    spare: Vec<&'static str>,
+}
+
+impl SumColumns {
+    /// Two columns of text and those of figures, before the sums. On a narrow terminal `first` are
+    /// left out before the sums, and `last` after them.
+    fn new(head: &[&'static str], first: &[&'static str], last: &[&'static str]) -> SumColumns {
+        let [_, cash_in, cash_out, transfers_in, transfers_out, _] = SUM_HEADINGS;
+        let sums = [cash_out, cash_in, transfers_out, transfers_in];
+        SumColumns {
+            headings: [head, &SUM_HEADINGS].concat(),
+            spare: [first, &sums, last].concat(),
+        }
+    }
+
+    fn layout(&self) -> TableLayout<'_> {
+        TableLayout {
+            headings: &self.headings,
+            right: &self.headings[2..self.headings.len() - 1],
+            below: None,
+            spare: &self.spare,
+        }
+    }
+}
+
+/// The cells of `SUM_HEADINGS`.
+fn sum_cells(paint: Paint, sums: &Sums, holds: bool) -> [ToneCell; 6] {
+    [
+        paint.money(sums.balance_total),
+        paint.money(sums.cash_in_total),
+        paint.money(sums.cash_out_total),
+        paint.money(sums.transfers_in_total),
+        paint.money(sums.transfers_out_total),
+        verdict_cell(paint, holds),
     ]
 }
 

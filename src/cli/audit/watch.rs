@@ -4,7 +4,7 @@ use super::super::Context;
 use super::super::failure::Failure;
 use super::super::language::{say, term};
 use super::super::output::{CommandOutput, ErrorDocument, ErrorPart, Tone, json, plain, utc};
-use super::{AuditDocument, document, failure, take, verdict};
+use super::{AuditDocument, SUM_HEADINGS, document, failure, take, verdict};
 use consorcio_audit::cut::Sums;
 use consorcio_client::BankClock;
 use consorcio_core::money::Total;
@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context, every: Duration, accounts: bool) -> C
     let mut worst: Option<Failure> = None;
     let mut last: Option<BankClock> = None;
     if context.paint.is_rows()
-        && print_line(context.paint.table(&HEADINGS, &[], Vec::new()).trim_end()).is_err()
+        && print_line(context.paint.table(&headings(), &[], Vec::new()).trim_end()).is_err()
     {
         return CommandOutput::new(String::new(), &summary);
     }
@@ -101,8 +101,11 @@ impl WatchSummary {
     }
 }
 
-const HEADINGS: [&str; 8] =
-    ["time", "verdict", "balances", "cash in", "cash out", "transfers in", "transfers out", "why"];
+/// The headings of its rows.
+fn headings() -> Vec<&'static str> {
+    let [sums @ .., _] = &SUM_HEADINGS;
+    [&["time", "verdict"][..], sums, &["why"]].concat()
+}
 
 /// The line of a cut.
 fn line(context: &Context, document: &AuditDocument<'_>, failed: Option<&Failure>) -> String {
@@ -126,7 +129,7 @@ fn line(context: &Context, document: &AuditDocument<'_>, failed: Option<&Failure
             money(|sums| sums.transfers_out_total),
             plain(why),
         ];
-        let rows = paint.table(&HEADINGS, &[], vec![cells.to_vec()]);
+        let rows = paint.table(&headings(), &[], vec![cells.to_vec()]);
         return rows.lines().nth(1).unwrap_or_default().to_owned();
     }
     let time = utc(document.time);

@@ -3,7 +3,8 @@
 
 use super::meter::StepFigures;
 use super::sample::{BankSample, ConsortiumSample};
-use crate::language::{say, term};
+use crate::failure::Failure;
+use crate::language::{say, term, word};
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::limits::TOP_HISTORY_MAX;
 use consorcio_steps::steplog::wall_us;
@@ -95,7 +96,7 @@ impl TopFigures {
                 self.counts.remove(&bank);
                 return BankFigures {
                     bank,
-                    state: term(failure.state()).to_owned(),
+                    state: state_of(&failure).to_owned(),
                     is_online: false,
                     why: Some(failure.to_string()),
                     committed_per_s: None,
@@ -138,10 +139,18 @@ impl TopFigures {
     }
 }
 
-/// The state of a bank whose sync is slow, in nine columns.
+/// The state of a bank that did not answer, in ten columns.
+fn state_of(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::DiskHangs(_) => word!("disk hangs" / "sem disco"),
+        other => term(other.state()),
+    }
+}
+
+/// The state of a bank whose sync is slow, in ten columns.
 fn sync_state(ms: u64) -> String {
     let seconds = ms / 1_000;
-    say!("sync {seconds} s" / "disco {seconds}s")
+    say!("sync {seconds} s" / "disco {seconds} s")
 }
 
 /// Each undecided transaction once, oldest first.
@@ -176,7 +185,6 @@ fn undecided(banks: &[BankSample]) -> Vec<TopTransaction> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Failure;
     use crate::top::sample::{BankReport, UndecidedReport};
     use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! `cliente top`: all banks on one screen, with what they do each second, until it is left.
 
+mod columns;
 mod figures;
 mod meter;
 mod sample;

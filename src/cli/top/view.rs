@@ -1,17 +1,20 @@
 //! Draws the screen: the banks, the throughput of the last minutes, the undecided transactions.
 
-use super::figures::{BankFigures, TopFigures, TopTransaction};
-use super::sorting::{SortColumn, SortOrder};
-use crate::language::{Lang, lang, say, word};
-use crate::output::decimals;
+use super::columns::{age, fitting, heading_of, side};
+use super::figures::{TopFigures, TopTransaction};
+use super::sorting::SortOrder;
+use crate::language::{say, word};
+use crate::table::wrapped;
 use consorcio_core::ids::{BankId, Time};
-use consorcio_core::money::Total;
 use ratatui::Frame;
-use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Cell, Paragraph, Row, Sparkline, Table, Wrap};
+use ratatui::widgets::{Cell, Paragraph, Row, Sparkline, Table};
 use std::time::Duration;
+
+/// The columns that the table of undecided transactions needs.
+const UNDECIDED_WIDTH: u16 = 66;
 
 /// The figures, and how the person wants to see them.
 pub(super) struct TopScreen<'a> {
@@ -26,87 +29,41 @@ pub(super) struct TopScreen<'a> {
     pub now_us: i64,
 }
 
-/// A column of the banks.
-struct BankColumn {
-    heading: &'static str,
-    width: u16,
-    /// The column of the keys that sort by it.
-    sorts: Option<SortColumn>,
-    /// On a narrow terminal it is left out.
-    spare: bool,
-    cell: fn(&BankFigures, i64) -> String,
-}
-
-const COLUMNS: [BankColumn; 12] = [
-    column("bank", 4, Some(SortColumn::Position), |bank, _| bank.bank.to_string()),
-    column("state", 9, None, |bank, _| bank.state.clone()),
-    column("tx/s", 6, Some(SortColumn::Committed), |bank, _| number(bank.committed_per_s)),
-    column("nok/s", 5, None, |bank, _| number(bank.aborted_per_s)),
-    spare("p50 ms", 7, None, |bank, _| latency(bank, |(half, _)| half)),
-    column("p99 ms", 7, Some(SortColumn::Latency), |bank, _| latency(bank, |(_, most)| most)),
-    column("open", 5, Some(SortColumn::Undecided), |bank, _| {
-        if bank.is_online { bank.undecided.to_string() } else { String::new() }
-    }),
-    column("oldest", 9, None, |bank, now| {
-        bank.oldest.map_or(String::new(), |since| age(since, now))
-    }),
-    column("queue", 5, Some(SortColumn::UnderWay), |bank, _| {
-        bank.steps.map_or(String::new(), |steps| steps.under_way.to_string())
-    }),
-    column("sync/s", 6, Some(SortColumn::Syncs), |bank, _| {
-        bank.steps.map_or(String::new(), |steps| steps.syncs_per_s.to_string())
-    }),
-    spare("sync ms", 7, None, |bank, _| {
-        bank.steps.and_then(|steps| steps.sync_us).map_or(String::new(), millis)
-    }),
-    column("held", 15, Some(SortColumn::Held), |bank, _| {
-        if bank.is_online { Total(bank.held).to_string() } else { String::new() }
-    }),
-];
-
-const fn column(
-    heading: &'static str,
-    width: u16,
-    sorts: Option<SortColumn>,
-    cell: fn(&BankFigures, i64) -> String,
-) -> BankColumn {
-    BankColumn { heading, width, sorts, spare: false, cell }
-}
-
-const fn spare(
-    heading: &'static str,
-    width: u16,
-    sorts: Option<SortColumn>,
-    cell: fn(&BankFigures, i64) -> String,
-) -> BankColumn {
-    BankColumn { heading, width, sorts, spare: true, cell }
-}
-
 impl TopScreen<'_> {
     pub(super) fn draw(&self, frame: &mut Frame<'_>) {
         let banks = u16::try_from(self.figures.banks.len()).unwrap_or(u16::MAX);
-        let [head, table, notes, chart, undecided, keys] = Layout::vertical([
-            Constraint::Length(1),
+        let width = usize::from(frame.area().width);
+        let (head, notes, keys) = (self.head(width), self.notes(width), self.keys(width));
+        let title = self.chart_title(width);
+        let height = |lines: &[Line<'_>]| u16::try_from(lines.len()).unwrap_or(u16::MAX);
+        let [at_head, table, at_notes, at_title, chart, undecided, at_keys] = Layout::vertical([
+            Constraint::Length(height(&head)),
             Constraint::Length(banks.saturating_add(2)),
-            Constraint::Length(self.notes_height()),
-            Constraint::Length(5),
+            Constraint::Length(height(&notes)),
+            Constraint::Length(height(&title)),
+            Constraint::Length(4),
             Constraint::Min(3),
-            Constraint::Length(1),
+            Constraint::Length(height(&keys)),
         ])
         .areas(frame.area());
-        frame.render_widget(self.head(), head);
+        frame.render_widget(Paragraph::new(head), at_head);
         self.draw_banks(frame, table);
-        frame.render_widget(Paragraph::new(self.notes()).wrap(Wrap { trim: true }), notes);
+        frame.render_widget(Paragraph::new(notes), at_notes);
+        frame.render_widget(Paragraph::new(title), at_title);
         self.draw_chart(frame, chart);
         self.draw_undecided(frame, undecided);
+        frame.render_widget(Paragraph::new(keys), at_keys);
+    }
+
+    fn keys(&self, width: usize) -> Vec<Line<'static>> {
         let text = word!(
             "q ends  p pauses  s sorts by the next column  r reverses  ↑↓ scroll"
                 / "q encerra  p pausa  s ordena pela próxima coluna  r inverte  ↑↓ rolam"
         );
-        frame.render_widget(Paragraph::new(text).style(self.dim()), keys);
+        lines(text, width, self.dim())
     }
 
-    fn head(&self) -> Paragraph<'static> {
+    fn head(&self, width: usize) -> Vec<Line<'static>> {
         let every = crate::watch::every_in_words(self.every);
         let now = crate::output::utc(Time(self.now_us));
         let now = now.split('.').next().unwrap_or_default();
@@ -115,17 +72,23 @@ impl TopScreen<'_> {
             "{banks} banks · every {every} · {now} UTC"
                 / "{banks} bancos · a cada {every} · {now} UTC"
         );
-        let mut spans = vec![Span::raw(text)];
+        let mut head = lines(&text, width, Style::default());
         if self.paused {
-            spans.push(Span::styled(word!("  PAUSED" / "  PAUSADO"), self.coloured(Color::Yellow)));
+            let paused = word!("PAUSED" / "PAUSADO");
+            let paused = Span::styled(paused, self.coloured(Color::Yellow));
+            match head.last_mut() {
+                Some(last) if last.width() + 2 + paused.width() <= width => {
+                    last.push_span("  ");
+                    last.push_span(paused);
+                }
+                Some(_) | None => head.push(Line::from(paused)),
+            }
         }
-        Paragraph::new(Line::from(spans))
+        head
     }
 
     fn draw_banks(&self, frame: &mut Frame<'_>, area: Rect) {
-        let all: u16 = COLUMNS.iter().map(|column| column.width + 1).sum();
-        let shown: Vec<&BankColumn> =
-            COLUMNS.iter().filter(|column| !column.spare || all <= area.width + 1).collect();
+        let shown = fitting(area.width);
         let headings = shown.iter().map(|column| {
             let is_sorted = column.sorts == Some(self.order.by);
             let mark = match (is_sorted, self.order.is_reversed) {
@@ -155,43 +118,41 @@ impl TopScreen<'_> {
     }
 
     /// Why banks do not answer, and which figures are missing.
-    fn notes(&self) -> Vec<Line<'static>> {
-        let why = self.figures.banks.iter().filter_map(|bank| bank.why.clone());
-        let mut lines: Vec<Line<'static>> =
-            why.map(|why| Line::styled(why, self.coloured(Color::Red))).collect();
+    fn notes(&self, width: usize) -> Vec<Line<'static>> {
+        let why = self.figures.banks.iter().filter_map(|bank| bank.why.as_deref());
+        let mut notes: Vec<Line<'static>> =
+            why.flat_map(|why| lines(why, width, self.coloured(Color::Red))).collect();
         if !self.has_steps {
             let why = word!(
                 "no step log here: --logs names the folders, for latency, queue and syncs"
                     / "não há logs aqui: --logs dá as pastas, para tempo, fila e gravações"
             );
-            lines.push(Line::styled(why, self.dim()));
+            notes.extend(lines(why, width, self.dim()));
         }
-        lines
+        notes
     }
 
-    fn notes_height(&self) -> u16 {
-        // A sentence about a bank may take two rows.
-        let silent = self.figures.banks.iter().filter(|bank| bank.why.is_some()).count();
-        u16::try_from(2 * silent + usize::from(!self.has_steps)).unwrap_or(u16::MAX)
+    /// The newest commits a second, as many as the chart has columns.
+    fn newest(&self, width: usize) -> Vec<u64> {
+        let skipped = self.figures.history.len().saturating_sub(width);
+        self.figures.history.iter().skip(skipped).copied().collect()
     }
 
-    fn draw_chart(&self, frame: &mut Frame<'_>, area: Rect) {
-        let [title, chart] =
-            Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
-        let newest: Vec<u64> = {
-            let width = usize::from(chart.width);
-            let skipped = self.figures.history.len().saturating_sub(width);
-            self.figures.history.iter().skip(skipped).copied().collect()
-        };
+    fn chart_title(&self, width: usize) -> Vec<Line<'static>> {
+        let newest = self.newest(width);
         let now = newest.last().copied().unwrap_or(0);
         let most = newest.iter().max().copied().unwrap_or(0);
         let text = say!(
             "commits a second at the busiest bank: {now}, at most {most}"
                 / "efetivadas por segundo no banco mais ativo: {now}, no máximo {most}"
         );
-        frame.render_widget(Paragraph::new(text), title);
+        lines(&text, width, Style::default())
+    }
+
+    fn draw_chart(&self, frame: &mut Frame<'_>, area: Rect) {
+        let newest = self.newest(usize::from(area.width));
         let chart_of = Sparkline::default().data(&newest).style(self.coloured(Color::Green));
-        frame.render_widget(chart_of, chart);
+        frame.render_widget(chart_of, area);
     }
 
     fn draw_undecided(&self, frame: &mut Frame<'_>, area: Rect) {
@@ -202,13 +163,24 @@ impl TopScreen<'_> {
                 "no undecided transaction at the banks that answered"
                     / "nenhuma transação em aberto nos bancos que responderam"
             );
+            let none = lines(none, usize::from(area.width), Style::default());
             frame.render_widget(Paragraph::new(none), area);
             return;
         }
         let scrolled = self.scrolled.min(all.len() - 1);
         let (at, count) = (scrolled + 1, all.len());
         let first = say!("undecided ({at} of {count})" / "em aberto ({at} de {count})");
-        let rows = all.iter().skip(scrolled).map(|open| self.undecided_row(open));
+        let cells = all.iter().skip(scrolled).map(|open| self.undecided_cells(open));
+        if area.width < UNDECIDED_WIDTH {
+            // Each with its figures on a line below it.
+            let below = |[tx, age, held_by, waits_for]: [String; 4]| {
+                [Line::from(tx), Line::from(format!("  {age} · {held_by} → {waits_for}"))]
+            };
+            let all = [Line::styled(first, bold)].into_iter().chain(cells.flat_map(below));
+            frame.render_widget(Paragraph::new(all.collect::<Vec<_>>()), area);
+            return;
+        }
+        let rows = cells.map(Row::new);
         let widths = [
             Constraint::Length(27),
             Constraint::Length(9),
@@ -222,13 +194,13 @@ impl TopScreen<'_> {
         frame.render_widget(table, area);
     }
 
-    fn undecided_row(&self, open: &TopTransaction) -> Row<'static> {
+    fn undecided_cells(&self, open: &TopTransaction) -> [String; 4] {
         let waits_for = match open.waits_for.is_empty() {
             true => word!("its driver" / "o seu cliente").to_owned(),
             false => positions(&open.waits_for),
         };
         let age = age(open.since, self.now_us);
-        Row::new([open.tx.clone(), age, positions(&open.held_by), waits_for])
+        [open.tx.clone(), age, positions(&open.held_by), waits_for]
     }
 
     fn coloured(&self, colour: Color) -> Style {
@@ -240,55 +212,9 @@ impl TopScreen<'_> {
     }
 }
 
-/// The heading of a column, no wider than it.
-fn heading_of(column: &BankColumn) -> &'static str {
-    if lang() == Lang::En {
-        return column.heading;
-    }
-    match column.heading {
-        "bank" => "bco",
-        "state" => "estado",
-        "open" => "pend",
-        "oldest" => "mais ant",
-        "queue" => "fila",
-        "held" => "reservado",
-        other => other,
-    }
-}
-
-/// Words begin at the left, figures end at the right.
-fn side(column: &BankColumn) -> Alignment {
-    if matches!(column.heading, "bank" | "state") { Alignment::Left } else { Alignment::Right }
-}
-
-fn number(value: Option<u64>) -> String {
-    value.map_or(String::new(), |value| value.to_string())
-}
-
-fn latency(bank: &BankFigures, of: fn((u64, u64)) -> u64) -> String {
-    let latency = bank.steps.and_then(|steps| steps.latency_us);
-    latency.map_or(String::new(), |latency| millis(of(latency)))
-}
-
-/// Milliseconds to a tenth, more exactly below 10.
-fn millis(us: u64) -> String {
-    decimals(&match us {
-        0..10_000 => format!("{}.{:02}", us / 1_000, us % 1_000 / 10),
-        _ => format!("{}.{}", us / 1_000, us % 1_000 / 100),
-    })
-}
-
-/// Two units at most, so that it fits its column.
-fn age(since: Time, now_us: i64) -> String {
-    let ms = (now_us - since.0).max(0) / 1_000;
-    let (s, m, h) = (ms / 1_000, ms / 60_000, ms / 3_600_000);
-    match (h, m, s) {
-        (0, 0, 0) => format!("{ms} ms"),
-        (0, 0, _) => decimals(&format!("{s}.{} s", ms % 1_000 / 100)),
-        (0, _, _) => format!("{m} m {:02} s", s % 60),
-        (..100, _, _) => format!("{h} h {:02} m", m % 60),
-        _ => format!("{} d", h / 24),
-    }
+/// `text`, wrapped between words.
+fn lines(text: &str, width: usize, style: Style) -> Vec<Line<'static>> {
+    wrapped(text, width, "").into_iter().map(|line| Line::styled(line, style)).collect()
 }
 
 fn positions(banks: &[BankId]) -> String {
@@ -300,7 +226,9 @@ fn positions(banks: &[BankId]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::top::figures::BankFigures;
     use crate::top::meter::StepFigures;
+    use crate::top::sorting::SortColumn;
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
@@ -347,19 +275,6 @@ mod tests {
     }
 
     #[test]
-    fn ages_fit_their_column() {
-        for (seconds, text) in [
-            (0, "570 ms"),
-            (59, "59.5 s"),
-            (3_599, "59 m 59 s"),
-            (359_999, "99 h 59 m"),
-            (360_000, "4 d"),
-        ] {
-            assert_eq!(age(Time(5), seconds * 1_000_000 + 570_005), text);
-        }
-    }
-
-    #[test]
     fn the_screen_fits_80_columns() {
         let open = TopTransaction {
             tx: "01m810pbft57qcb4dp46kr".to_owned(),
@@ -394,6 +309,13 @@ mod tests {
         for text in ["PAUSED", "offline", "can't be reached", "01m810pbft57qcb4dp46kr", "bank 2"] {
             assert!(all_rows.contains(text), "{text}: {all_rows}");
         }
+        let narrow = screen(&all, 40, true);
+        assert!(narrow.iter().all(|row| row.chars().count() <= 40), "{narrow:#?}");
+        let narrow = narrow.join("\n");
+        for text in ["PAUSED", "offline", "15400", "reached", "01m810pbft57qcb4dp46kr", "scroll"] {
+            assert!(narrow.contains(text), "{text}: {narrow}");
+        }
+        assert!(narrow.contains("  1 m 00 s · bank 0, 1 → bank 2"), "{narrow}");
         let wide = screen(&all, 120, false).join("\n");
         assert!(wide.contains("p50 ms") && wide.contains("no step log here"), "{wide}");
     }
