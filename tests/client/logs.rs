@@ -7,6 +7,22 @@ use crate::support::{Cluster, Process, signal, wait_until};
 use std::path::Path;
 use std::process::Stdio;
 
+/// A log whose disk is full stops no command; one sentence says so.
+#[test]
+fn a_log_on_a_full_disk_is_reported_once() {
+    let cluster = with_accounts();
+    let log = cluster.path().join("logs/cliente-full.log");
+    // Each write to this device fails, as on a full disk.
+    std::os::unix::fs::symlink("/dev/full", log).unwrap();
+    for (lang, words) in [("en", "can't be written: "), ("pt", "não pode ser escrito: não há")] {
+        let set = ["--name", "full", "--lang", lang, "set", "1"];
+        let ran = cluster.run(&set).expect_code(0);
+        assert_eq!(ran.stderr.matches(words).count(), 1, "{ran:?}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+        assert!(ran.stderr.contains("logs/cliente-full.log"), "{ran:?}");
+    }
+}
+
 #[test]
 fn the_log_has_each_step() {
     let cluster = with_accounts();
