@@ -350,8 +350,7 @@ mod tests {
                     continue;
                 }
                 let source = std::fs::read_to_string(&path).unwrap();
-                let lists =
-                    ["headings: &[", "headings = [", "HEADINGS: [&str; 4] = [", SUMS];
+                let lists = ["headings: &[", "headings = [", "HEADINGS: [&str; 4] = [", SUMS];
                 let lists = lists.iter().flat_map(|begin| source.split(begin).skip(1));
                 for name in lists.flat_map(listed) {
                     found += 1;

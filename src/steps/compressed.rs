@@ -15,8 +15,8 @@ use zstd::stream::read::Decoder;
 /// The number with which a frame begins that decoders skip.
 const SKIPPED_MAGIC: u32 = 0x184D_2A5C;
 
-/// The number with which a frame of lines begins.
-const FRAME_MAGIC: u32 = 0xFD2F_B528;
+/// The lines of a frame, but for the last one.
+const BLOCK_BYTES: u64 = STEP_ZSTD_BLOCK_BYTES as u64;
 
 /// The size of magic and length, before the content of a skipped frame.
 const SKIPPED_HEADER: u64 = 8;
@@ -255,8 +255,9 @@ pub(crate) enum LogReader {
     Plain(File),
     /// Lines out of the frames of a rotated file.
     Compressed(Box<Decoder<'static, BufReader<File>>>),
-    /// Lines of a rotated file without its list: it was cut, and its frames end too early.
-    Cut(Box<Decoder<'static, BufReader<File>>>),
+    /// Lines of a file without a list, and where in them the reader is. Another program compressed
+    /// it, or it was cut.
+    Unlisted(Box<Decoder<'static, BufReader<File>>>, u64),
 }
 
 impl LogReader {
@@ -285,7 +286,7 @@ impl LogReader {
 
     fn decode(mut file: File, offset: u64) -> io::Result<LogReader> {
         let list = FrameList::read(&mut file)?;
-        let is_cut = list.is_none() && is_of_a_step_log(&mut file)?;
+        let is_listed = list.is_some();
         let (begin, plain) = list.map_or((0, 0), |list| list.frame_at(offset));
         if file.metadata()?.len() == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "an empty file"));
@@ -294,19 +295,11 @@ impl LogReader {
         let mut decoder = Decoder::new(file)?;
         io::copy(&mut (&mut decoder).take(offset - plain), &mut io::sink())?;
         let decoder = Box::new(decoder);
-        Ok(if is_cut { LogReader::Cut(decoder) } else { LogReader::Compressed(decoder) })
+        Ok(match is_listed {
+            true => LogReader::Compressed(decoder),
+            false => LogReader::Unlisted(decoder, offset),
+        })
     }
-}
-
-/// Whether the first frame is one of those that `compress` writes: it has the size of its content
-/// and no checksum. Programs that compress a stream know no size, and `zstd` writes a checksum.
-fn is_of_a_step_log(file: &mut File) -> io::Result<bool> {
-    let mut head = [0; 5];
-    file.seek(SeekFrom::Start(0))?;
-    let read = file.read(&mut head)?;
-    // RFC 8878: the frame's magic, and a byte with the flags of its header.
-    let (has_size, has_checksum) = (head[4] >> 5 != 0, head[4] & 0b100 != 0);
-    Ok(read == head.len() && u32_of(&head[..4]) == FRAME_MAGIC && has_size && !has_checksum)
 }
 
 impl Read for LogReader {
@@ -314,12 +307,16 @@ impl Read for LogReader {
         match self {
             LogReader::Plain(file) => file.read(bytes),
             LogReader::Compressed(decoder) => decoder.read(bytes),
-            LogReader::Cut(decoder) => match decoder.read(bytes) {
-                Ok(0) if !bytes.is_empty() => {
-                    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its list is missing"))
+            LogReader::Unlisted(decoder, at) => {
+                let read = decoder.read(bytes)?;
+                *at += u64::try_from(read).unwrap_or(0);
+                // The last frame of a whole file is shorter than the others, or the list follows.
+                let is_cut = read == 0 && !bytes.is_empty() && *at > 0 && *at % BLOCK_BYTES == 0;
+                if is_cut {
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it was cut"));
                 }
-                read => read,
-            },
+                Ok(read)
+            }
         }
     }
 }
@@ -359,6 +356,14 @@ mod tests {
             reader.read_to_string(&mut read).unwrap();
             assert!(read == text[offset..], "from {offset}");
         }
+        // A file that was cut between two frames ends with an error, once its lines are read.
+        let first = usize::try_from(list.frames[0].0).unwrap();
+        fs::write(&path, &compressed[..first]).unwrap();
+        let mut read = Vec::new();
+        let error = LogReader::open(&path, 0).unwrap().read_to_end(&mut read).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(read == text.as_bytes()[..STEP_ZSTD_BLOCK_BYTES]);
+        fs::write(&path, &compressed).unwrap();
         // A reader may have listed the plain file before it was compressed.
         let mut read = String::new();
         LogReader::open(&plain, 0).unwrap().read_to_string(&mut read).unwrap();

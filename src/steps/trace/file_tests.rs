@@ -79,9 +79,7 @@ fn a_damaged_compressed_file_is_skipped_with_a_note() {
     let whole = fs::read(compressed("servidor-87")).unwrap();
     let mut flipped = whole.clone();
     flipped[9..40].fill(0xff);
-    // Without its list, as if it had been cut between two frames.
-    let list = whole.windows(4).position(|bytes| bytes == [0x5c, 0x2a, 0x4d, 0x18]).unwrap();
-    for damaged in [&whole[..whole.len() / 2], &whole[..20], &whole[..list], &flipped, &[]] {
+    for damaged in [&whole[..whole.len() / 2], &whole[..20], &flipped, &[]] {
         fs::write(compressed("servidor-87"), damaged).unwrap();
         let timeline = logs.timeline();
         let expected = Caveat::Damaged(compressed("servidor-87"));
