@@ -37,8 +37,10 @@ const TIMES_END: i64 = 62;
 const LINE: i64 = 18;
 /// The height of an event without words.
 const STEP: i64 = 7;
-/// The width that words are cut for where the picture is narrow.
+/// The width that words are wrapped for where the picture is narrow.
 const NARROW: i64 = 390;
+/// The height between two lines of one event.
+const NARROW_LINE: i64 = 13;
 /// The width of a letter of the narrow picture in tenths of a pixel, on average.
 const LETTER_TENTHS: i64 = 63;
 
@@ -110,12 +112,14 @@ impl<'a> Drawing<'a> {
             }
             if self.rows[number].is_some() {
                 y = y.max(last_words + LINE);
-                last_words = y;
+                // Where the picture is narrow, words go on in further lines.
+                let lines = self.rows[number].as_ref().map_or(0, |row| self.narrow(row).len());
+                last_words = y + NARROW_LINE * i64::try_from(lines.saturating_sub(1)).unwrap_or(0);
             }
             self.y_of[number] = Some(y);
             self.scale.push((event.at_us, y));
         }
-        self.bottom = y + 14;
+        self.bottom = y.max(last_words) + 14;
     }
 
     /// The y of a time, interpolated between the events around it.
@@ -272,14 +276,21 @@ impl<'a> Drawing<'a> {
         );
     }
 
-    /// Words from `x` to the right border: cut where the picture is narrow.
-    fn cut_words(&mut self, x: i64, y: i64, class: &str, words: &str) {
-        let room = letters(NARROW - x - 4).max(8);
-        if words.chars().count() <= room {
+    /// The words of a row in lines that fit where the picture is narrow.
+    fn narrow(&self, row: &Row) -> Vec<String> {
+        lines_within(&row.words, letters(NARROW - self.columns.words() - 4).max(8))
+    }
+
+    /// Words from `x` to the right border, with the lines that they take where the picture is
+    /// narrow.
+    fn fitted_words(&mut self, x: i64, y: i64, class: &str, words: &str, narrow: &[String]) {
+        if narrow.len() <= 1 {
             self.words(x, y, class, words);
             return;
         }
-        self.words(x, y, &format!("{class} narrow"), &short(words, room));
+        for (line, at) in narrow.iter().zip((0..).map(|line| y + NARROW_LINE * line)) {
+            self.words(x, at, &format!("{class} narrow"), line);
+        }
         self.words(x, y, &format!("{class} wide"), &short(words, DRAWING_TEXT_CHARS_MAX));
     }
 }
@@ -306,7 +317,11 @@ fn letters(width: i64) -> usize {
 
 /// The text in lines that fit where the picture is narrow; a word that is too long is cut.
 fn wrapped(text: &str) -> Vec<String> {
-    let room = letters(NARROW - 2 * MARGIN);
+    lines_within(text, letters(NARROW - 2 * MARGIN))
+}
+
+/// The text in lines of so many letters at most; a word that is too long is cut.
+fn lines_within(text: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {

@@ -370,6 +370,11 @@ fn the_head_says_where_the_time_went_in_both_languages() {
     {
         assert!(portuguese.contains(words), "no {words:?} in {portuguese}");
     }
+    // Where the picture is narrow, words go on in the next line.
+    let narrow = portuguese.split("narrow\">").skip(1).filter_map(|rest| rest.split('<').next());
+    let narrow: Vec<&str> = narrow.collect();
+    assert!(!portuguese.contains('…') && !english.contains('…'), "{portuguese}");
+    assert_eq!(narrow, ["cliente-1: resultado COMMITTED, OKs", "2/2"]);
     for words in ["until", "bank 0", "votes", "synced", "transaction"] {
         assert!(!portuguese.contains(words), "{words:?} in {portuguese}");
     }

@@ -306,7 +306,7 @@ impl TracedEvent {
             Step::Count { from, oks: OkCount(oks, banks), .. } => {
                 format!("conta o OK do banco {from}: {oks}/{banks}")
             }
-            Step::Sync { records: 1, .. } => "um registro em disco".to_owned(),
+            Step::Sync { records: 1, .. } => "registro em disco".to_owned(),
             Step::Sync { records, .. } => format!("{records} registros em disco"),
             Step::Doubt(_, cause) => format!("em dúvida: {}", cause.as_str()),
             Step::Drive(_) => "conduz a transação".to_owned(),

@@ -114,7 +114,8 @@ impl Drawing<'_> {
         let driver = self.columns.lanes.first().map(|lane| &self.timeline.lanes[*lane]);
         if let Some(driver) = driver.filter(|lane| lane.kind == LaneKind::Client) {
             let words = format!("C: {}", driver.name_in(self.lang));
-            self.cut_words(self.columns.words(), top + 14, "quiet", &words);
+            let x = self.columns.words();
+            self.words(x, top + 14, "quiet", &short(&words, letters(NARROW - x - 4).max(8)));
         }
     }
 }

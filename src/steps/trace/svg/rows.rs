@@ -29,9 +29,10 @@ impl Drawing<'_> {
         }
         let Some(call) = event.call.map(|call| &self.timeline.calls[call]) else {
             let name = self.timeline.lanes[event.lane].name_in(self.lang);
-            let took = event
-                .took_us()
-                .map_or(String::new(), |us| format!(", {}", duration(us, self.lang)));
+            let took = event.took_us().map_or(String::new(), |us| {
+                // The unit stays beside its number.
+                format!(", {}", duration(us, self.lang).replace(' ', "\u{a0}"))
+            });
             let words = format!("{name}: {}{took}", event.in_words(self.lang));
             return Some(Row { class: tone_of_event(event), words });
         };
@@ -76,7 +77,8 @@ impl Drawing<'_> {
             let class = row.class;
             let _ =
                 writeln!(self.out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" class=\"dot {class}\"/>");
-            self.cut_words(words_at, y + 4, class, &row.words);
+            let narrow = self.narrow(row);
+            self.fitted_words(words_at, y + 4, class, &row.words, &narrow);
         }
     }
 
