@@ -4,6 +4,7 @@
 
 mod allowed;
 mod code;
+mod comparison;
 mod crates;
 mod instructions;
 mod modules;
@@ -16,7 +17,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use texts::TextFile;
 
 /// Folders that are generated, and not part of the repository.
@@ -186,33 +186,6 @@ fn the_recording_shows_the_demo() {
     for words in ["prefers-color-scheme:dark", "prefers-reduced-motion", "Before: 180000 centavos"]
     {
         assert!(picture.contains(words), "no {words:?} in the recording");
-    }
-}
-
-/// The comparison itself needs PostgreSQL and minutes; its argument parsing needs neither.
-#[test]
-fn the_comparison_checks_its_arguments() {
-    let compare = |arguments: &[&str]| {
-        let run = Command::new(root().join("scripts/compare.sh")).args(arguments).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        (run.status.code(), text(run.stdout), text(run.stderr))
-    };
-    let (code, output, errors) = compare(&["--help"]);
-    assert!(
-        code == Some(0) && output.contains("scripts/compare.sh --runs 5") && errors.is_empty(),
-        "{output}{errors}"
-    );
-    for (arguments, named) in [
-        (&["--no-such-switch"][..], "unknown: --no-such-switch"),
-        (&["--runs"], "--runs needs a value"),
-        (&["--runs", "0"], "--runs: not a whole number above zero: 0"),
-        (&["--seconds", "1.5"], "--seconds: not a whole number above zero: 1.5"),
-        (&["--accounts", "9999999"], "--accounts: not a whole number"),
-        (&["--cases", "1 cold"], "--cases: a number of clients, or hot: cold"),
-    ] {
-        let (code, output, errors) = compare(arguments);
-        assert_eq!((code, output.as_str()), (Some(2), ""), "{arguments:?}: {errors}");
-        assert!(errors.starts_with(named), "{arguments:?}: {errors}");
     }
 }
 

@@ -14,6 +14,8 @@ pub struct PgSession {
     stream: TcpStream,
     output: Vec<u8>,
     input: Vec<u8>,
+    /// What the answer that has begun holds so far.
+    partial: QueryAnswer,
 }
 
 /// The server's answer up to its next "ready".
@@ -43,12 +45,23 @@ impl PgSession {
             .await
             .with_context(|| format!("port {port}"))?;
         stream.set_nodelay(true)?;
-        let mut session = PgSession { stream, output: Vec::new(), input: Vec::new() };
+        let partial = QueryAnswer::default();
+        let mut session = PgSession { stream, output: Vec::new(), input: Vec::new(), partial };
         let text = b"user\0postgres\0database\0postgres\0\0";
         session.output.extend(length(text.len() + 8)?.to_be_bytes());
         session.output.extend(VERSION_3_0.to_be_bytes());
         session.output.extend(text);
         session.answer().await?.ok()?;
+        Ok(session)
+    }
+
+    /// Connects, and prepares the statements of a transfer: `begin` and `move`.
+    pub async fn ready(port: u16) -> Result<PgSession> {
+        let mut session = PgSession::connect(port).await?;
+        // As long as a driver waits for a vote.
+        session.run("SET lock_timeout = '2s'").await?.ok()?;
+        session.prepare("begin", "BEGIN").await?;
+        session.prepare("move", "UPDATE account SET balance = balance + $1 WHERE id = $2").await?;
         Ok(session)
     }
 
@@ -111,22 +124,30 @@ impl PgSession {
 
     /// Sends all queued messages in one write, and reads up to the next "ready".
     pub async fn answer(&mut self) -> Result<QueryAnswer> {
+        self.answers().await?.pop().context("no answer")
+    }
+
+    /// Sends all queued messages in one write, and waits for answers: one or more.
+    pub async fn answers(&mut self) -> Result<Vec<QueryAnswer>> {
         self.stream.write_all(&self.output).await?;
         self.output.clear();
-        let mut answer = QueryAnswer::default();
+        let mut answers = Vec::new();
         loop {
-            while let Some((kind, body, end)) = first_message(&self.input)? {
+            let mut begin = 0;
+            while let Some((kind, body, end)) = first_message(&self.input[begin..])? {
                 match kind {
-                    b'E' if answer.error.is_none() => answer.error = Some(words(body)),
-                    b'D' => answer.value = first_column(body),
+                    b'E' if self.partial.error.is_none() => self.partial.error = Some(words(body)),
+                    b'D' => self.partial.value = first_column(body),
                     b'R' => ensure!(body == [0; 4], "PostgreSQL wants a password"),
+                    b'Z' => answers.push(std::mem::take(&mut self.partial)),
                     // Notices, parameters, completions.
                     _ => {}
                 }
-                self.input.drain(..end);
-                if kind == b'Z' {
-                    return Ok(answer);
-                }
+                begin += end;
+            }
+            self.input.drain(..begin);
+            if !answers.is_empty() {
+                return Ok(answers);
             }
             ensure!(
                 self.stream.read_buf(&mut self.input).await? > 0,
