@@ -32,6 +32,9 @@ fn every_kind_commits_and_conserves_money() {
         assert!(report["committed"].as_u64().unwrap() > 0, "{report}");
         assert_eq!(report["conserved"], true, "{report}");
         assert_eq!(report["without_verdict"], 0, "{report}");
+        assert_eq!(report["committed_each_s"], serde_json::json!([report["committed_per_s"]]));
+        let time = |name: &str| report[name].as_u64().unwrap();
+        assert_eq!(time("to_ms") - time("from_ms"), 1_000, "{report}");
         let latency = |name: &str| report["latency_us"][name].as_u64().unwrap();
         assert!(
             0 < latency("p50")

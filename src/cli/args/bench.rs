@@ -53,7 +53,7 @@ pub(crate) struct BenchArguments {
     #[arg(
         long,
         default_value_t = 1000,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        value_parser = clap::value_parser!(u32).range(1..=4_000_000),
     )]
     pub accounts: u32,
     /// Make one account of the first bank part of every transfer.

@@ -17,6 +17,7 @@ use super::{Context, overview, requests};
 use consorcio_client::{BankClock, latest};
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::PROGRESS_EVERY_MS;
+use consorcio_system::id_generator::now_ms;
 use own::{BANKS as OWN_BANKS, OwnBanks};
 use report::{BenchReport, Figures};
 use std::cell::RefCell;
@@ -146,9 +147,10 @@ async fn load(
     let tally = Rc::new(RefCell::new(BenchCounts::default()));
     let client = context.client.with_observer(None);
     let failure = |error| context.failure(error);
+    let accounts = (0..arguments.accounts).map(setup::account).collect();
     let mut workers = Vec::new();
     for number in 0..arguments.clients {
-        let work = BenchWork::new(banks, arguments, number)
+        let work = BenchWork::new(banks, &accounts, arguments, number)
             .map_err(|error| Failure::Own(format!("no randomness: {error}")))?;
         let options = WorkerOptions {
             number,
@@ -163,6 +165,7 @@ async fn load(
     let start = Instant::now();
     let begin = start + Duration::from_secs(arguments.warmup.into());
     let end = begin + Duration::from_secs(arguments.seconds.into());
+    tally.borrow_mut().from_ms = now_ms() + u64::from(arguments.warmup) * 1_000;
     let plan = LoadPlan { start, begin, end, clients: arguments.clients, rate: arguments.rate };
     let progress =
         tokio::task::spawn_local(show_progress(Rc::clone(&tally), plan, (run, arguments.runs)));

@@ -16,6 +16,12 @@ use std::time::Duration;
 pub(super) struct Figures {
     committed: u64,
     committed_per_s: u64,
+    /// Committed in each second of the measured time; of several runs each has its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    committed_each_s: Vec<u64>,
+    /// The measured time by this machine's clock, in milliseconds since 1970.
+    from_ms: u64,
+    to_ms: u64,
     not_committed: BTreeMap<&'static str, u64>,
     without_verdict: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,10 +68,16 @@ impl Figures {
         let conserved = before.adds_up
             && after.adds_up
             && after.balance_total == before.balance_total + cash_in - cash_out;
+        let mut committed_each_s = tally.in_time_each_s;
+        // Nothing may have been committed in the last ones.
+        committed_each_s.resize(usize::try_from(elapsed.as_secs()).unwrap_or(0), 0);
         let at = |quantile| tally.latency_us.value_at_quantile(quantile);
         Figures {
             committed: tally.committed,
             committed_per_s: tally.in_time.saturating_mul(1_000_000) / micros(elapsed).max(1),
+            committed_each_s,
+            from_ms: tally.from_ms,
+            to_ms: tally.from_ms + micros(elapsed) / 1_000,
             without_verdict: tally.left,
             behind: arguments.rate.map(|_| tally.behind),
             latency_us: BenchLatency {
@@ -101,6 +113,9 @@ impl Figures {
         Figures {
             committed: median(|run| run.committed),
             committed_per_s: median(|run| run.committed_per_s),
+            committed_each_s: Vec::new(),
+            from_ms: first.from_ms,
+            to_ms: last.to_ms,
             not_committed,
             without_verdict: runs.iter().map(|run| run.without_verdict).sum(),
             behind: runs.iter().map(|run| run.behind).sum(),

@@ -17,6 +17,10 @@ pub(super) struct BenchCounts {
     pub committed: u64,
     /// Transactions committed within the measured time: the throughput.
     pub in_time: u64,
+    /// The same for each second of the measured time.
+    pub in_time_each_s: Vec<u64>,
+    /// When the measured time begins, in milliseconds since 1970.
+    pub from_ms: u64,
     /// Measured transactions that were not committed, by reason.
     pub others: BTreeMap<&'static str, u64>,
     /// Latencies of committed transactions, from when each was due.
@@ -33,6 +37,8 @@ impl Default for BenchCounts {
         BenchCounts {
             committed: 0,
             in_time: 0,
+            in_time_each_s: Vec::new(),
+            from_ms: 0,
             others: BTreeMap::new(),
             latency_us,
             left: 0,
@@ -98,6 +104,7 @@ impl BenchCounts {
         let now = Instant::now();
         if committed && plan.is_measured(now) {
             self.in_time += 1;
+            self.add_to_second(now.saturating_duration_since(plan.begin).as_secs());
         }
         if !plan.counts(due, now) {
             return;
@@ -108,6 +115,15 @@ impl BenchCounts {
         } else {
             *self.others.entry(word).or_default() += 1;
         }
+    }
+
+    fn add_to_second(&mut self, second: u64) {
+        let second = usize::try_from(second).unwrap_or(usize::MAX);
+        if second >= self.in_time_each_s.len() {
+            // It is within the measured time, which is at most a day.
+            self.in_time_each_s.resize(second + 1, 0);
+        }
+        self.in_time_each_s[second] += 1;
     }
 
     fn record(&mut self, due: Instant, now: Instant) {

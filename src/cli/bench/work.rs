@@ -2,17 +2,18 @@
 
 use super::super::args::{BenchArguments, BenchKind};
 use super::super::load::{LoadRequest, Workload};
-use super::setup::account;
 use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue};
 use consorcio_core::money::Money;
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
 use consorcio_system::id_generator::{IdGenerator, now_ms};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Generates the transactions of one client.
 pub(super) struct BenchWork {
     banks: Vec<BankId>,
-    accounts: Vec<AccountNumber>,
+    /// The accounts of each bank; all clients share the list.
+    accounts: Rc<[AccountNumber]>,
     kind: BenchKind,
     /// Whether the first account of the first bank is part of every transfer.
     hot: bool,
@@ -30,12 +31,13 @@ impl BenchWork {
     /// If the system has no randomness.
     pub(super) fn new(
         banks: &[BankId],
+        accounts: &Rc<[AccountNumber]>,
         arguments: &BenchArguments,
         number: u32,
     ) -> Result<BenchWork, getrandom::Error> {
         Ok(BenchWork {
             banks: banks.to_vec(),
-            accounts: (0..arguments.accounts).map(account).collect(),
+            accounts: Rc::clone(accounts),
             kind: arguments.kind,
             hot: arguments.hot,
             ids: IdGenerator::new()?,
