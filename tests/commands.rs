@@ -17,6 +17,8 @@ mod doubt;
 mod faults;
 #[path = "client/frozen.rs"]
 mod frozen;
+#[path = "client/growth.rs"]
+mod growth;
 #[path = "client/library.rs"]
 mod library;
 #[path = "client/logs.rs"]

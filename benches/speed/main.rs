@@ -6,15 +6,13 @@
 
 #![expect(clippy::float_arithmetic, reason = "figures of a report, no money")]
 
-mod banks;
-mod meter;
 mod report;
 mod rows;
 
 use anyhow::{Context, Result, bail, ensure};
-use banks::SpeedBanks;
 use clap::Parser;
-use meter::Measured;
+use consorcio_speed::banks::SpeedBanks;
+use consorcio_speed::meter::{self, Measured};
 use report::Report;
 use rows::{ROWS, SpeedRow};
 use std::path::PathBuf;
@@ -130,7 +128,8 @@ fn measure(arguments: &SpeedArguments) -> Result<()> {
 
 fn measure_row(row: &SpeedRow, build: &Build, arguments: &SpeedArguments) -> Result<Measured> {
     let mut banks = SpeedBanks::start(&build.folder, row.banks)?;
-    let mut measured = meter::run(&banks, row, arguments.seconds, arguments.warmup)?;
+    let mut measured =
+        meter::run(&banks, row.bench, row.records(), arguments.seconds, arguments.warmup)?;
     if row.is_restarted {
         measured.restart_ms = Some(banks.restart()?);
     }

@@ -1,7 +1,8 @@
 //! The report: medians of each build, and the ratios of the pairs.
 
-use crate::meter::Measured;
 use crate::rows::SpeedRow;
+use consorcio_speed::machine;
+use consorcio_speed::meter::Measured;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -31,7 +32,7 @@ impl Report {
 
     /// The report as Markdown.
     pub fn markdown(&self, rows: &[&'static SpeedRow]) -> String {
-        let mut out = machine();
+        let mut out = format!("machine: {}, load now {}\n", machine::name(), machine::load());
         out += "\n| work | build | a second | ratio of pairs (least–most) | p50 · p99 · max, ms | \
                 CPU, µs: client user + kernel · banks user + kernel · sum | ratio | syncs · sleeps \
                 | memory · peak, MiB | restart, ms |\n";
@@ -88,13 +89,6 @@ impl Report {
     }
 }
 
-impl Measured {
-    /// Processor time of all processes a transaction, in microseconds.
-    fn cpu_us(&self) -> f64 {
-        self.client_user_us + self.client_kernel_us + self.banks_user_us + self.banks_kernel_us
-    }
-}
-
 /// The ratio of each pair: the median, the least and the most.
 fn ratios(runs: &[Measured], other: &[Measured], figure: fn(&Measured) -> f64) -> String {
     let pairs: Vec<f64> =
@@ -115,20 +109,4 @@ fn median(mut all: Vec<f64>) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "figures of a report")]
 fn float(number: u64) -> f64 {
     number as f64
-}
-
-/// The machine, the way `docs/BENCHMARKS.md` names it.
-fn machine() -> String {
-    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-    let cpuinfo = read("/proc/cpuinfo");
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
-    let model = model.and_then(|rest| rest.split_once(':')).map_or("", |(_, name)| name.trim());
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let load = read("/proc/loadavg");
-    let load = load.split(' ').take(3).collect::<Vec<_>>().join(" ");
-    format!("machine: {cores} × {model}, Linux {}, load now {load}\n", kernel())
-}
-
-fn kernel() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
 }

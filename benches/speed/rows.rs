@@ -19,6 +19,18 @@ pub struct SpeedRow {
     pub is_restarted: bool,
 }
 
+impl SpeedRow {
+    /// Journal records a transaction. Each participant of a transfer records its vote and the
+    /// outcome; a bank that executes a transaction of its own records both at once.
+    pub fn records(&self) -> f64 {
+        match (self.banks, self.bench.contains(&"--via-bank")) {
+            (1, true) => 1.0,
+            (1, false) => 2.0,
+            _ => 4.0,
+        }
+    }
+}
+
 const fn row(
     name: &'static str,
     what: &'static str,

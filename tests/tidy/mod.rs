@@ -6,6 +6,7 @@ mod allowed;
 mod code;
 mod comparison;
 mod crates;
+mod growth;
 mod instructions;
 mod modules;
 mod names;
