@@ -107,9 +107,10 @@ pub(crate) fn json(value: &impl Serialize) -> String {
 /// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum OutputForm {
-    /// Tables and sentences, for people.
+    // Comments that are no documentation: the help lists the words alone.
+    // Tables and sentences, for people.
     Table,
-    /// Rows: a line of headings, then lines of tab-separated cells, and nothing else.
+    // Rows: a line of headings, then lines of tab-separated cells, and nothing else.
     Tsv,
     Json,
 }

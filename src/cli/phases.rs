@@ -4,7 +4,8 @@
 use super::Context;
 use super::failure::reason_in_words;
 use super::language::{say, word};
-use super::output::{Paint, Tone};
+use super::output::{Paint, Tone, columns_of};
+use super::table::wrapped_text;
 use super::waiting::{WaitObserver, in_words};
 use consorcio_client::{BankVote, ClientEvent, DrivePhase, DrivenTransaction, Observer};
 use consorcio_core::commit::coordinator::{Standing, Verdict};
@@ -93,7 +94,7 @@ impl PhaseDisplay {
     }
 
     fn line(&self, text: &str) {
-        self.write(&format!("{text}\n"));
+        self.write(&wrapped_text(text, columns_of(&io::stdout())));
     }
 
     fn counts(&self) -> MutexGuard<'_, PhaseCounts> {
@@ -178,7 +179,8 @@ impl PhaseDisplay {
         self.line(&state);
         // A terminal shows the end of the line that is typed.
         let end = if io::stdin().is_terminal() { " " } else { "\n" };
-        self.write(&format!("{keys}{end}"));
+        let keys = wrapped_text(keys, columns_of(&io::stdout()).saturating_sub(1));
+        self.write(&format!("{}{end}", keys.trim_end()));
         true
     }
 

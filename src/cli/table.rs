@@ -249,7 +249,10 @@ pub(crate) fn wrapped(text: &str, width: usize, indent: &str) -> Vec<String> {
         .break_words(false)
         .word_separator(WordSeparator::AsciiSpace)
         .word_splitter(WordSplitter::NoHyphenation);
-    textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
+    // An amount stays on one line.
+    let text = text.replace("R$ ", "R$\u{a0}");
+    let lines = textwrap::wrap(&text, options).into_iter();
+    lines.map(|line| line.replace('\u{a0}', " ")).collect()
 }
 
 /// `text` with each line wrapped to `width` columns.

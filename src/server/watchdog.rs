@@ -90,7 +90,10 @@ impl Watchdog {
         loop {
             let (name, code) = tokio::select! {
                 _ = self.term.recv() => ("SIGTERM", 143),
-                _ = self.int.recv() => ("SIGINT", 130),
+                _ = self.int.recv() => {
+                    logging::erase_line();
+                    ("SIGINT", 130)
+                }
                 _ = self.hup.recv() => {
                     if !self.hang_up_ends {
                         // A pending request covers this one. The last slot is reserved for `End`.

@@ -25,7 +25,7 @@ pub fn output_line(program: &str, sentence: &str) -> String {
 /// two more blanks than the line itself. A word that is wider stays whole, so that it can be
 /// copied.
 pub fn wrapped(line: &str, columns: Option<usize>) -> String {
-    let Some(columns) = columns.filter(|columns| line.chars().count() > *columns) else {
+    let Some(columns) = columns.filter(|columns| width(line) > *columns) else {
         return line.to_owned();
     };
     let blanks = line.chars().take_while(|c| *c == ' ').count();
@@ -33,7 +33,7 @@ pub fn wrapped(line: &str, columns: Option<usize>) -> String {
     let mut used = blanks;
     let mut is_first = true;
     for word in line[blanks..].split(' ') {
-        let width = word.chars().count();
+        let width = width(word);
         if !is_first && used + 1 + width > columns {
             out.push('\n');
             out.push_str(&" ".repeat(blanks + 2));
@@ -49,6 +49,17 @@ pub fn wrapped(line: &str, columns: Option<usize>) -> String {
     out
 }
 
+/// The columns of a text, without the codes of colours.
+fn width(text: &str) -> usize {
+    let mut is_code = false;
+    let mut is_shown = |c: char| {
+        let was_code = is_code;
+        is_code = c == '\x1b' || is_code && !c.is_ascii_alphabetic();
+        !is_code && !was_code
+    };
+    text.chars().filter(|c| is_shown(*c)).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +73,7 @@ mod tests {
             wrapped(line, Some(30)),
             "servidor: bank 1 is down:\n  127.0.0.1:8887: nobody\n  listens"
         );
+        assert_eq!(wrapped("\x1b[31mred\x1b[0m and 7", Some(9)), "\x1b[31mred\x1b[0m and 7");
         assert_eq!(wrapped("  a 0123456789 b", Some(8)), "  a\n    0123456789\n    b");
     }
 }

@@ -44,7 +44,9 @@ fn ctrl_c_leaves_it_to_the_banks() {
     let mut terminal = on_terminal(&cluster, &[&transfer[..], &["--step"]].concat());
     terminal.expect("Enter sends COMMIT");
     terminal.type_keys("\x03");
-    terminal.expect("transaction t is committed (OKs 2/2)");
+    let shown = terminal.wait_screen("transaction t is committed (OKs 2/2)");
+    assert!(shown.lines().any(|row| row.starts_with("cliente: interrupted")), "{shown}");
+    assert!(!shown.contains("^C"), "{shown}");
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(130), "{screen}");
     wait_until("the banks end it", || (cluster.balance("2/78910-0") == 1_000).then_some(()));

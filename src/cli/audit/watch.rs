@@ -43,7 +43,10 @@ pub(super) async fn run(context: &Context, every: Duration, accounts: bool) -> C
         };
         let taken = tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => break,
+            _ = tokio::signal::ctrl_c() => {
+                crate::watch::erase_echo();
+                break;
+            }
             taken = next => taken,
         };
         summary.cuts += 1;

@@ -141,6 +141,10 @@ impl ShellBatch<'_> {
         {
             self.complain(number, failure);
         }
+        let text = match form {
+            OutputForm::Table => wrapped_text(&text, columns_of(&io::stdout())),
+            OutputForm::Tsv | OutputForm::Json => text,
+        };
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         stdout.flush()

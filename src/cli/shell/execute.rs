@@ -8,7 +8,7 @@ use crate::language::{lang, word};
 use crate::output::{CommandOutput, OutputForm, Paint};
 use crate::watch::{EndSignal, EndSignals};
 use crate::{Context, check_list};
-use consorcio_system::switches::sentences_of;
+use consorcio_system::switches::{self, sentences_of};
 use std::io;
 use std::pin::Pin;
 
@@ -63,8 +63,7 @@ impl<'a> Executor<'a> {
             }
             Ok(ShellLine::Command(command)) => self.command(line, *command).await,
             Err(ShellLineError::Command(help)) if !help.use_stderr() => {
-                // The reader of the help may have closed the pipe.
-                let _ = help.print();
+                switches::print_error(&help);
                 Ok(Executed::Nothing)
             }
             Err(error) => {

@@ -123,6 +123,9 @@ impl ShellLine {
             )
         })?;
         let words = without_program(&words);
+        let is_help = words.first().is_some_and(|word| word == "ajuda");
+        let in_english = [&["help".to_owned()], words.get(1..).unwrap_or_default()].concat();
+        let words = if is_help { &in_english } else { words };
         match words.first().map(String::as_str) {
             None => Ok(ShellLine::Nothing),
             Some("exit" | "quit" | "sair") if words.len() == 1 => Ok(ShellLine::Exit),
@@ -215,8 +218,10 @@ mod tests {
         for line in ["exit", "quit", " sair "] {
             assert!(matches!(ShellLine::read(line), Ok(ShellLine::Exit)), "{line}");
         }
-        let Err(ShellLineError::Command(help)) = ShellLine::read("help transfer") else { panic!() };
-        assert_eq!(help.kind(), ErrorKind::DisplayHelp);
+        for line in ["help transfer", "ajuda transferir", "ajuda"] {
+            let Err(ShellLineError::Command(help)) = ShellLine::read(line) else { panic!() };
+            assert_eq!(help.kind(), ErrorKind::DisplayHelp, "{line}");
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ mod reader;
 use super::Context;
 use super::args::ShellArguments;
 use super::failure::Failure;
-use super::output::{self, CommandOutput};
+use super::output::{self, CommandOutput, columns_of};
+use super::table::wrapped_text;
 use super::watch::{EndSignal, EndSignals};
 use crate::language::say;
 use completion::Completions;
@@ -103,9 +104,9 @@ async fn of_terminal(context: &Context, mut executor: Executor<'_>) -> io::Resul
     let (banks, list) = (context.client.banks().len(), context.client.list());
     let greeting = say!(
         "{banks} banks: {list}. help lists the commands, Tab completes, Ctrl-D leaves."
-            / "{banks} bancos: {list}. help lista os comandos, Tab completa, Ctrl-D sai."
+            / "{banks} bancos: {list}. ajuda lista os comandos, Tab completa, Ctrl-D sai."
     );
-    writeln!(io::stdout(), "{greeting}")?;
+    write!(io::stdout(), "{}", wrapped_text(&greeting, columns_of(&io::stdout())))?;
     loop {
         // Warnings of the last command stand above the prompt.
         logging::flush(Duration::from_millis(LAST_LINES_MS_MAX));

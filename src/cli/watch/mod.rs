@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-pub(crate) use signals::{EndSignal, EndSignals};
+pub(crate) use signals::{EndSignal, EndSignals, erase_echo};
 
 #[derive(Serialize)]
 struct RoundsDocument {

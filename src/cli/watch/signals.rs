@@ -1,6 +1,6 @@
 //! The signals that end a command before it has ended by itself.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A signal that ends a command.
@@ -43,9 +43,22 @@ impl EndSignals {
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => EndSignal::Interrupt,
+            _ = self.interrupt.recv() => {
+                erase_echo();
+                EndSignal::Interrupt
+            }
             _ = self.terminate.recv() => EndSignal::Terminate,
             _ = hang_up => EndSignal::Terminate,
         }
+    }
+}
+
+/// Erases the `^C` that a terminal shows, and the prompt before it, so that what is said about the
+/// interrupt has a line of its own.
+pub(crate) fn erase_echo() {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        // The terminal may be gone.
+        let _ = stderr.write_all(b"\r\x1b[K");
     }
 }

@@ -7,7 +7,7 @@ mod filter;
 mod stderr;
 mod text;
 
-pub use stderr::flush;
+pub use stderr::{erase_line, flush};
 pub use text::step_colour;
 
 use clap::{ArgAction, Args, ValueEnum};

@@ -4,7 +4,7 @@
 use super::STEP_TARGET;
 use consorcio_core::limits::{LIVE_STEP_LINES_MAX, OPERATOR_LINES_MAX};
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tracing::Metadata;
@@ -48,6 +48,14 @@ pub fn flush(within: Duration) {
     let waiting = |queue: &mut LineQueue| queue.is_writing || !queue.lines.is_empty();
     // The caller exits whether or not they were written in time.
     let _ = thread.changed.wait_timeout_while(thread.lock(), within, waiting);
+}
+
+/// Erases what a terminal shows of the line under the cursor, such as the `^C` of an interrupt,
+/// before the next line is written there.
+pub fn erase_line() {
+    if io::stderr().is_terminal() {
+        stderr_thread().add(false, b"\r\x1b[K");
+    }
 }
 
 #[derive(Default)]

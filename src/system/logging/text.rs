@@ -33,7 +33,10 @@ where
         if target == STEP_TARGET {
             let mut step = StepColumns::default();
             event.record(&mut step);
-            return step.write(&mut writer, self.colours);
+            let mut line = String::new();
+            step.write(&mut line, self.colours)?;
+            let columns = terminal::columns(&std::io::stderr());
+            return writeln!(writer, "{}", terminal::wrapped(line.trim_end_matches('\n'), columns));
         }
         let mut text = EventText::default();
         event.record(&mut text);

@@ -116,7 +116,8 @@ impl<'a> Template<'a> {
         let other = Template::of(other);
         let mut next = 0;
         let mut filled = String::new();
-        for (text, name) in other.texts.iter().zip(&other.names) {
+        let behind = other.texts.iter().skip(1);
+        for ((text, name), behind) in other.texts.iter().zip(&other.names).zip(behind) {
             let mut same = self.names.iter().zip(values).filter(|(known, _)| *known == name);
             let value = if name.is_empty() {
                 next += 1;
@@ -125,18 +126,25 @@ impl<'a> Template<'a> {
                 same.next()
             };
             filled.push_str(text);
-            filled.push_str(&value.map_or(String::new(), |(_, value)| value_in_portuguese(value)));
+            let value = value.map_or("", |(_, value)| *value);
+            filled.push_str(&value_in_portuguese(value, behind));
         }
         filled + other.texts.last().copied().unwrap_or_default()
     }
 }
 
-/// A value within a sentence: a number has a decimal comma.
-fn value_in_portuguese(value: &str) -> String {
-    let number = value.trim_end_matches([' ', 'm', 's', '\u{b5}']);
+/// A value within a sentence. A duration has a decimal comma; its unit is a part of the value, or
+/// of the text `behind` it. Other numbers may be what somebody typed.
+fn value_in_portuguese(value: &str, behind: &str) -> String {
+    let is_unit = |unit: &str| unit.starts_with(" s") || unit.starts_with(" ms");
+    let end = value.find(' ').unwrap_or(value.len());
+    let (number, unit) = value.split_at(end);
+    let has_unit = if unit.is_empty() { is_unit(behind) } else { matches!(unit, " s" | " ms") };
     let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     match number.split_once('.') {
-        Some((whole, part)) if is_digits(whole) && is_digits(part) => value.replacen('.', ",", 1),
+        Some((whole, part)) if has_unit && is_digits(whole) && is_digits(part) => {
+            value.replacen('.', ",", 1)
+        }
         Some(_) | None => in_portuguese(value),
     }
 }
@@ -147,11 +155,18 @@ fn values_between<'t>(texts: &[&str], text: &'t str) -> Option<Vec<&'t str>> {
     if rest.is_empty() {
         return text.strip_suffix(first).map(|value| vec![value]);
     }
-    text.match_indices(first).find_map(|(at, _)| {
+    let split_at = |at: usize| {
         let mut values = values_between(rest, &text[at + first.len()..])?;
         values.insert(0, &text[..at]);
         Some(values)
-    })
+    };
+    if !first.is_empty() {
+        return text.match_indices(first).find_map(|(at, _)| split_at(at));
+    }
+    // Of two values side by side the second one is a sentence of its own, or empty.
+    let splits = || text.char_indices().map(|(at, _)| at).chain([text.len()]).filter_map(split_at);
+    let is_known = |values: &Vec<&str>| values.get(1).is_some_and(|value| whole(value).is_some());
+    splits().find(is_known).or_else(|| splits().next_back())
 }
 
 #[cfg(test)]
@@ -180,6 +195,19 @@ mod tests {
                 "recovered 5 records, 264 bytes, 1 segments, last record 5; 0 undecided",
                 "recuperados 5 registros, 264 bytes, 1 segmentos, último registro 5; 0 pendentes",
             ),
+            (
+                "the data disk syncs again, after more than 12.3 s",
+                "o disco dos dados grava de novo, após mais de 12,3 s",
+            ),
+            (
+                "bank 0 ready on a:1 (2 places, key k, data d, new)",
+                "banco 0 pronto em a:1 (2 lugares, chave k, dados d, novos)",
+            ),
+            (
+                "bank 0 ready on a:1 (2 places, key k, data d)",
+                "banco 0 pronto em a:1 (2 lugares, chave k, dados d)",
+            ),
+            ("invalid value '1.234' for 'x'", "valor inválido '1.234' para 'x'"),
             ("the moon is full: no, it is not", "the moon is full: no, it is not"),
         ] {
             assert_eq!(told_in(Lang::Pt, english), portuguese);

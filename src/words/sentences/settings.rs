@@ -153,7 +153,6 @@ pub(super) const SENTENCES: Table = &[
      "o arquivo de configurações {0} tem mais de {SETTINGS_BYTES_MAX} bytes; encurte-o"),
     ("the settings file {0} is no UTF-8 text; save it as UTF-8",
      "o arquivo de configurações {0} não é texto UTF-8; grave-o como UTF-8"),
-    ("{0}:{1}: {2}", "{0}, linha {1}: {2}"),
     ("this is no TOML: {}", "isto não é TOML: {}"),
     ("{} can't be {typed}: {rule}", "{} não pode ser {typed}: {rule}"),
     ("{name} is a setting of {own} alone: put it below [{own}]",
