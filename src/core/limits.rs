@@ -266,6 +266,8 @@ pub const SEGMENT_WINDOW_BYTES: usize = 1024 * 1024;
 pub const WHOLE_FILE_CHUNK_BYTES: usize = 1024 * 1024;
 /// How often the next segment is tried again after the disk was full.
 pub const SEGMENT_RETRY_MS: u64 = 1_000;
+/// The niceness of the thread that maintains full segments.
+pub const HISTORY_NICENESS: i32 = 10;
 /// How often, at most, unreadable records are logged.
 pub const UNREADABLE_LOGGED_MS: u64 = 1_000;
 /// A transaction that stays the oldest undecided one for this long is reported to the operator.

@@ -13,10 +13,10 @@ use super::whole::unless_stopped;
 use super::{JournalError, JournalOptions, io_error, snapshot, sync_error, write_error};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::limits::{
-    SEGMENT_POLL_MS, SEGMENT_RETRY_MS, SEGMENT_ZEROED_BYTES, SEGMENTS_ORDERED_MAX,
+    HISTORY_NICENESS, SEGMENT_POLL_MS, SEGMENT_RETRY_MS, SEGMENT_ZEROED_BYTES, SEGMENTS_ORDERED_MAX,
 };
 use consorcio_system::crash;
-use consorcio_system::threads::{END_WITHIN, join_within};
+use consorcio_system::threads::{END_WITHIN, join_within, lower_priority};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
@@ -288,19 +288,13 @@ fn start_threads(
     let keeping = start(
         "journal-history",
         Box::new(move || {
-            lower_priority();
+            // Maintenance can wait, votes can't.
+            lower_priority(HISTORY_NICENESS);
             history.run(&woken);
         }),
     )?;
     let handles = vec![preparing, keeping];
     Ok(Threads { orders: Some(prepare), prepared: prepared_here, handles })
-}
-
-/// Gives the bank's own threads priority over this one: maintenance can wait, votes can't.
-fn lower_priority() {
-    // On Linux each thread has its own niceness; elsewhere this would slow down the whole process.
-    #[cfg(target_os = "linux")]
-    let _as_before = rustix::process::setpriority_process(None, 10);
 }
 
 /// Creates a segment of zeros under a temporary name, synced in pieces so that appends never wait

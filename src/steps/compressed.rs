@@ -6,7 +6,9 @@ use consorcio_core::limits::{
     COMPRESSED_FRAMES_MAX, COMPRESSED_IDS_MAX, STEP_ZSTD_BLOCK_BYTES, STEP_ZSTD_LEVEL,
 };
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+#[cfg(test)]
+use std::fs;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -35,9 +37,17 @@ pub(crate) struct FrameList {
     pub(crate) transactions: u64,
 }
 
-impl FrameList {
-    /// The list of the file; `None` if another program compressed it.
-    pub(crate) fn read(file: &mut File) -> io::Result<Option<FrameList>> {
+/// The numbers at the end of a list.
+struct ListEnd {
+    transactions: u64,
+    frames: u32,
+    ids: Option<u32>,
+}
+
+impl ListEnd {
+    /// Reads them, and leaves the file at the first frame of the list; `None` if another program
+    /// compressed it.
+    fn read(file: &mut File) -> io::Result<Option<ListEnd>> {
         let length = file.metadata()?.len();
         if length < SKIPPED_HEADER + LIST_END {
             return Ok(None);
@@ -45,28 +55,46 @@ impl FrameList {
         file.seek(SeekFrom::End(-16))?;
         let mut end = [0; 16];
         file.read_exact(&mut end)?;
-        let (transactions, count, ids) =
-            (u64_of(&end[..8]), u32_of(&end[8..12]), u32_of(&end[12..]));
-        let has_ids = ids != TOO_MANY;
-        let ids = if has_ids { ids } else { 0 };
-        let bytes = u64::from(count) * 8 + u64::from(ids) * 4 + LIST_END;
-        let is_within = count <= COMPRESSED_FRAMES_MAX && ids <= COMPRESSED_IDS_MAX;
+        let (frames, ids) = (u32_of(&end[8..12]), u32_of(&end[12..]));
+        let ids = Some(ids).filter(|ids| *ids != TOO_MANY);
+        let bytes = u64::from(frames) * 8 + u64::from(ids.unwrap_or(0)) * 4 + LIST_END;
+        let is_within =
+            frames <= COMPRESSED_FRAMES_MAX && ids.is_none_or(|ids| ids <= COMPRESSED_IDS_MAX);
         if !is_within || bytes + SKIPPED_HEADER > length {
             return Ok(None);
         }
         file.seek(SeekFrom::Start(length - bytes - SKIPPED_HEADER))?;
+        let mut header = [0; 8];
+        file.read_exact(&mut header)?;
+        let is_list =
+            u32_of(&header[..4]) == SKIPPED_MAGIC && u64::from(u32_of(&header[4..])) == bytes;
+        Ok(is_list.then(|| ListEnd { transactions: u64_of(&end[..8]), frames, ids }))
+    }
+}
+
+/// How many transactions end in the file; 0 if another program compressed it.
+///
+/// # Errors
+/// If it can't be read.
+pub(crate) fn transactions_of(file: &mut File) -> io::Result<u64> {
+    Ok(ListEnd::read(file)?.map_or(0, |end| end.transactions))
+}
+
+impl FrameList {
+    /// The list of the file; `None` if another program compressed it.
+    pub(crate) fn read(file: &mut File) -> io::Result<Option<FrameList>> {
+        let Some(ListEnd { transactions, frames, ids }) = ListEnd::read(file)? else {
+            return Ok(None);
+        };
         let mut list = Vec::new();
         file.read_to_end(&mut list)?;
-        let is_list =
-            u32_of(&list[..4]) == SKIPPED_MAGIC && u64::from(u32_of(&list[4..8])) == bytes;
-        if !is_list {
-            return Ok(None);
-        }
-        let (frames, rest) = list[8..].split_at(8 * usize::try_from(count).unwrap_or(0));
+        let (frames, rest) = list.split_at(8 * usize::try_from(frames).unwrap_or(0));
         let frames = frames.chunks_exact(8);
         let frames = frames.map(|pair| (u32_of(&pair[..4]), u32_of(&pair[4..]))).collect();
-        let ids = rest[..4 * usize::try_from(ids).unwrap_or(0)].chunks_exact(4).map(u32_of);
-        let ids = has_ids.then(|| ids.collect());
+        let ids = ids.map(|ids| {
+            let ids = &rest[..4 * usize::try_from(ids).unwrap_or(0)];
+            ids.chunks_exact(4).map(u32_of).collect()
+        });
         Ok(Some(FrameList { frames, ids, transactions }))
     }
 
@@ -153,26 +181,11 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Compresses a file and removes the plain one, in this order: a complete copy, its sync, its name,
-/// and the end of the plain one. Killed anywhere, it leaves one complete file or two.
+/// Writes a compressed copy of a file, and syncs it.
 ///
 /// # Errors
-/// If a file can't be read or written; then the plain one stays.
-pub(crate) fn compress(plain: &Path) -> io::Result<()> {
-    let copy = unfinished(plain);
-    let done = write_copy(plain, &copy).and_then(|()| fs::rename(&copy, beside(plain)));
-    if let Err(error) = done {
-        let _ = fs::remove_file(&copy);
-        return Err(error);
-    }
-    // The name is durable before the lines go.
-    let folder = plain.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    fs::remove_file(plain)
-}
-
-fn write_copy(plain: &Path, copy: &Path) -> io::Result<()> {
-    let mut input = File::open(plain)?;
+/// If the file can't be read, or the copy written.
+pub(crate) fn compress_to(mut input: File, copy: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut output = options.write(true).create(true).truncate(true).mode(0o600).open(copy)?;
     let mut list = FrameList::default();
@@ -195,6 +208,13 @@ fn write_copy(plain: &Path, copy: &Path) -> io::Result<()> {
     list.ids = lines.ids();
     output.write_all(&list.bytes())?;
     output.sync_all()
+}
+
+/// Compresses a file as the thread of a log does.
+#[cfg(test)]
+pub(crate) fn compress(plain: &Path) -> io::Result<()> {
+    compress_to(File::open(plain)?, &beside(plain))?;
+    fs::remove_file(plain)
 }
 
 /// Collects the transactions of lines, over blocks that cut lines.

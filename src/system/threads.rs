@@ -1,5 +1,5 @@
 //! Joins threads with a time limit, so that a disk that hangs can't prevent the process from
-//! exiting.
+//! exiting; and the priority of threads.
 
 use consorcio_core::limits::THREAD_END_MS_MAX;
 use std::thread::{JoinHandle, sleep};
@@ -24,6 +24,15 @@ pub fn join_within<T>(thread: JoinHandle<T>, within: Duration) -> bool {
     }
     let _panicked = thread.join();
     true
+}
+
+/// Gives all other threads priority over this one, by a niceness from 1 to 19.
+pub fn lower_priority(niceness: i32) {
+    // On Linux each thread has its own niceness; elsewhere this would slow down the whole process.
+    #[cfg(target_os = "linux")]
+    let _as_before = rustix::process::setpriority_process(None, niceness);
+    #[cfg(not(target_os = "linux"))]
+    let _ = niceness;
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ pub const STEP_LOG_TRANSACTIONS_DEFAULT: u64 = 1_000_000;
 pub const STEP_ZSTD_LEVEL: i32 = 1;
 /// ... in frames of this many bytes of lines, which a reader begins at.
 pub const STEP_ZSTD_BLOCK_BYTES: usize = 1024 * 1024;
+/// The niceness of the thread that compresses them: it has the time that nobody else wants.
+pub const LOG_KEEPER_NICENESS: i32 = 19;
 /// The most frames of a compressed file that are listed in it.
 pub const COMPRESSED_FRAMES_MAX: u32 = 1_000_000;
 /// The most transactions that are listed in it, so that a search leaves out other files.

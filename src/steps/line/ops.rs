@@ -167,19 +167,24 @@ fn reais(out: &mut Vec<u8>, amount: Money) {
 /// Brackets end the list and `·` separates operations, so those in a name or value are written as
 /// parentheses and `.`: a register's value must not read like a transfer.
 fn plain(out: &mut Vec<u8>, text: &str) {
-    let mut rest = text;
-    while let Some(at) = rest.find(['[', ']', '·']) {
-        out.extend_from_slice(&rest.as_bytes()[..at]);
-        let (mark, replaced) = match rest.as_bytes()[at] {
-            b'[' => ("[", b'('),
-            b']' => ("]", b')'),
-            _ => ("·", b'.'),
+    let mut rest = text.as_bytes();
+    // `·` is two bytes; its first one begins other letters, too.
+    while let Some(at) = memchr::memchr3(b'[', b']', DOT[0], rest) {
+        let (replaced, length) = match rest[at] {
+            b'[' => (b'(', 1),
+            b']' => (b')', 1),
+            _ if rest[at..].starts_with(&DOT) => (b'.', DOT.len()),
+            other => (other, 1),
         };
+        out.extend_from_slice(&rest[..at]);
         out.push(replaced);
-        rest = &rest[at + mark.len()..];
+        rest = &rest[at + length..];
     }
-    out.extend_from_slice(rest.as_bytes());
+    out.extend_from_slice(rest);
 }
+
+/// `·` in UTF-8.
+const DOT: [u8; 2] = [0xC2, 0xB7];
 
 #[cfg(test)]
 mod tests {

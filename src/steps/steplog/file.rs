@@ -77,12 +77,10 @@ impl RotatedFile {
         Ok(true)
     }
 
-    /// Whether another `length` bytes would exceed the size at which the file is rotated. It grows
-    /// beyond that while the last one is still compressed, which takes less time than to fill one.
+    /// Whether another `length` bytes would exceed the size at which the file is rotated.
     pub(super) fn is_full(&self, length: usize) -> bool {
         self.bytes_max > 0
             && self.bytes > 0
-            && !self.keeper.is_busy()
             && self.bytes.saturating_add(wide(length)) > self.bytes_max
     }
 
@@ -146,22 +144,14 @@ impl RotatedFile {
     pub(super) fn rotate(&mut self) -> io::Result<()> {
         self.bytes = 0;
         let failed = self.keeper.take_result();
-        let keep = self.retention.files;
-        if keep == 0 {
-            remove(&self.path)?;
+        if self.retention.files == 0 {
+            present(fs::remove_file(&self.path))?;
             return self.reopen();
         }
-        let both = |number: usize| {
-            let plain = older(&self.path, number);
-            [beside(&plain), plain]
-        };
-        both(keep).iter().try_for_each(|path| remove(path))?;
-        for number in (1..keep).rev() {
-            for (from, to) in both(number).iter().zip(both(number + 1)) {
-                rename(from, &to)?;
-            }
-        }
-        rename(&self.path, &older(&self.path, 1))?;
+        let mut names = self.keeper.names();
+        names.shift(&self.path, self.retention.files)?;
+        present(fs::rename(&self.path, older(&self.path, 1)))?;
+        drop(names);
         self.reopen()?;
         self.keeper.start()?;
         failed
@@ -269,20 +259,12 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn remove(path: &Path) -> io::Result<()> {
-    present(fs::remove_file(path))
-}
-
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    present(fs::rename(from, to))
-}
-
 fn wide(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 /// A missing file needs no renaming or removing.
-fn present(result: io::Result<()>) -> io::Result<()> {
+pub(super) fn present(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

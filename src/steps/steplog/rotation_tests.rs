@@ -137,6 +137,31 @@ fn what_a_killed_process_left_plain_is_compressed_without_a_loss() {
     assert_eq!(rotated(&test_log.older(4)).len(), 5, "beyond those that it keeps, nothing changes");
 }
 
+/// The file names change while a file is compressed: it gets the name that belongs to it then, or
+/// none, if it is too old.
+#[test]
+fn files_that_are_rotated_on_while_they_are_compressed_lose_no_line() {
+    let test_log = TestLog::new();
+    let log =
+        test_log.open(StepLogOptions { bytes_max: 2_000, keep: 400, ..StepLogOptions::default() });
+    for number in 0..4_000 {
+        log.record(drive(&format!("t{number}")));
+        // A flush a line, and a rotation after some.
+        if number % 5 == 0 {
+            assert!(log.flush(Duration::from_secs(20)));
+        }
+    }
+    let is_plain = |number: &usize| test_log.older(*number).exists();
+    wait_for("an end of the compression", || (1..=400).filter(is_plain).count() == 0);
+    log.close();
+    let files = (1..=400).rev().map(|number| rotated(&test_log.older(number)));
+    let read: Vec<String> = files.chain([lines(&test_log.log())]).flatten().collect();
+    let read = read.iter().map(|line| line.rsplit("tx=").next().unwrap().to_owned());
+    assert!(read.eq((0..4_000).map(|number| format!("t{number}"))));
+    assert!(beside(&test_log.older(80)).exists(), "there were many rotations");
+    assert!(!unfinished(&test_log.log()).exists());
+}
+
 #[test]
 fn files_are_kept_for_a_number_of_transactions() {
     let test_log = TestLog::new();
@@ -195,7 +220,6 @@ fn each_rotated_file_names_its_node_in_the_order_of_times() {
     let test_log = TestLog::new();
     let log = test_log.open(StepLogOptions { bytes_max: 300, ..StepLogOptions::default() });
     log.record(Step::Start("servidor 0.1.0 bank 0 of 127.0.0.1:8886".into()));
-    // A file grows while the one before it is compressed.
     wait_for("rotated files", || {
         log.record(drive("t1"));
         log.flush(Duration::from_secs(20)) && beside(&test_log.older(5)).exists()
