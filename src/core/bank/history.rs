@@ -44,6 +44,12 @@ impl History {
 
     /// The entry of `tx`, if it has one.
     pub(super) fn get(&self, tx: &TxId) -> Option<&HistoryEntry> {
+        // Most often it is that of the record that was just applied.
+        if let Some((_, newest)) = self.events.back()
+            && newest.tx == *tx
+        {
+            return Some(newest);
+        }
         self.position(tx).map(|position| &self.events[position].1)
     }
 
@@ -51,9 +57,10 @@ impl History {
     pub(super) fn push(&mut self, event: HistoryEntry) -> Option<HistoryEntry> {
         let oldest = if self.events.len() == HISTORY_MAX { self.events.pop_front() } else { None };
         if let Some((number, oldest)) = &oldest
-            && self.numbers.get(&oldest.tx) == Some(number)
+            && let Some(newest) = self.numbers.remove(&oldest.tx)
+            && newest != *number
         {
-            self.numbers.remove(&oldest.tx);
+            self.numbers.insert(oldest.tx.clone(), newest);
         }
         self.numbers.insert(event.tx.clone(), self.next);
         self.events.push_back((self.next, event));
