@@ -40,8 +40,9 @@ pub(super) fn unfit_account(account: &NewAccount) -> Option<Detail> {
 }
 
 fn unfit_field(field: &str, checked: Result<(), Unfit>) -> Option<Detail> {
+    let unfit = checked.err()?;
     let field = SingleWord(format!("`{field}`"));
-    Some(match checked.err()? {
+    Some(match unfit {
         Unfit::Invisible(c) => {
             Detail::Invisible { field, character: SingleWord(Unfit::Invisible(c).to_string()) }
         }
