@@ -295,7 +295,15 @@ fn read_reason(text: &str) -> Result<(Reason, &str), Fault> {
 
 /// The statement among the remaining words; words that a later version adds are skipped.
 fn read_statement(rest: &str) -> Option<Token> {
-    rest.split([' ', '\t']).find_map(Token::parse)
+    let mut rest = rest;
+    while !rest.is_empty() {
+        let (word, after) = split_word(rest);
+        if let Some(statement) = Token::parse(word) {
+            return Some(statement);
+        }
+        rest = after;
+    }
+    None
 }
 
 #[cfg(test)]

@@ -13,16 +13,31 @@ pub fn write_decimal(out: &mut Vec<u8>, number: i64) {
     let mut rest = number.unsigned_abs();
     let mut digits = [b'0'; 20];
     let mut at = digits.len();
-    loop {
+    while rest >= 100 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[usize::try_from(rest % 100).unwrap_or(0)]);
+        rest /= 100;
+    }
+    let [tens, ones] = PAIRS[usize::try_from(rest).unwrap_or(0)];
+    at -= 1;
+    digits[at] = ones;
+    if rest >= 10 {
         at -= 1;
-        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+        digits[at] = tens;
     }
     out.extend_from_slice(&digits[at..]);
 }
+
+/// The digits of 00 to 99.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0u8;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
 
 /// The number that `digits` is in decimal; `None` for anything else, or if it is too large.
 pub fn read_decimal(digits: &str) -> Option<u64> {
@@ -43,11 +58,18 @@ pub fn split_word(text: &str) -> (&str, &str) {
 
 /// `text` without blanks at its ends. Only space and tab are blanks on the wire.
 pub fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    let bytes = text.as_bytes();
+    let end = bytes.iter().rposition(|byte| !is_blank(*byte)).map_or(0, |last| last + 1);
+    trim_start(&text[..end])
 }
 
 fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t'])
+    let begin = text.bytes().position(|byte| !is_blank(byte)).unwrap_or(text.len());
+    &text[begin..]
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
 }
 
 /// Appends at most `room` bytes of `text` as one line: control characters become spaces, both ends
