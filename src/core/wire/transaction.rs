@@ -7,7 +7,7 @@ use super::json;
 use super::text::write_decimal;
 use super::{Fault, Reason};
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, RegisterValue, TaxId};
-use crate::limits::{LINE_BYTES_MAX, TX_ID_BYTES_MAX};
+use crate::limits::{LINE_BYTES_MAX, OPS_MAX, PATIENCE_MS_MAX, TX_ID_BYTES_MAX};
 use crate::money::Money;
 use crate::wire::token::Digest;
 use std::fmt;
@@ -131,14 +131,35 @@ impl Transaction {
     /// As for `parse`: no or too many operations, an amount that is not positive, or a patience out
     /// of bounds.
     pub fn from_ops(ops: impl AsRef<[Op]>, patience_ms: Option<u32>) -> Result<Transaction, Fault> {
-        let mut text = b"{\"ops\":".to_vec();
-        write_ops(&mut text, ops.as_ref());
+        let ops = ops.as_ref();
+        let mut text = Vec::with_capacity(TEXT_BYTES_USUAL);
+        text.extend_from_slice(b"{\"ops\":");
+        write_ops(&mut text, ops);
         if let Some(patience_ms) = patience_ms {
             text.extend_from_slice(b",\"patience_ms\":");
             write_decimal(&mut text, i64::from(patience_ms));
         }
         text.push(b'}');
-        Transaction::parse(&String::from_utf8_lossy(&text))
+        let text = String::from_utf8(text)
+            .map_err(|_| Fault::new(Reason::Malformed, "a transaction that is not UTF-8"))?;
+        let is_within = (1..=OPS_MAX).contains(&ops.len())
+            && ops.iter().all(has_legal_amount)
+            && patience_ms.is_none_or(|patience| (1..=PATIENCE_MS_MAX).contains(&patience))
+            && text.len() <= TRANSACTION_BYTES_MAX;
+        if !is_within {
+            // The reader says what is wrong.
+            return Transaction::parse(&text);
+        }
+        let made = Transaction {
+            digest: Digest::of(text.as_bytes()),
+            text: text.into(),
+            banks: ops.iter().map(|op| op.bank).collect(),
+            ops: ops.to_vec(),
+            patience_ms,
+            outside: false,
+        };
+        debug_assert_eq!(Transaction::parse(&made.text).as_ref(), Ok(&made), "as it is read");
+        Ok(made)
     }
 
     /// Makes a transaction of withdrawals at `bank`, perhaps none, with an outside coordinator. It
@@ -261,6 +282,16 @@ impl serde::de::Visitor<'_> for TextVisitor {
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Transaction, E> {
         Transaction::read(text, Source::Bank).map_err(E::custom)
+    }
+}
+
+/// Room for the text of a transfer between two accounts.
+const TEXT_BYTES_USUAL: usize = 192;
+
+fn has_legal_amount(op: &Op) -> bool {
+    match &op.action {
+        Action::Money { amount, .. } => amount.0 > 0,
+        Action::Set { .. } => true,
     }
 }
 
