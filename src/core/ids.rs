@@ -108,7 +108,12 @@ impl BankSet {
 
     /// Its banks, in order of position.
     pub fn iter(self) -> impl Iterator<Item = BankId> {
-        (0..16u8).map(BankId).filter(move |bank| self.has(*bank))
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let first = u8::try_from(rest.trailing_zeros()).ok().filter(|_| rest != 0)?;
+            rest &= rest - 1;
+            Some(BankId(first))
+        })
     }
 }
 

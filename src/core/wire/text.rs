@@ -10,15 +10,23 @@ pub fn write_decimal(out: &mut Vec<u8>, number: i64) {
     if number < 0 {
         out.push(b'-');
     }
-    let mut rest = number.unsigned_abs();
+    write_unsigned(out, number.unsigned_abs());
+}
+
+/// Appends `number` in decimal.
+pub fn write_unsigned(out: &mut Vec<u8>, number: u64) {
+    if let Ok(digit @ 0..10) = u8::try_from(number) {
+        return out.push(b'0' + digit);
+    }
+    let mut rest = number;
     let mut digits = [b'0'; 20];
     let mut at = digits.len();
     while rest >= 100 {
         at -= 2;
-        digits[at..at + 2].copy_from_slice(&PAIRS[usize::try_from(rest % 100).unwrap_or(0)]);
+        digits[at..at + 2].copy_from_slice(&two_digits(rest % 100));
         rest /= 100;
     }
-    let [tens, ones] = PAIRS[usize::try_from(rest).unwrap_or(0)];
+    let [tens, ones] = two_digits(rest);
     at -= 1;
     digits[at] = ones;
     if rest >= 10 {
@@ -28,7 +36,14 @@ pub fn write_decimal(out: &mut Vec<u8>, number: i64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// The digits of 00 to 99.
+/// The digits of a number below 100.
+///
+/// # Panics
+/// If it is not below 100.
+pub fn two_digits(number: u64) -> [u8; 2] {
+    PAIRS[usize::try_from(number).unwrap_or(usize::MAX)]
+}
+
 const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[b'0'; 2]; 100];
     let mut number = 0u8;
@@ -142,6 +157,9 @@ mod tests {
             let mut out = Vec::new();
             write_decimal(&mut out, number);
             prop_assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+            let mut out = Vec::new();
+            write_unsigned(&mut out, number.unsigned_abs() % 1_000);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), (number.unsigned_abs() % 1_000).to_string());
         }
 
         #[test]

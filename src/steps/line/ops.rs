@@ -34,6 +34,16 @@ impl LoggedOps {
         }
     }
 
+    /// Reads a word of the transaction and of its operations.
+    pub(crate) fn touch(&self) -> usize {
+        match self {
+            LoggedOps::Of(transaction) => {
+                transaction.ops().first().map_or(0, |op| op.bank.index()) + transaction.ops().len()
+            }
+            LoggedOps::Unnamed | LoggedOps::Text(_) => 0,
+        }
+    }
+
     /// Whether a line that names them needs no count and no banks beside them: each of a few
     /// operations has its bank.
     pub(crate) fn are_complete(transaction: &Transaction) -> bool {

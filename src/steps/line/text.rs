@@ -2,6 +2,8 @@
 
 use consorcio_core::ids::TaxId;
 use consorcio_core::limits::STEP_TEXT_BYTES_MAX;
+use consorcio_core::wire::text::two_digits;
+pub(super) use consorcio_core::wire::text::write_unsigned as number;
 use std::borrow::Cow;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -11,13 +13,10 @@ pub(crate) const TIME_LENGTH: usize = 27;
 
 /// Appends the fraction of a second and the `Z` of UTC.
 pub(super) fn micros(out: &mut Vec<u8>, micros: u64) {
-    let mut digits = *b".000000Z";
-    let mut rest = micros;
-    for digit in digits[1..7].iter_mut().rev() {
-        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-    }
-    out.extend_from_slice(&digits);
+    let [a, b] = two_digits(micros / 10_000 % 100);
+    let [c, d] = two_digits(micros / 100 % 100);
+    let [e, f] = two_digits(micros % 100);
+    out.extend_from_slice(&[b'.', a, b, c, d, e, f, b'Z']);
 }
 
 /// The time at the beginning of a line, in microseconds since 1970.
@@ -44,21 +43,6 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// Appends `value` in decimal digits.
-pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(value % 10).unwrap_or(0);
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// Appends an address and its port.
