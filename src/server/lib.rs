@@ -47,6 +47,7 @@ pub use memory::SharedBytes;
 pub use session_table::SessionEnd;
 pub use start::main;
 
+use bytes::BytesMut;
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::ids::BankId;
@@ -133,6 +134,8 @@ pub struct ServerState {
     /// Sessions with replies that get more of them after the next sync: one write is cheaper than
     /// two. Each is woken once this record is durable.
     held: RefCell<Vec<(Seq, Rc<SessionEntry>)>>,
+    /// Empty read buffers: most sessions are idle at any moment, and hold none.
+    spare_buffers: RefCell<Vec<BytesMut>>,
     /// The age of the sync under way, once the disk is started.
     sync_age: OnceCell<Arc<SyncAge>>,
     /// Before this moment no session can be idle for long enough; in monotonic microseconds.
@@ -169,6 +172,7 @@ impl ServerState {
             bounds,
             lingering: Cell::new(0),
             held: RefCell::default(),
+            spare_buffers: RefCell::default(),
             sync_age: OnceCell::new(),
             none_idle_before_us: Cell::new(0),
         })

@@ -10,11 +10,11 @@ mod requests;
 use crate::ServerState;
 use crate::memory::MemoryShare;
 use crate::session_table::{SessionEnd, SessionEntry, SessionState};
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
 use consorcio_core::bank::io::Input;
 use consorcio_core::limits::{
     LINE_BYTES_BEGUN, LINE_BYTES_MAX, LINE_BYTES_WHOLE, SESSION_OUT_BYTES_KEPT,
-    SESSION_OUT_BYTES_MAX, SESSION_READ_BYTES_MIN,
+    SESSION_OUT_BYTES_MAX, SESSION_READ_BYTES_MIN, SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX,
 };
 use consorcio_core::wire::codec::Lines;
 use consorcio_core::wire::reply::Reply;
@@ -282,7 +282,13 @@ impl Session {
         debug_assert!(waiting < LINE_BYTES_MAX, "at most one line is unfinished");
         let whole = self.bytes(state) - self.lines.memory_bytes() + LINE_BYTES_WHOLE;
         let most = if self.share.may_hold(whole) { LINE_BYTES_MAX } else { LINE_BYTES_BEGUN };
-        let room = self.read_bytes.min(most.saturating_sub(waiting));
+        if self.lines.memory_bytes() == 0
+            && let Some(buffer) = self.shared.spare_buffers.borrow_mut().pop()
+        {
+            self.lines.adopt(buffer);
+        }
+        let wanted = self.read_bytes.max(self.lines.memory_bytes().saturating_sub(waiting));
+        let room = wanted.min(most.saturating_sub(waiting));
         if room == 0 {
             return Poll::Ready(ReadOutcome::MemoryShort(whole));
         }
@@ -307,8 +313,13 @@ impl Session {
             }
             Poll::Pending => {
                 if waiting == 0 {
-                    // An idle session holds no buffer.
-                    self.lines = Lines::new();
+                    // An idle session holds no buffer; the next session that reads takes this one.
+                    let buffer = self.lines.release();
+                    let is_usual = |buffer: &BytesMut| buffer.capacity() <= SPARE_BUFFER_BYTES_MAX;
+                    let mut spare = self.shared.spare_buffers.borrow_mut();
+                    if spare.len() < SPARE_BUFFERS_MAX {
+                        spare.extend(buffer.filter(is_usual));
+                    }
                     self.read_bytes = SESSION_READ_BYTES_MIN;
                 }
                 Poll::Pending

@@ -28,10 +28,14 @@ pub const LINE_BYTES_BEGUN: usize = SESSION_BYTES_OWN / 2;
 /// The room of a session's first read; each read that fills it doubles the next one's, up to a
 /// whole line.
 pub const SESSION_READ_BYTES_MIN: usize = 4 * 1024;
+/// Read buffers up to this size go from a session that has become idle to the next that reads ...
+pub const SPARE_BUFFER_BYTES_MAX: usize = SESSION_BYTES_OWN;
+/// ... and at most so many of them wait.
+pub const SPARE_BUFFERS_MAX: usize = 16;
 /// Replies are formatted up to this size before they are written; the others wait in their slots.
 pub const SESSION_OUT_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
 /// The output buffer that an idle session may keep.
-pub const SESSION_OUT_BYTES_KEPT: usize = 4 * 1024;
+pub const SESSION_OUT_BYTES_KEPT: usize = 8 * 1024;
 /// The allocator's overhead for one allocation, including rounding and gaps (measured, not
 /// derived).
 pub const ALLOCATION_BYTES: usize = 40;

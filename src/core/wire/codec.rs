@@ -123,6 +123,23 @@ impl Lines {
         before - self.buffer.capacity()
     }
 
+    /// Takes a buffer that another stream has used, in place of none.
+    pub fn adopt(&mut self, mut buffer: BytesMut) {
+        if self.buffer.capacity() == 0 {
+            buffer.clear();
+            self.buffer = buffer;
+        }
+    }
+
+    /// Gives its buffer away, if no byte in it is waiting.
+    pub fn release(&mut self) -> Option<BytesMut> {
+        if self.waiting_bytes() > 0 || self.lost {
+            return None;
+        }
+        (self.taken, self.scanned) = (0, 0);
+        Some(std::mem::take(&mut self.buffer))
+    }
+
     /// How much memory it holds.
     pub fn memory_bytes(&self) -> usize {
         self.buffer.capacity()
@@ -247,6 +264,26 @@ mod tests {
         lines.shrink();
         lines.space(3).extend_from_slice(b"IT\n");
         assert_eq!(lines.next(), Some(Ok("QUIT")));
+    }
+
+    #[test]
+    fn a_buffer_goes_from_one_stream_to_the_next() {
+        let (mut one, mut other) = (Lines::new(), Lines::new());
+        one.space(4096).extend_from_slice(b"PING\nPI");
+        assert_eq!(one.next(), Some(Ok("PING")));
+        assert!(one.release().is_none(), "a begun line stays");
+        one.space(3).extend_from_slice(b"NG\n");
+        assert_eq!(one.next(), Some(Ok("PING")));
+        let buffer = one.release().unwrap();
+        assert_eq!((one.memory_bytes(), buffer.capacity() >= 4096), (0, true));
+        other.adopt(buffer);
+        other.space(10).extend_from_slice(b"QUIT\n");
+        assert_eq!(other.next(), Some(Ok("QUIT")));
+        assert_eq!(other.next(), None);
+        one.space(10).extend_from_slice(b"A\nB\n");
+        assert_eq!(one.next(), Some(Ok("A")));
+        assert_eq!(one.next(), Some(Ok("B")));
+        assert_eq!(one.next(), None);
     }
 
     proptest! {
