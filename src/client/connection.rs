@@ -164,6 +164,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether no queued request waits to be written.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.lines.write_buffer().is_empty()
+    }
+
     /// Writes all queued requests to the socket.
     pub(crate) fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         Sink::<&[u8]>::poll_flush(Pin::new(&mut self.lines), task)

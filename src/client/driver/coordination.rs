@@ -116,7 +116,7 @@ impl<T: Copy> Driver<T> {
         for one in todo {
             match one {
                 Do::Send(bank, message) => {
-                    let verb = message.key().verb;
+                    let verb = message.verb();
                     if let Some(vote) = flight.vote(bank) {
                         vote.sent(verb);
                     }

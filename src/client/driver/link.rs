@@ -9,6 +9,7 @@ use crate::options::Dialer;
 use crate::reading::{silence, words};
 use consorcio_core::commit::message::{Message, PeerVerb};
 use consorcio_core::ids::BankId;
+use consorcio_core::limits::COMMIT_WAIT_MS_MAX;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_system::crash::{self, Step};
@@ -18,7 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 /// When messages are written to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +27,9 @@ pub enum Writes {
     /// Each message at once.
     EachMessage,
     /// Once for each poll, all messages that follow from a read: so the COMMIT of one transaction
-    /// shares a write with the PREPARE of the next.
+    /// shares a write with the PREPARE of the next. Where nothing else goes to a bank, a COMMIT
+    /// waits a moment for what does: its outcome is decided and reported, and each contact costs
+    /// more than the message.
     EachPoll,
 }
 
@@ -50,6 +53,18 @@ pub(super) struct BankLink {
     waiting: Vec<QueuedRequest>,
     /// The pause after the next failure.
     pause: Duration,
+    unwritten: Unwritten,
+    /// Wakes the driver for a COMMIT that waits.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+/// What is queued on a connection and not written to its socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unwritten {
+    /// Perhaps something: the next poll writes it.
+    Due,
+    /// COMMITs alone, until this moment.
+    CommitsUntil(Instant),
 }
 
 enum LinkState {
@@ -100,7 +115,17 @@ impl BankLink {
             None => LinkState::Down { until: Instant::now(), why: "not connected yet".into() },
         };
         let (owed, waiting) = (VecDeque::new(), Vec::new());
-        BankLink { bank, address, state, owed, waiting, pause: redial.first }
+        let unwritten = Unwritten::Due;
+        BankLink {
+            bank,
+            address,
+            state,
+            owed,
+            waiting,
+            pause: redial.first,
+            unwritten,
+            sleep: None,
+        }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -138,7 +163,7 @@ impl BankLink {
     ) -> Result<(), String> {
         self.dial(now, dialer)?;
         let verb = match &sending {
-            QueuedRequest::Message(message) => Some(message.key().verb),
+            QueuedRequest::Message(message) => Some(message.verb()),
             QueuedRequest::Request(_) => None,
         };
         let number = match &self.state {
@@ -148,6 +173,14 @@ impl BankLink {
         self.owed.push_back(OwedReply { slot, verb, since: now, number });
         match &mut self.state {
             LinkState::Up(connection) => {
+                let may_wait = writes == Writes::EachPoll && verb == Some(PeerVerb::Commit);
+                self.unwritten = match self.unwritten {
+                    Unwritten::Due if may_wait && connection.is_flushed() => {
+                        Unwritten::CommitsUntil(now + COMMIT_WAITS)
+                    }
+                    Unwritten::CommitsUntil(until) if may_wait => Unwritten::CommitsUntil(until),
+                    Unwritten::Due | Unwritten::CommitsUntil(_) => Unwritten::Due,
+                };
                 if let Err(error) = send(connection, &sending, writes, dialer) {
                     self.state = LinkState::Broken(error);
                 }
@@ -193,7 +226,9 @@ impl BankLink {
                 }
             },
             LinkState::Up(connection) => {
-                let lost = converse(connection, task, &mut self.owed, &mut take).err()?;
+                let writes_now = is_due(&mut self.unwritten, &mut self.sleep, task);
+                let owed = &mut self.owed;
+                let lost = converse(connection, task, writes_now, owed, &mut take).err()?;
                 let (why, nothing_done) = (words(&lost), connection.nothing_done_by(&lost));
                 let error = connection.failure(&lost);
                 Some(self.lost(error, LossCause { why, nothing_done }, redial, dialer))
@@ -266,14 +301,37 @@ fn send(
     }
 }
 
-/// Writes and reads until both would block.
+/// How long a COMMIT waits at most.
+const COMMIT_WAITS: Duration = Duration::from_millis(COMMIT_WAIT_MS_MAX);
+
+/// Whether what is queued must be written now. If not, the task is woken in time.
+fn is_due(
+    unwritten: &mut Unwritten,
+    sleep: &mut Option<Pin<Box<Sleep>>>,
+    task: &mut Context<'_>,
+) -> bool {
+    let Unwritten::CommitsUntil(until) = *unwritten else { return true };
+    // A sleep may be for COMMITs before these, and end too early.
+    while Instant::now() < until {
+        let waiting = sleep.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if waiting.as_mut().poll(task).is_pending() {
+            return false;
+        }
+        *sleep = None;
+    }
+    *unwritten = Unwritten::Due;
+    true
+}
+
+/// Writes, if that is due, and reads until both would block.
 fn converse(
     connection: &mut Connection,
     task: &mut Context<'_>,
+    writes_now: bool,
     owed: &mut VecDeque<OwedReply>,
     take: &mut impl FnMut(BankId, OwedReply, Reply),
 ) -> io::Result<()> {
-    if let Poll::Ready(flushed) = connection.poll_flush(task) {
+    if writes_now && let Poll::Ready(flushed) = connection.poll_flush(task) {
         flushed?;
     }
     while let Poll::Ready(reply) = connection.poll_reply(task) {

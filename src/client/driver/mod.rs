@@ -8,6 +8,8 @@ mod coordination;
 mod flight;
 mod link;
 mod polling;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod votes;
 

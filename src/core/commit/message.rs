@@ -55,14 +55,23 @@ pub enum Message {
 impl Message {
     /// The key by which its answer is matched.
     pub fn key(&self) -> RequestKey {
-        let (tx, verb) = match self {
-            Message::Prepare(tx, _) => (tx, PeerVerb::Prepare),
-            Message::Commit(tx, _) => (tx, PeerVerb::Commit),
-            Message::Abort(tx, _) => (tx, PeerVerb::Abort),
-            Message::Resolve(tx) => (tx, PeerVerb::Resolve),
-            Message::Registers { nonce, .. } => (nonce, PeerVerb::Registers),
+        let tx = match self {
+            Message::Prepare(tx, _) | Message::Commit(tx, _) | Message::Abort(tx, _) => tx,
+            Message::Resolve(tx) => tx,
+            Message::Registers { nonce, .. } => nonce,
         };
-        RequestKey { tx: tx.clone(), verb }
+        RequestKey { tx: tx.clone(), verb: self.verb() }
+    }
+
+    /// The verb of its request.
+    pub fn verb(&self) -> PeerVerb {
+        match self {
+            Message::Prepare(..) => PeerVerb::Prepare,
+            Message::Commit(..) => PeerVerb::Commit,
+            Message::Abort(..) => PeerVerb::Abort,
+            Message::Resolve(_) => PeerVerb::Resolve,
+            Message::Registers { .. } => PeerVerb::Registers,
+        }
     }
 
     /// Appends its request line, end included.
