@@ -31,6 +31,8 @@ pub const CLIENT_NAME_BYTES_MAX: usize = 200;
 pub const TX_ID_BYTES_MAX: usize = 64;
 /// The most operations in one transaction.
 pub const OPS_MAX: usize = 64;
+/// Room for the text of a transfer between two accounts, which most transactions are.
+pub const TRANSACTION_BYTES_USUAL: usize = 192;
 /// The most positions in a consortium.
 pub const BANKS_MAX: usize = 16;
 /// The most holders of one account.

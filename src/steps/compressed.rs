@@ -2,9 +2,12 @@
 //! frame, which every decoder skips, lists them and the transactions: so a reader begins anywhere,
 //! leaves out files without the transaction that it looks for, and `zstd -d` works.
 
+mod listed;
+
 use consorcio_core::limits::{
     COMPRESSED_FRAMES_MAX, COMPRESSED_IDS_MAX, STEP_ZSTD_BLOCK_BYTES, STEP_ZSTD_LEVEL,
 };
+use listed::ListedLines;
 use std::ffi::OsString;
 #[cfg(test)]
 use std::fs;
@@ -216,58 +219,6 @@ pub(crate) fn compress(plain: &Path) -> io::Result<()> {
     compress_to(File::open(plain)?, &beside(plain))?;
     fs::remove_file(plain)
 }
-
-/// Collects the transactions of lines, over blocks that cut lines.
-#[derive(Default)]
-struct ListedLines {
-    begun: Vec<u8>,
-    ended: u64,
-    /// The hashes of ids, not sorted and some of them twice: up to twice as many as are listed.
-    ids: Vec<u32>,
-}
-
-impl ListedLines {
-    fn take(&mut self, block: &[u8]) {
-        let mut rest = block;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            self.begun.extend_from_slice(&rest[..end]);
-            self.line();
-            self.begun.clear();
-            rest = &rest[end + 1..];
-        }
-        self.begun.extend_from_slice(rest);
-    }
-
-    /// Takes the line that is complete.
-    fn line(&mut self) {
-        let Some((event, Some(tx))) = crate::line::quick_columns(&self.begun) else { return };
-        self.ended += u64::from(crate::line::ends_a_transaction(event, &self.begun));
-        let hash = hash(tx);
-        // Most lines are about the transaction of the line before.
-        if self.ids.last() != Some(&hash) {
-            if self.ids.len() >= 2 * IDS_MAX {
-                self.sort();
-            }
-            self.ids.push(hash);
-        }
-    }
-
-    fn sort(&mut self) {
-        self.ids.sort_unstable();
-        self.ids.dedup();
-        // There are too many: one more is enough to know it.
-        self.ids.truncate(IDS_MAX + 1);
-    }
-
-    /// The hashes in order; `None` if there are too many.
-    fn ids(mut self) -> Option<Vec<u32>> {
-        self.sort();
-        (self.ids.len() <= IDS_MAX).then_some(self.ids)
-    }
-}
-
-/// How many ids a file lists at most.
-const IDS_MAX: usize = COMPRESSED_IDS_MAX as usize;
 
 /// The lines of a file, compressed or not.
 pub(crate) enum LogReader {

@@ -157,9 +157,9 @@ mod tests {
             let mut out = Vec::new();
             write_decimal(&mut out, number);
             prop_assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
-            let mut out = Vec::new();
-            write_unsigned(&mut out, number.unsigned_abs() % 1_000);
-            prop_assert_eq!(String::from_utf8(out).unwrap(), (number.unsigned_abs() % 1_000).to_string());
+            let (short, mut out) = (number.unsigned_abs() % 1_000, Vec::new());
+            write_unsigned(&mut out, short);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), short.to_string());
         }
 
         #[test]

@@ -7,7 +7,9 @@ use super::json;
 use super::text::write_decimal;
 use super::{Fault, Reason};
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, RegisterValue, TaxId};
-use crate::limits::{LINE_BYTES_MAX, OPS_MAX, PATIENCE_MS_MAX, TX_ID_BYTES_MAX};
+use crate::limits::{
+    LINE_BYTES_MAX, OPS_MAX, PATIENCE_MS_MAX, TRANSACTION_BYTES_USUAL, TX_ID_BYTES_MAX,
+};
 use crate::money::Money;
 use crate::wire::token::Digest;
 use std::fmt;
@@ -132,7 +134,7 @@ impl Transaction {
     /// of bounds.
     pub fn from_ops(ops: impl AsRef<[Op]>, patience_ms: Option<u32>) -> Result<Transaction, Fault> {
         let ops = ops.as_ref();
-        let mut text = Vec::with_capacity(TEXT_BYTES_USUAL);
+        let mut text = Vec::with_capacity(TRANSACTION_BYTES_USUAL);
         text.extend_from_slice(b"{\"ops\":");
         write_ops(&mut text, ops);
         if let Some(patience_ms) = patience_ms {
@@ -284,9 +286,6 @@ impl serde::de::Visitor<'_> for TextVisitor {
         Transaction::read(text, Source::Bank).map_err(E::custom)
     }
 }
-
-/// Room for the text of a transfer between two accounts.
-const TEXT_BYTES_USUAL: usize = 192;
 
 fn has_legal_amount(op: &Op) -> bool {
     match &op.action {

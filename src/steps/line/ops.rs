@@ -193,7 +193,7 @@ fn plain(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(rest);
 }
 
-/// `·` in UTF-8.
+/// The bytes of `·`, which separates operations.
 const DOT: [u8; 2] = [0xC2, 0xB7];
 
 #[cfg(test)]

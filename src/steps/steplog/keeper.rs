@@ -114,7 +114,7 @@ pub(super) fn has_work(path: &Path, files: usize) -> bool {
     numbers(path, files).any(|number| older(path, number).exists())
 }
 
-/// The thread `step-log-zstd`.
+/// What the thread `step-log-zstd` does and needs.
 struct KeeperWork {
     path: PathBuf,
     retention: Retention,

@@ -143,8 +143,8 @@ fn what_a_killed_process_left_plain_is_compressed_without_a_loss() {
 fn files_that_are_rotated_on_while_they_are_compressed_lose_no_line() {
     let test_log = TestLog::new();
     let log =
-        test_log.open(StepLogOptions { bytes_max: 2_000, keep: 400, ..StepLogOptions::default() });
-    for number in 0..4_000 {
+        test_log.open(StepLogOptions { bytes_max: 1_000, keep: 90, ..StepLogOptions::default() });
+    for number in 0..1_000 {
         log.record(drive(&format!("t{number}")));
         // A flush a line, and a rotation after some.
         if number % 5 == 0 {
@@ -152,13 +152,13 @@ fn files_that_are_rotated_on_while_they_are_compressed_lose_no_line() {
         }
     }
     let is_plain = |number: &usize| test_log.older(*number).exists();
-    wait_for("an end of the compression", || (1..=400).filter(is_plain).count() == 0);
+    wait_for("an end of the compression", || (1..=90).filter(is_plain).count() == 0);
     log.close();
-    let files = (1..=400).rev().map(|number| rotated(&test_log.older(number)));
+    let files = (1..=90).rev().map(|number| rotated(&test_log.older(number)));
     let read: Vec<String> = files.chain([lines(&test_log.log())]).flatten().collect();
     let read = read.iter().map(|line| line.rsplit("tx=").next().unwrap().to_owned());
-    assert!(read.eq((0..4_000).map(|number| format!("t{number}"))));
-    assert!(beside(&test_log.older(80)).exists(), "there were many rotations");
+    assert!(read.eq((0..1_000).map(|number| format!("t{number}"))));
+    assert!(beside(&test_log.older(40)).exists(), "there were many rotations");
     assert!(!unfinished(&test_log.log()).exists());
 }
 

@@ -237,9 +237,9 @@ impl StepWriter {
     }
 }
 
-/// Reads the beginning of what these steps point to. Another core wrote it some milliseconds ago, so
-/// each is a cache miss, and here many are under way at a time; in the formatter each would wait for
-/// the one before. It is half of the formatter's time.
+/// Reads the beginning of what these steps point to. Another core wrote it some milliseconds ago,
+/// so each is a cache miss, and here many are under way at a time; in the formatter each would wait
+/// for the one before. That was half of the formatter's time.
 fn touch(entries: &[Entry]) {
     let touched = entries.iter().filter_map(|entry| entry.step.ops()).map(LoggedOps::touch);
     let touched = touched.fold(0, usize::wrapping_add);
