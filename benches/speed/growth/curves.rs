@@ -243,8 +243,8 @@ grow all the time; segments are indexed and snapshots are made meanwhile.",
         ],
         about: "\
 The capacity is what 64 clients with 16 transfers under way each reach at the same three banks just
-before. Then transfers are due at even intervals, whether the banks are ready or not, and latency
-counts from the time at which each was due.",
+before, the median of three runs. Then transfers are due at even intervals, whether the banks are
+ready or not, and latency counts from the time at which each was due.",
         measure: open::latency,
     },
     GrowthCurve {

@@ -15,6 +15,7 @@ mod panel;
 mod probe;
 mod segments;
 mod slow_disk;
+mod unsynced;
 
 pub use arguments::GrowthArguments;
 pub use curves::{CURVES, GrowthCurve};

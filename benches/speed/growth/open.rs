@@ -15,11 +15,19 @@ const QUIET: Duration = Duration::from_secs(2);
 /// The overload's clients and what each has under way, at most.
 const OVERLOAD: [&str; 4] = ["--clients", "64", "--depth", "250"];
 
+/// All points depend on the capacity, so it is the median of at least this many runs.
+const CAPACITY_RUNS: u32 = 3;
+
 /// Banks, and what they commit a second in a closed loop.
 fn at_capacity(run: &GrowthRun) -> Result<(SpeedBanks, u64)> {
     let banks = SpeedBanks::start(&run.programs, BANKS)?;
-    let (_, observed) = run.bench(&banks, 0, &PIPELINED)?;
-    let capacity = observed.number("/committed_per_s")?;
+    let mut found = Vec::new();
+    for _ in 0..run.rounds.max(CAPACITY_RUNS) {
+        let (_, observed) = run.bench(&banks, 0, &PIPELINED)?;
+        found.push(observed.number("/committed_per_s")?);
+    }
+    found.sort_unstable();
+    let capacity = found[found.len() / 2];
     eprintln!("capacity: {capacity} transfers a second");
     Ok((banks, capacity.max(1)))
 }

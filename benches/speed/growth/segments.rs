@@ -1,6 +1,7 @@
 //! Journals with many segments, made by a loader, and what a new id costs in them.
 
 use super::closed::{BANKS, PIPELINED, report};
+use super::unsynced::{LoaderDisk, sync_all};
 use super::{GrowthPoint, GrowthRun, median_of};
 use crate::banks::SpeedBanks;
 use crate::meter::{as_f64, now_ms};
@@ -11,9 +12,7 @@ use consorcio_core::ids::{AccountNumber, BankId, Time};
 use consorcio_core::money::Money;
 use consorcio_core::wire::token::Seal;
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
-use consorcio_journal::{
-    Appender, BankReplica, FileDisk, JournalOptions, JournalReader, SegmentSizes, open,
-};
+use consorcio_journal::{Appender, BankReplica, JournalOptions, JournalReader, SegmentSizes, open};
 use consorcio_system::config::read_key_file;
 use consorcio_system::id_generator::IdGenerator;
 use std::path::Path;
@@ -61,6 +60,7 @@ fn measure_at(run: &GrowthRun, segments: u64) -> Result<GrowthPoint> {
     opening.bench(&banks, 0, &["--clients", "1"])?;
     banks.stop();
     let loaded = load_all(&banks, segments)?;
+    sync_all(banks.journals().first().context("a bank")?)?;
     let restart_ms = banks.start_again()?;
     let (point, _) = run.bench(&banks, segments, &PIPELINED)?;
     let new_id_ns = loaded.iter().map(|journal| journal.new_id_ns).sum::<f64>();
@@ -107,7 +107,7 @@ fn load(folder: &Path, identity: &Identity, segments: u64) -> Result<JournalRead
         ..JournalOptions::default()
     };
     let mut replica = BankReplica::new(identity.clone());
-    let disk = Arc::new(FileDisk::open(folder)?);
+    let disk = Arc::new(LoaderDisk::open(folder)?);
     let (mut appender, reader, _) = open(disk, options, &mut replica)?;
     let mut maker = ExecutedMaker::new(&replica.core, identity.bank)?;
     while count_segments(folder)? < segments {
