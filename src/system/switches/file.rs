@@ -276,7 +276,12 @@ fn refused(arg: &Arg, values: &[OsString]) -> Option<(String, String)> {
     let value = context(&error, ContextKind::InvalidValue).unwrap_or_default().to_owned();
     let cause = || std::error::Error::source(&error).map(ToString::to_string);
     let choices = || match error.get(ContextKind::ValidValue) {
-        Some(ContextValue::Strings(choices)) => Some(format!("give {}", choices.join(" or "))),
+        Some(ContextValue::Strings(choices)) => match choices.split_last() {
+            Some((last, others)) if !others.is_empty() => {
+                Some(format!("give {} or {}", others.join(", "), last))
+            }
+            Some(_) | None => choices.first().map(|only| format!("give {only}")),
+        },
         Some(_) | None => None,
     };
     let why = number_rule(&error).or_else(choices).or_else(cause);

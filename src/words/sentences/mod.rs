@@ -208,6 +208,18 @@ mod tests {
                 "banco 0 pronto em a:1 (2 lugares, chave k, dados d)",
             ),
             ("invalid value '1.234' for 'x'", "valor inválido '1.234' para 'x'"),
+            (
+                "bank 1 at 127.0.0.1:8887 can't be reached (connection refused)",
+                "o banco 1 em 127.0.0.1:8887 não pode ser alcançado (conexão recusada)",
+            ),
+            (
+                "consorcio.toml:7: log-keep can't be \"many\": give a whole number",
+                "consorcio.toml:7: log-keep não pode ser \"many\": dê um número inteiro",
+            ),
+            (
+                "a.toml:2: output can't be \"xml\": give table, tsv or json",
+                "a.toml:2: output não pode ser \"xml\": dê table, tsv ou json",
+            ),
             ("the moon is full: no, it is not", "the moon is full: no, it is not"),
         ] {
             assert_eq!(told_in(Lang::Pt, english), portuguese);
@@ -228,6 +240,9 @@ mod tests {
             theirs.dedup();
             assert_eq!(names, theirs, "{english}");
             assert_ne!(english, portuguese);
+            // One without words would take any text apart, times and addresses included.
+            let own = Template::of(english).texts.concat();
+            assert!(own.chars().any(char::is_alphabetic), "no words: {english}");
         }
         assert!(seen.len() > 250, "{}", seen.len());
     }

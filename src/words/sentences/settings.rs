@@ -200,7 +200,7 @@ pub(super) const SENTENCES: Table = &[
     ("the key is {ours}, and this journal knows {known}; see --key-file",
      "a chave é {ours}, e este diário conhece {known}; veja --key-file"),
     ("no step log (--log-steps off)", "nenhum log de passos (--log-steps off)"),
-    ("{name}: {} is no folder; see --log-dir", "{name}: {} não é uma pasta; veja --log-dir"),
+    ("{name}: {} is no folder; see {switch}", "{name}: {} não é uma pasta; veja {switch}"),
     ("{name}: {} can't be written", "{name}: {} não pode ser escrito"),
     ("step log {name}", "log de passos {name}"),
     ("a port is free", "uma porta está livre"),
