@@ -147,6 +147,7 @@ impl JournalLook {
         let folder = folder::choose(&options.data_dir, bank, |_| ())?;
         let name = folder.display().to_string();
         if !consorcio_journal::is_in(&folder) {
+            writable(&folder, "--data-dir")?;
             return Ok(JournalLook::New(name));
         }
         let disk = match FileDisk::open(&folder) {
@@ -232,21 +233,27 @@ impl JournalFacts {
     }
 }
 
-/// Whether the step log's file, or the nearest folder of it that is there, can be written.
+/// Whether the step log can be written.
 fn step_log(options: &ServerOptions) -> anyhow::Result<String> {
     if options.log_steps == Switch::Off {
         return Ok("no step log (--log-steps off)".to_owned());
     }
     let path = steplog_path(options);
+    writable(&path, "--log-dir")?;
+    let name = path.display();
+    Ok(format!("step log {name}"))
+}
+
+/// Checks that `path`, or the nearest folder of it that is there, can be written.
+fn writable(path: &Path, switch: &str) -> anyhow::Result<()> {
     let name = path.display();
     let there = path.ancestors().find(|path| path.as_os_str().is_empty() || path.exists());
     let there = there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if there != path && !there.is_dir() {
-        bail!("{name}: {} is no folder; see --log-dir", there.display());
+        bail!("{name}: {} is no folder; see {switch}", there.display());
     }
     let is_allowed = access(there, Access::WRITE_OK);
-    is_allowed.with_context(|| format!("{name}: {} can't be written", there.display()))?;
-    Ok(format!("step log {name}"))
+    is_allowed.with_context(|| format!("{name}: {} can't be written", there.display()))
 }
 
 fn port(options: &ServerOptions) -> anyhow::Result<String> {

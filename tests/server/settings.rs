@@ -286,6 +286,10 @@ fn a_check_reports_what_a_start_would_and_writes_nothing() {
     ran.expect_code(1);
     run(Command::new(servidor_path()).arg("key").arg(cluster.key_file())).expect_code(0);
     check(&cluster, &["--key-file", "consortium.key"]).expect_code(1).expect("knows");
+    let data = ["--key-file", "consortium.key", "--data-dir", "consortium.key"];
+    let ran = check(&cluster, &data);
+    let why = "no  journal: consortium.key/bank-0: consortium.key is no folder; see --data-dir";
+    ran.expect_code(1).expect(why);
     let key = cluster.path().join("consortium.key");
     std::fs::remove_file(&key).expect("a key");
     assert_eq!(files(cluster.path()), stopped, "nothing is changed");
