@@ -13,6 +13,7 @@ use consorcio_steps::trace::{
     TraceVerdict, TracedCall, TracedEvent, duration, reason_in_words,
 };
 use serde::Serialize;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 impl From<TraceError> for Failure {
@@ -94,6 +95,7 @@ fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<Comman
             timeline.tx
         ))
     });
+    beside_rows(timeline.notes.iter(), paint);
     Ok(CommandOutput::new(timeline_in_words(timeline, paint) + &text, timeline)
         .with_failure(contradiction))
 }
@@ -344,10 +346,20 @@ fn list(found: &FoundTransactions, query: TraceQuery, logs: &Logs, paint: Paint)
     CommandOutput::new(text, &summaries)
 }
 
+/// Rows have no place for notes, so these are on standard error.
+fn beside_rows<'a>(notes: impl Iterator<Item = &'a Caveat>, paint: Paint) {
+    for note in notes.filter(|_| paint.is_rows()) {
+        // Nobody may read standard error.
+        let _ = writeln!(io::stderr(), "cliente: {}", note.in_words(lang()));
+    }
+}
+
 /// A line for each damaged file.
 fn damage(files: &[PathBuf], paint: Paint) -> String {
-    let notes = files.iter().cloned().map(|path| Caveat::Damaged(path).in_words(lang()));
-    notes.map(|line| paint.words(format!("{line}\n"))).collect()
+    let notes: Vec<Caveat> = files.iter().cloned().map(Caveat::Damaged).collect();
+    beside_rows(notes.iter(), paint);
+    let lines = notes.iter().map(|note| note.in_words(lang()));
+    lines.map(|line| paint.words(format!("{line}\n"))).collect()
 }
 
 /// The outcome, the reason of an abort, and the bank that refused.

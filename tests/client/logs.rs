@@ -241,6 +241,15 @@ fn rotated_logs_are_compressed_traced_and_removed_by_their_transactions() {
     let calls = document["calls"].as_array().unwrap();
     assert!(calls.len() == 4 && calls.iter().all(is_whole), "{document}");
     assert_eq!(document["notes"], serde_json::json!([]), "{document}");
+
+    // Rows have no place for a note.
+    std::fs::write(rotated(&cluster, 2), "no zstd").unwrap();
+    let rows = |query: &[&str]| cluster.run(&[&["--output", "tsv", "trace"], query].concat());
+    for query in [&["first"][..], &["--slowest", "3"]] {
+        let ran = rows(query).expect_code(0);
+        assert!(!ran.stdout.contains("damaged"), "{ran:#?}");
+        assert!(ran.stderr.contains(".log.2.zst is damaged: lines of it are missing"), "{ran:#?}");
+    }
 }
 
 #[test]
