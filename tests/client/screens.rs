@@ -132,7 +132,7 @@ fn the_tools_speak_portuguese_in_eighty_columns() {
         (&["trace", "--aborted"], 0, &["abortada: saldo insuficiente", "pelo banco 0"]),
         (&[&["contention"], &load[..]].concat(), 0, &["disputa", "efetivadas", "Tudo confere."]),
         (&[&["bench", "--own"], &load[..]].concat(), 0, &["rodada", "efetivadas", "conservado"]),
-        (&["shell", "-f", "lote.txt"], 2, &["2 linhas em", "1 feitas, 1 com falha", "a linha 2"]),
+        (&["shell", "-f", "lote.txt"], 2, &["2 linhas em", "1 feita, 1 com falha", "a linha 2"]),
     ] {
         let (ended, text) = on_screen(&cluster, &[&["--lang", "pt"], command].concat());
         assert_eq!(ended, Some(code), "{command:?}: {text}");

@@ -211,6 +211,10 @@ fn a_batch_stops_at_the_first_failure_or_goes_on() {
     cluster.run(&["balance", "1/78910-0"]).expect("R$ 40,00");
     let ran = batch(&cluster, &["--output", "table"], "get\nstatsu\n").expect_code(2);
     assert!(ran.stderr.contains("line 2: ") && ran.stderr.contains("status"), "{ran:#?}");
+    // As editors of other systems write it, with a byte order mark.
+    let marked = "\u{feff}# a comment\r\nget\r\n";
+    let ran = batch(&cluster, &["--output", "table"], marked).expect_code(0);
+    assert!(ran.stdout.contains("1 line in ") && ran.stdout.contains("1 done"), "{ran:#?}");
     // A line that can't be read is no line that failed.
     let ran = batch(&cluster, &["--output", "table"], &"x".repeat(1 << 20)).expect_code(2);
     assert!(ran.stdout.contains("0 done, 0 failed; it ended at line 1"), "{ran:#?}");
@@ -246,12 +250,28 @@ fn a_batch_is_read_by_programs() {
 }
 
 #[test]
+fn a_batch_says_that_its_output_was_lost() {
+    let cluster = Cluster::start(1);
+    let file = cluster.path().join("lines");
+    std::fs::write(&file, "set 1\nset 2\n").unwrap();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = shell(&cluster, &["-f", file.to_str().unwrap(), "--keep-going"]);
+    command.env("CONSORCIO_OUTPUT", "tsv");
+    let output = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let ran = ProgramRun::of(&[], &output.wait_with_output().unwrap()).expect_code(1);
+    let said = "cliente: standard output could not be written: No space left";
+    assert!(ran.stderr.contains(said), "{ran:#?}");
+    assert!(ran.stderr.contains("1 done, 0 failed; later lines were not run"), "{ran:#?}");
+    cluster.run(&["get"]).expect("  1");
+}
+
+#[test]
 fn a_batch_that_waits_for_its_input_ends_in_order() {
     let cluster = Cluster::start(1);
     let mut running = Process::start(&mut shell(&cluster, &["--output", "table"]));
     running.type_line("set 5");
     running.expect_line("1: transaction ");
     running.interrupt();
-    running.expect_line("1 lines in ");
+    running.expect_line("1 line in ");
     assert_eq!(running.wait(), Some(130));
 }

@@ -85,12 +85,13 @@ pub(super) async fn run(
             Executed::Output { output, form, changes } => (output, form, changes, false),
             Executed::Terminated(output, form) => (output, form, false, true),
         };
-        let is_read = batch.show(number, &output, form, changes);
+        let shown = batch.show(number, &output, form, changes);
         let interrupted = matches!(output.failure, Some(Failure::Interrupted(_)));
         batch.count(number, output.failure);
         let failed = batch.document.failed > 0 && !keep_going;
-        if is_read.is_err() || ends || interrupted || failed {
+        if shown.is_err() || ends || interrupted || failed {
             batch.document.stopped = true;
+            batch.unwritten(shown.err());
             break;
         }
     }
@@ -150,6 +151,18 @@ impl ShellBatch<'_> {
         stdout.flush()
     }
 
+    /// The line was run, and its output was lost. A reader that closes the pipe early, such as
+    /// `head`, needs no more.
+    fn unwritten(&mut self, error: Option<io::Error>) {
+        let Some(error) = error.filter(|error| error.kind() != io::ErrorKind::BrokenPipe) else {
+            return;
+        };
+        let failure = Failure::Own(format!("standard output could not be written: {error}"));
+        // Nobody may read standard error.
+        let _ = writeln!(io::stderr(), "cliente: {failure}");
+        self.failure.get_or_insert(failure);
+    }
+
     fn complain(&self, number: u64, failure: &Failure) {
         // Nobody may read standard error.
         let line = word!("line" / "linha");
@@ -187,9 +200,15 @@ impl ShellBatch<'_> {
     /// The summary, with the exit code of the worst failure.
     fn end(mut self, took: &str) -> CommandOutput {
         let BatchDocument { lines, done, failed, failed_line, stopped, .. } = self.document;
+        let (noun, ended) = match (lines, done) {
+            (1, 1) => (word!("line" / "linha"), word!("done" / "feita")),
+            (1, _) => (word!("line" / "linha"), word!("done" / "feitas")),
+            (_, 1) => (word!("lines" / "linhas"), word!("done" / "feita")),
+            (..) => (word!("lines" / "linhas"), word!("done" / "feitas")),
+        };
         let mut text = say!(
-            "{lines} lines in {took}: {done} done, {failed} failed"
-                / "{lines} linhas em {took}: {done} feitas, {failed} com falha"
+            "{lines} {noun} in {took}: {done} {ended}, {failed} failed"
+                / "{lines} {noun} em {took}: {done} {ended}, {failed} com falha"
         );
         match failed_line {
             Some(number) if failed > 0 => text.push_str(&say!(

@@ -71,7 +71,10 @@ impl LineReader {
     /// If the system gives no thread.
     pub(super) fn of_file(file: File) -> io::Result<LineReader> {
         let mut file = BufReader::new(file);
-        LineReader::start(move || Ok(move |_: &str| read_line(&mut file)))
+        LineReader::start(move || {
+            let mut first = FirstLine::default();
+            Ok(move |_: &str| first.without_mark(read_line(&mut file)))
+        })
     }
 
     /// Lines of standard input. It is locked for one line at a time, so a command may read it, too.
@@ -79,7 +82,10 @@ impl LineReader {
     /// # Errors
     /// If the system gives no thread.
     pub(super) fn of_stdin() -> io::Result<LineReader> {
-        LineReader::start(|| Ok(|_: &str| read_line(&mut io::stdin().lock())))
+        LineReader::start(|| {
+            let mut first = FirstLine::default();
+            Ok(move |_: &str| first.without_mark(read_line(&mut io::stdin().lock())))
+        })
     }
 
     fn start<R: FnMut(&str) -> ShellInput>(
@@ -116,6 +122,24 @@ fn io_error(error: ReadlineError) -> io::Error {
     match error {
         ReadlineError::Io(error) => error,
         other => io::Error::other(other),
+    }
+}
+
+/// Takes the byte order mark away that editors of other systems write before the first line.
+#[derive(Default)]
+struct FirstLine {
+    is_past: bool,
+}
+
+impl FirstLine {
+    fn without_mark(&mut self, input: ShellInput) -> ShellInput {
+        let is_first = !std::mem::replace(&mut self.is_past, true);
+        match input {
+            ShellInput::Line(line) if is_first => {
+                ShellInput::Line(line.strip_prefix('\u{feff}').unwrap_or(&line).to_owned())
+            }
+            other => other,
+        }
     }
 }
 
