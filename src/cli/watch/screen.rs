@@ -3,6 +3,7 @@
 
 use crate::language::say;
 use crate::output::screen_size;
+use crate::table::wrapped_text;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
@@ -44,7 +45,8 @@ impl WatchScreen {
     /// If the terminal is gone.
     pub(super) fn draw(&self) -> io::Result<()> {
         let (columns, rows) = screen_size(&io::stdout());
-        let lines = [self.head.as_str(), ""].into_iter().chain(self.text.lines());
+        let text = wrapped_text(&self.text, columns);
+        let lines = [self.head.as_str(), ""].into_iter().chain(text.lines());
         let lines = fitting(lines.collect(), columns, rows);
         let mut stdout = io::stdout().lock();
         queue!(stdout, BeginSynchronizedUpdate, MoveTo(0, 0))?;
