@@ -164,7 +164,7 @@ impl JournalLook {
         match self {
             JournalLook::New(folder) => format!("no journal yet: a start makes it in {folder}"),
             JournalLook::Running(folder) => {
-                format!("a bank runs on the journal in {folder}, and has its ports")
+                format!("a bank runs on the journal in {folder}: no port is tried")
             }
             JournalLook::Fits(folder, records) => {
                 format!("journal in {folder}: {records} records, intact")
