@@ -7,6 +7,7 @@ use consorcio::journal::{
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 const FOLDER: &str = "CONSORCIO_TEST_JOURNAL";
 
@@ -33,8 +34,13 @@ fn a_journal_on_files_with_threads() {
         let summary = dump(&FileDisk::read_only(&path), &mut text).unwrap();
         assert_eq!((summary.records, summary.faults.len()), (last, 0));
         if last == 20_100 {
-            // A thread writes the snapshot of the full segments.
-            wait_until(|| has_snapshot(&path));
+            // A thread writes a snapshot once it has indexed a full segment. If the run before was
+            // closed in between, the next segment must be full first.
+            let until = Instant::now() + Duration::from_secs(30);
+            while !has_snapshot(&path) {
+                assert!(Instant::now() < until, "time-out");
+                append(&mut appender, 100).unwrap();
+            }
         }
         appender.close().unwrap();
         drop(reader);
