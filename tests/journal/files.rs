@@ -7,7 +7,6 @@ use consorcio::journal::{
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 const FOLDER: &str = "CONSORCIO_TEST_JOURNAL";
 
@@ -33,14 +32,10 @@ fn a_journal_on_files_with_threads() {
         let mut text = Vec::new();
         let summary = dump(&FileDisk::read_only(&path), &mut text).unwrap();
         assert_eq!((summary.records, summary.faults.len()), (last, 0));
-        if last == 20_100 {
-            // A thread writes a snapshot once it has indexed a full segment. If the run before was
-            // closed in between, the next segment must be full first.
-            let until = Instant::now() + Duration::from_secs(30);
-            while !has_snapshot(&path) {
-                assert!(Instant::now() < until, "time-out");
-                append(&mut appender, 100).unwrap();
-            }
+        if last == 20_000 {
+            // A thread writes the snapshot of the full segments. If it is closed before, the next
+            // one is written when the next segment is full, which the last run does not fill.
+            wait_until(|| has_snapshot(&path));
         }
         appender.close().unwrap();
         drop(reader);
