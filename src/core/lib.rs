@@ -4,12 +4,13 @@
 //! iterates over a map without a defined order: the same inputs give the same records. Cargo
 //! enforces most of that, because no dependency does I/O.
 //!
-//! From the bottom up: `money`, `ids`, `limits` and `clock`; `wire`, the text of the protocol;
-//! `commit`, the proofs and the coordinator; `ledger`, the accounts; `bank`, which decides with all
-//! of them.
+//! From the bottom up: `money`, `ids`, `limits`, `clock`; `access`, who asks; `wire`, the text of
+//! the protocol; `commit`, the proofs and the coordinator; `ledger`, the accounts; `bank`, which
+//! decides with all of them.
 
 #![warn(unreachable_pub)]
 
+pub mod access;
 pub mod bank;
 pub mod clock;
 pub mod commit;

@@ -27,6 +27,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const REGISTER_VALUE_BYTES_MAX: usize = 256;
 /// The longest name of a client.
 pub const CLIENT_NAME_BYTES_MAX: usize = 200;
+/// The longest name of a person, a program or a bank.
+pub const PRINCIPAL_NAME_BYTES_MAX: usize = 24;
 /// The longest id of a transaction, which its driver chooses.
 pub const TX_ID_BYTES_MAX: usize = 64;
 /// The most operations in one transaction.
