@@ -78,18 +78,18 @@ pub fn run(
 
 /// What a client does.
 #[derive(Debug, Clone, Copy)]
-enum Role {
+enum Task {
     Teller,
     Setter,
     Watcher(usize),
 }
 
-impl Role {
-    fn of(number: u64) -> Role {
+impl Task {
+    fn of(number: u64) -> Task {
         match number.checked_sub(TELLERS + SETTERS) {
-            Some(bank) => Role::Watcher(usize::try_from(bank).unwrap()),
-            None if number < TELLERS => Role::Teller,
-            None => Role::Setter,
+            Some(bank) => Task::Watcher(usize::try_from(bank).unwrap()),
+            None if number < TELLERS => Task::Teller,
+            None => Task::Setter,
         }
     }
 }
@@ -100,28 +100,28 @@ async fn work(
     mut random: SeededRng,
     phase: watch::Receiver<RunPhase>,
 ) -> Vec<ClientOp> {
-    let role = Role::of(number);
+    let role = Task::of(number);
     let mut ops = Vec::new();
     while *phase.borrow() == RunPhase::Load {
         let name = format!("c{number}-{}", ops.len());
         let half = random.percent(50);
         let began_us = now_us();
         let (kind, result) = match (role, half) {
-            (Role::Teller, true) => transfer(name, &mut client, &mut random).await,
-            (Role::Teller, false) => cut(&mut client, &mut random).await,
-            (Role::Setter, true) => set(name, &mut client, &mut random).await,
-            (Role::Setter, false) => {
+            (Task::Teller, true) => transfer(name, &mut client, &mut random).await,
+            (Task::Teller, false) => cut(&mut client, &mut random).await,
+            (Task::Setter, true) => set(name, &mut client, &mut random).await,
+            (Task::Setter, false) => {
                 let (key, bank) = (register(&mut random), random.below(BANKS));
                 get(key, bank, &mut client).await
             }
-            (Role::Watcher(bank), _) => get(HOT.to_owned(), bank, &mut client).await,
+            (Task::Watcher(bank), _) => get(HOT.to_owned(), bank, &mut client).await,
         };
         let answered = !matches!(result, OpResult::NoReply);
         let verdict_us = client.take_verdict_us();
         ops.push(ClientOp { kind, began_us, ended_us: now_us(), verdict_us, result });
         let pause_ms_max = match (role, answered) {
-            (Role::Watcher(_), true) => WATCHERS_PAUSE_MS_MAX,
-            (Role::Teller | Role::Setter | Role::Watcher(_), _) => PAUSE_MS_MAX,
+            (Task::Watcher(_), true) => WATCHERS_PAUSE_MS_MAX,
+            (Task::Teller | Task::Setter | Task::Watcher(_), _) => PAUSE_MS_MAX,
         };
         tokio::time::sleep(Duration::from_millis(random.between(0, pause_ms_max))).await;
     }

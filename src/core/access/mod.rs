@@ -1,10 +1,19 @@
-//! Who is at the other end of a connection: names, and the principals that have them.
+//! Who is at the other end of a connection, and what they may do: names, the principals that have
+//! them, what they were granted, and the table of rights.
 //!
 //! Nothing here reads a certificate or a file; the transport finds out who it is.
 
+mod grants;
+mod may;
 mod name;
+mod roles;
+mod table;
 
+pub use grants::{Access, Grant, owner_of};
+pub use may::{Permission, Way, may, may_ask, not_allowed};
 pub use name::{BadPrincipalName, Name};
+pub use roles::{Role, Roles};
+pub use table::{Privilege, Scope};
 
 use crate::ids::BankId;
 use std::fmt;

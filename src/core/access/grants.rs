@@ -1,0 +1,133 @@
+//! What each name was granted at one bank, and which banks this bank trusts: `access.toml` as a
+//! value. Its reader is elsewhere; here is only what it says.
+
+use super::name::Name;
+use super::roles::Roles;
+use crate::ids::{BankId, BankSet, TaxId, Time, TxId};
+use crate::ledger::Holders;
+
+/// What one name was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Whose grant it is.
+    pub name: Name,
+    /// Its roles, perhaps none.
+    pub roles: Roles,
+    /// The tax numbers of which it is the holder.
+    pub cpfs: Vec<TaxId>,
+    /// What was made before this time (a certificate, a token, a password) does not count.
+    pub since: Option<Time>,
+    /// Whether the name has ended for ever.
+    pub gone: bool,
+}
+
+impl Grant {
+    /// A name without roles, as one that is not listed.
+    pub fn of(name: Name) -> Grant {
+        Grant { name, roles: Roles::NONE, cpfs: Vec::new(), since: None, gone: false }
+    }
+
+    /// Whether it holds an account that has these holders; one holder of a joint account is
+    /// enough.
+    pub(super) fn holds(&self, holders: Holders<'_>) -> bool {
+        holders.iter().any(|holder| self.cpfs.contains(holder))
+    }
+}
+
+/// Who may do what at one bank.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Access {
+    /// In the order of their names, each name once.
+    grants: Vec<Grant>,
+    trust: BankSet,
+}
+
+impl Access {
+    /// The access of these grants. `trust` are the banks that may move, over their links, whatever
+    /// the owner of a transaction may move here.
+    ///
+    /// # Errors
+    /// The first name that has two grants.
+    pub fn new(mut grants: Vec<Grant>, trust: BankSet) -> Result<Access, Name> {
+        grants.sort_by(|one, other| one.name.cmp(&other.name));
+        let twice = grants.windows(2).find(|two| two[0].name == two[1].name);
+        match twice {
+            Some(two) => Err(two[0].name.clone()),
+            None => Ok(Access { grants, trust }),
+        }
+    }
+
+    /// The grant of `name`; `None` if it is not listed. Searches a sorted list.
+    pub fn grant(&self, name: &str) -> Option<&Grant> {
+        let at = self.grants.binary_search_by(|grant| grant.name.as_str().cmp(name)).ok()?;
+        self.grants.get(at)
+    }
+
+    /// All grants, in the order of their names.
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    /// Whether the owner's rights here count for debits and the like over the link of `bank`.
+    pub fn trusts(&self, bank: BankId) -> bool {
+        self.trust.has(bank)
+    }
+
+    /// Whether `name` is listed, and has not ended.
+    pub fn lists(&self, name: &str) -> bool {
+        self.grant(name).is_some_and(|grant| !grant.gone)
+    }
+}
+
+/// The owner of a transaction: the name before the first dot of its id. The text before it may be
+/// no legal name.
+pub fn owner_of(tx: &TxId) -> Option<&str> {
+    tx.as_str().split_once('.').map(|(owner, _)| owner)
+}
+
+/// May a link from `bank` begin transactions of `owner`? Not those of a name that another bank
+/// made, since it alone knows who that is, nor those of nobody.
+pub(super) fn may_pass_on(bank: BankId, owner: &str) -> bool {
+    Name::new(owner).is_ok_and(|name| name.made_by().is_none_or(|maker| maker == bank))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(name: &str) -> Grant {
+        Grant::of(Name::new(name).expect("a name"))
+    }
+
+    #[test]
+    fn grants_are_found_by_name_and_no_name_has_two() {
+        let access = Access::new(vec![grant("b"), grant("c"), grant("a")], BankSet::EMPTY);
+        let access = access.expect("three names");
+        for name in ["a", "b", "c"] {
+            assert_eq!(access.grant(name), Some(&grant(name)));
+        }
+        assert_eq!(access.grant("d"), None);
+        let twice = Access::new(vec![grant("b"), grant("a"), grant("b")], BankSet::EMPTY);
+        assert_eq!(twice, Err(Name::new("b").expect("a name")));
+    }
+
+    #[test]
+    fn the_owner_stands_before_the_first_dot() {
+        let owner = |tx: &str| owner_of(&TxId::new(tx).expect("an id")).map(str::to_owned);
+        assert_eq!(owner("ana.t1").as_deref(), Some("ana"));
+        assert_eq!(owner("ana.b.c").as_deref(), Some("ana"));
+        assert_eq!(owner(".t").as_deref(), Some(""));
+        assert_eq!(owner("t1"), None);
+    }
+
+    #[test]
+    fn a_link_passes_on_no_name_that_another_bank_made() {
+        let bank = BankId::new(2).expect("a position");
+        for (owner, may) in
+            [("ana", true), ("ana-2", true), ("bank-2", true), ("ana-1", false), ("", false)]
+        {
+            assert_eq!(may_pass_on(bank, owner), may, "{owner}");
+        }
+        assert!(!may_pass_on(bank, "Ana"), "no legal name");
+    }
+}
