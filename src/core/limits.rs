@@ -75,7 +75,9 @@ pub const COMMIT_ACKNOWLEDGED_MS_MAX: u64 = 500;
 /// HTTP delays a read for outcomes that the bank is asking for, at most for this time.
 pub const READ_WAITS_MS_MAX: u64 = 250;
 /// A PREPARE or EXECUTE that waited this long before its first decision gets a NOK `limit`.
-pub const QUEUE_WAIT_MS_MAX: u64 = 500;
+pub const QUEUE_WAIT_MS_MAX: u64 = 1_000;
+/// While the next of them has waited this long, the bank reads no more requests.
+pub const QUEUE_FULL_MS: u64 = QUEUE_WAIT_MS_MAX / 8;
 /// The time within which a record is synced that no reply waits for.
 pub const LAZY_SYNC_MS_MAX: u64 = 5;
 /// The largest step ahead of the wall clock that is followed at once.

@@ -83,6 +83,11 @@ impl Inbox {
         result
     }
 
+    /// How many more requests the queue takes now.
+    pub fn room(&self) -> usize {
+        self.queue.borrow().room(self.clock.mono_us())
+    }
+
     /// Wakes `waker` once, as soon as the queue has room again.
     pub fn wait_for_room(&self, waker: &Waker) {
         self.waiting.borrow_mut().push(waker.clone());
@@ -106,7 +111,7 @@ impl Inbox {
     pub(super) fn take<T>(&self, take: impl FnOnce(&mut Queue) -> T) -> T {
         let mut queue = self.queue.borrow_mut();
         let result = take(&mut queue);
-        if queue.room() > 0 {
+        if queue.room(self.clock.mono_us()) > 0 {
             self.waiting.borrow_mut().drain(..).for_each(Waker::wake);
         }
         result

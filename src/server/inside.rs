@@ -79,7 +79,7 @@ async fn wait_for_gate(shared: &ServerState, ticket: u64, request: &Request) {
 /// Waits until the bank's queue has room.
 async fn wait_for_room(shared: &ServerState) {
     poll_fn(|cx| {
-        if shared.inbox.fill(|queue| queue.room()) > 0 {
+        if shared.inbox.room() > 0 {
             Poll::Ready(())
         } else {
             shared.inbox.wait_for_room(cx.waker());

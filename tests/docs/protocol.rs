@@ -304,7 +304,7 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
         ),
         ("a session's unread replies", vec![of(SESSION_OUTPUT_BYTES_MAX), SESSION_UNREAD_MS_MAX]),
         ("memory of all sessions together", vec![of(SESSIONS_BYTES_MAX)]),
-        ("requests that wait for the bank", vec![of(QUEUE_MAX)]),
+        ("requests that wait for the bank", vec![of(QUEUE_MAX), QUEUE_FULL_MS]),
         ("undecided transactions of one bank", vec![of(UNDECIDED_MAX), of(UNDECIDED_BYTES_MAX)]),
         ("an outside coordinator's time to vote", vec![OUTSIDE_VOTE_MS_MAX]),
         ("a request's wait before it is decided", vec![QUEUE_WAIT_MS_MAX]),

@@ -101,21 +101,21 @@ fn start_client(address: &str, lines: Vec<String>) -> ClientThread {
     })
 }
 
-/// Sessions stop reading at the queue's bound, no request is refused, and all are answered.
+/// Sessions stop reading once the queue is full, by its count or because its head waits long; no
+/// request is refused, and all are answered.
 #[test]
-fn the_queue_fills_to_its_bound_and_refuses_no_request() {
+fn a_full_queue_refuses_no_request() {
     let (sessions, each) = (40, 1_000);
     assert!(sessions * each > 2 * QUEUE_MAX);
     let id = |session: usize, number: usize| format!("s{session}.{number}");
     let status =
         |session| (0..each).map(|number| format!("STATUS {}", id(session, number))).collect();
-    let room = |shared: &ServerState| shared.inbox.fill(|queue| queue.room());
     let replies = fill(
         ServerBounds::default(),
         |address| (0..sessions).map(|session| start_client(&address, status(session))).collect(),
-        |shared| room(shared) == 0,
+        |shared| shared.inbox.room() == 0,
         // The queue holds `Started` too.
-        |shared| assert_eq!(shared.inbox.fill(|queue| queue.len()), QUEUE_MAX + 1),
+        |shared| assert!((2..=QUEUE_MAX + 1).contains(&shared.inbox.fill(|queue| queue.len()))),
     );
     for (session, replies) in replies.iter().enumerate() {
         for (number, reply) in replies.iter().enumerate() {

@@ -25,7 +25,7 @@ impl Session {
         let inbox = self.shared.inbox.clone();
         inbox.fill(|queue| {
             loop {
-                if queue.room() == 0 {
+                if queue.room(since_us) == 0 {
                     return HandOver::QueueFull;
                 }
                 let (line, line_bytes) = match self.stash.take() {

@@ -9,7 +9,7 @@
 //! - `BANK.SESSION 'LINE'`, as in `0.a 'PREPARE t1 $T'`: a client's line. `$ok0` is the newest OK
 //!   token of bank 0, `$nok0` its newest NOK token, `$committed0` and `$aborted0` its newest
 //!   statements, `$reading0` its newest reading of its clock.
-//! - `late BANK.SESSION 'LINE'`: a client's line that waited 500 ms in the queue.
+//! - `late BANK.SESSION 'LINE'`: a client's line that waited for the limit in the queue.
 //! - `outside BANK.SESSION 'PREPARE t1 {"ops":[…]}'`: an outside coordinator's PREPARE, of
 //!   withdrawals at that bank; or its COMMIT or ABORT.
 //! - `link FROM TO 'LINE'`: a message from one bank to another over its link, in addition to those
@@ -176,7 +176,7 @@ impl Runner for ScriptRunner {
                     session,
                     origin,
                     request,
-                    500_000,
+                    consorcio_core::limits::QUEUE_WAIT_MS_MAX * 1_000,
                 );
             }
             "outside" => {
