@@ -34,6 +34,9 @@ pub struct Measured {
     pub syncs: f64,
     /// Times that a thread of a bank went to sleep, a committed transaction.
     pub sleeps: f64,
+    /// Contacts a committed transaction: the data segments that the machine sent over TCP, halved,
+    /// since each contact is one there and one back.
+    pub contacts: f64,
     /// Memory of all banks at the end, in MiB.
     pub memory_mib: u64,
     /// The greatest sum of the banks' memory.
@@ -56,6 +59,8 @@ struct Sample {
     client: Times,
     banks: Times,
     sleeps: u64,
+    /// Data segments of all TCP connections of the machine.
+    segments: u64,
     /// The memory of all banks.
     bytes: u64,
 }
@@ -179,6 +184,7 @@ impl Observed {
             banks_kernel_us: each(first.banks.kernel, last.banks.kernel),
             syncs: 0.0,
             sleeps: as_f64(last.sleeps - first.sleeps) / transactions,
+            contacts: as_f64(last.segments - first.segments) / 2.0 / transactions,
             memory_mib,
             memory_peak_mib,
             restart_ms: None,
@@ -223,6 +229,7 @@ fn sample_until_end(banks: &SpeedBanks, client: &mut Child) -> Result<Vec<Sample
             client: Times::default(),
             banks: Times::default(),
             sleeps: 0,
+            segments: segments_sent()?,
             bytes: 0,
         };
         let Ok(times) = times_of(client.id()) else { break };
@@ -251,6 +258,17 @@ fn times_of(pid: u32) -> Result<Times> {
         Ok(rest.split_whitespace().nth(at).context("a field")?.parse()?)
     };
     Ok(Times { user: field(11)?, kernel: field(12)? })
+}
+
+/// Data segments that all TCP connections of the machine have sent, without repeated ones and those
+/// that only acknowledge.
+fn segments_sent() -> Result<u64> {
+    let text = std::fs::read_to_string("/proc/self/net/netstat")?;
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+    let (names, numbers) = lines.next().zip(lines.next()).context("TcpExt in netstat")?;
+    let mut fields = names.split(' ').zip(numbers.split(' '));
+    let (_, sent) = fields.find(|(name, _)| *name == "TCPOrigDataSent").context("its segments")?;
+    Ok(sent.parse()?)
 }
 
 fn sleeps_of(pid: u32) -> Result<u64> {

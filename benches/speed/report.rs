@@ -35,7 +35,7 @@ impl Report {
         let mut out = format!("machine: {}, load now {}\n", machine::name(), machine::load());
         out += "\n| work | build | a second | ratio of pairs (least–most) | p50 · p99 · max, ms | \
                 CPU, µs: client user + kernel · banks user + kernel · sum | ratio | syncs · sleeps \
-                | memory · peak, MiB | restart, ms |\n";
+                · contacts | memory · peak, MiB | restart, ms |\n";
         out += "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
         for row in rows {
             let Some(builds) = self.runs.get(row.name) else { continue };
@@ -68,7 +68,7 @@ impl Report {
         let _infallible = writeln!(
             out,
             "| {what} | {} | {:.0} | {} | {} · {} · {} | {:.1} + {:.1} · {:.1} + {:.1} · {:.1} | \
-             {} | {:.3} · {:.2} | {:.0} · {:.0} | {restart} |",
+             {} | {:.3} · {:.2} · {:.2} | {:.0} · {:.0} | {restart} |",
             self.builds[at],
             of(|run| float(run.per_s)),
             ratio(|run| float(run.per_s)),
@@ -83,6 +83,7 @@ impl Report {
             ratio(Measured::cpu_us),
             of(|run| run.syncs),
             of(|run| run.sleeps),
+            of(|run| run.contacts),
             of(|run| float(run.memory_mib)),
             of(|run| float(run.memory_peak_mib)),
         );
