@@ -3,6 +3,7 @@
 
 use crate::disk::DiscardingDisk;
 use crate::transfers::{Transfer, identity, seal};
+use consorcio_core::access::Principal;
 use consorcio_core::bank::Core;
 use consorcio_core::bank::io::{Caller, Input, Now, Origin, SessionId};
 use consorcio_core::bank::record::Record;
@@ -286,7 +287,14 @@ pub fn prepared<T>(state: T) -> T {
 /// The input of a client's request.
 pub fn input(slot: u64, request: Request) -> Input {
     let caller = Caller { session: SESSION, slot };
-    Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None }
+    Input::Request {
+        caller,
+        origin: Origin::Client,
+        asker: Principal::Operator,
+        request,
+        waited_us: 0,
+        past: None,
+    }
 }
 
 /// The lines of PREPAREs.

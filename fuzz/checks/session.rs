@@ -21,6 +21,7 @@ use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{self, Local, Read, Request};
 use consorcio::wire::token::{Seal, Token, TokenKind, Vote};
 use consorcio::wire::transaction::{Action, Flow, Op, Transaction};
+use consorcio_core::access::Principal;
 use make::{bank, transaction, withdrawals};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -235,7 +236,14 @@ impl FuzzedBank {
             self.driven.insert(caller);
         }
         self.owed.insert(caller, request.clone());
-        self.input(&Input::Request { caller, origin, request, waited_us, past });
+        self.input(&Input::Request {
+            caller,
+            origin,
+            asker: Principal::Operator,
+            request,
+            waited_us,
+            past,
+        });
     }
 
     /// The number of a session, which is new after it was closed and after a crash.

@@ -132,6 +132,7 @@ impl Ballots {
             | Record::RegistersLearned { .. }
             | Record::Founded { .. }
             | Record::Met { .. }
+            | Record::Registered { .. }
             | Record::Introduced { .. }
             | Record::Stopped { .. } => Ok(()),
         }
@@ -163,6 +164,7 @@ impl Ballots {
             | Record::RegistersLearned { .. }
             | Record::Founded { .. }
             | Record::Met { .. }
+            | Record::Registered { .. }
             | Record::Introduced { .. }
             | Record::Stopped { .. } => Ok(()),
         }

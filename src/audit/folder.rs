@@ -5,7 +5,7 @@ use super::ballots::Ballots;
 use super::cut::Sums;
 use super::violation::Violation;
 use consorcio_core::bank::io::{Outcome, Seq};
-use consorcio_core::bank::record::Record;
+use consorcio_core::bank::record::{Record, Registration};
 use consorcio_core::bank::{Change, Core, Identity};
 use consorcio_core::ids::{BankId, RegisterKey, RegisterValue, Time, TxId};
 use consorcio_core::limits::OUTCOMES_IN_MEMORY_MIN;
@@ -182,7 +182,8 @@ impl Folder {
             Record::Executed { transaction, committed, .. } => {
                 self.commit(bank, transaction, *committed)
             }
-            Record::AccountOpened { account, .. } => {
+            Record::AccountOpened { account, .. }
+            | Record::Registered { what: Registration::Account(account), .. } => {
                 self.moved.cash_in_total += account.deposit.wide();
             }
             Record::RegistersLearned { registers, .. } => {
@@ -192,6 +193,7 @@ impl Folder {
             | Record::Refused { .. }
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
+            | Record::Registered { what: Registration::Client(_), .. }
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
             | Record::Drove { .. }
@@ -314,6 +316,7 @@ pub(crate) fn record_tx(record: &Record) -> Option<&TxId> {
         | Record::RegistersLearned { .. }
         | Record::Founded { .. }
         | Record::Met { .. }
+        | Record::Registered { .. }
         | Record::Introduced { .. }
         | Record::Stopped { .. } => None,
     }

@@ -159,7 +159,8 @@ pub(crate) fn refused(bank: BankId, reason: Reason, text: &str) -> Failure {
         | Reason::Expired
         | Reason::Refused
         | Reason::Unreachable
-        | Reason::Unreadable => {
+        | Reason::Unreadable
+        | Reason::NotAllowed => {
             // The sentence has this reason already.
             let why = match reason {
                 Reason::Refused if !detail.is_empty() => detail,

@@ -292,6 +292,16 @@ impl Time {
     pub(crate) const LAST_GRANT: Time = Time(Time::MAX.0 - 24 * 3_600 * 1_000_000);
 }
 
+impl Time {
+    /// The first moment of a day, in UTC; `None` if there is no such day.
+    pub fn of_day(year: i32, month: u8, day: u8) -> Option<Time> {
+        let (year, month) = (i16::try_from(year).ok()?, i8::try_from(month).ok()?);
+        let day = jiff::civil::Date::new(year, month, i8::try_from(day).ok()?).ok()?;
+        let begin = jiff::tz::Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
+        Some(Time(begin.as_microsecond()))
+    }
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)

@@ -31,6 +31,12 @@ pub const CLIENT_NAME_BYTES_MAX: usize = 200;
 pub const PRINCIPAL_NAME_BYTES_MAX: usize = 24;
 /// The longest id of a transaction, which its driver chooses.
 pub const TX_ID_BYTES_MAX: usize = 64;
+/// How many names one bank's `access.toml` lists.
+pub const ACCESS_NAMES_MAX: usize = 10_000;
+/// How many tax numbers one name has there.
+pub const ACCESS_CPFS_MAX: usize = 64;
+/// The longest `access.toml` that a bank reads.
+pub const ACCESS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most operations in one transaction.
 pub const OPS_MAX: usize = 64;
 /// Room for the text of a transfer between two accounts, which most transactions are.
@@ -221,6 +227,9 @@ pub const OUTCOME_RECORD_BYTES_MAX: usize = 384;
 pub const FORGOTTEN_IN_A_TICK_MAX: usize = 4_096;
 /// How much text a bank keeps of a refusal that it took over from another bank.
 pub const REFUSAL_TEXT_BYTES_MAX: usize = 1_024;
+/// How many undecided transactions of others one page of PENDING skips, for a name that sees only
+/// its own.
+pub const PENDING_PAGE_ITEMS_MAX: usize = 1_024;
 /// How many accounts, or registers, one page of a cut scans.
 pub const CUT_PAGE_ITEMS_MAX: usize = 2_400;
 /// The most undecided transactions of one bank ...

@@ -167,7 +167,8 @@ fn is_transient(reason: Reason) -> bool {
         | Reason::DuplicateId
         | Reason::AlreadyExists
         | Reason::Malformed
-        | Reason::Refused => false,
+        | Reason::Refused
+        | Reason::NotAllowed => false,
     }
 }
 

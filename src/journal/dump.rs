@@ -7,10 +7,11 @@ use super::io_error;
 use super::scan::{JournalScan, Scanned};
 use super::segment::open_of_any_size;
 use consorcio_core::bank::io::{Outcome, Seq};
-use consorcio_core::bank::record::Record;
+use consorcio_core::bank::record::{Record, Registration};
 use consorcio_core::commit::registers::SetRegister;
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::wire::detail::Banks;
+use consorcio_core::wire::request::{NewAccount, NewClient};
 use std::fmt;
 use std::io::Write;
 
@@ -75,7 +76,6 @@ fn line(
 struct Readable<'a>(&'a Record);
 
 impl fmt::Display for Readable<'_> {
-    #[expect(clippy::too_many_lines, reason = "a flat table: one arm a record")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Record::Consortium { bank, places } => {
@@ -103,24 +103,14 @@ impl fmt::Display for Readable<'_> {
                 Votes(votes),
                 transaction.text()
             ),
-            Record::ClientAdded { time, client } => {
-                write!(
-                    f,
-                    "client time={time} cpf={} name={:?} kind={:?}",
-                    client.cpf,
-                    client.name.as_str(),
-                    client.kind.as_str()
-                )
-            }
-            Record::AccountOpened { time, account } => {
-                let holders: Vec<&str> =
-                    account.holders.iter().map(|holder| holder.as_str()).collect();
-                let holders = holders.join(",");
-                write!(
-                    f,
-                    "account time={time} number={} holders={holders} deposit={}",
-                    account.number, account.deposit.0
-                )
+            Record::ClientAdded { time, client } => write_client(f, *time, client),
+            Record::AccountOpened { time, account } => write_account(f, *time, account),
+            Record::Registered { time, by, what } => {
+                match what {
+                    Registration::Client(client) => write_client(f, *time, client)?,
+                    Registration::Account(account) => write_account(f, *time, account)?,
+                }
+                write!(f, " by={by}")
             }
             Record::ClockMoved { time } => write!(f, "clock time={time}"),
             Record::KeyKnown { key } => write!(f, "key id={key}"),
@@ -172,4 +162,15 @@ impl fmt::Display for Votes<'_> {
         }
         Ok(())
     }
+}
+
+fn write_client(f: &mut fmt::Formatter<'_>, time: Time, client: &NewClient) -> fmt::Result {
+    let NewClient { cpf, name, kind } = client;
+    write!(f, "client time={time} cpf={cpf} name={:?} kind={:?}", name.as_str(), kind.as_str())
+}
+
+fn write_account(f: &mut fmt::Formatter<'_>, time: Time, account: &NewAccount) -> fmt::Result {
+    let holders: Vec<&str> = account.holders.iter().map(|holder| holder.as_str()).collect();
+    let (number, deposit) = (&account.number, account.deposit.0);
+    write!(f, "account time={time} number={number} holders={} deposit={deposit}", holders.join(","))
 }

@@ -104,6 +104,7 @@ impl Queue {
             | Input::PeerFounded { .. }
             | Input::PeerMet { .. }
             | Input::Tick
+            | Input::AccessChanged(_)
             | Input::Started(_) => true,
         };
         self.put(since_us, input, urgent);
@@ -170,6 +171,7 @@ impl Queue {
             | Input::PeerFounded { .. }
             | Input::PeerMet { .. }
             | Input::Tick
+            | Input::AccessChanged(_)
             | Input::Started(_) => return false,
         };
         self.sessions.get(index(session)).is_some_and(|counts| counts.urgent > 0)
@@ -210,6 +212,7 @@ fn session_of(input: &Input) -> Option<SessionId> {
         | Input::PeerFounded { .. }
         | Input::PeerMet { .. }
         | Input::Tick
+        | Input::AccessChanged(_)
         | Input::Started(_) => None,
     }
 }

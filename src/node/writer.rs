@@ -143,6 +143,7 @@ impl Writer {
                     | Input::PeerFounded { .. }
                     | Input::PeerMet { .. }
                     | Input::Tick
+                    | Input::AccessChanged(_)
                     | Input::Started(_) => {}
                 }
                 true

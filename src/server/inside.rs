@@ -6,6 +6,7 @@
 
 use crate::ServerState;
 use crate::session_table::SessionEntry;
+use consorcio_core::access::Principal;
 use consorcio_core::bank::io::{Caller, Input};
 use consorcio_core::limits::{COMMIT_ACKNOWLEDGED_MS_MAX, READ_WAITS_MS_MAX};
 use consorcio_core::wire::reply::Reply;
@@ -121,7 +122,14 @@ fn take(shared: &Rc<ServerState>, ask: Ask, n: u64, push: fn(&mut Queue, u64, In
     let request = ask.request.clone();
     let driven = if let Request::Execute(tx, _) = &request { Some(tx) } else { None };
     let watch = driven.map(|tx| shared.barrier.watch(tx));
-    let input = Input::Request { caller, origin: ask.origin, request, waited_us: 0, past: None };
+    let input = Input::Request {
+        caller,
+        origin: ask.origin,
+        asker: Principal::Operator,
+        request,
+        waited_us: 0,
+        past: None,
+    };
     shared.inbox.fill(|queue| push(queue, since_us, input));
     let tasks = shared.tasks.clone();
     let shared = shared.clone();

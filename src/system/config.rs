@@ -1,5 +1,6 @@
 //! The configuration of the programs: the consortium's list and key.
 
+pub mod access;
 mod consortium;
 mod key;
 mod succession;

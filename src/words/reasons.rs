@@ -79,6 +79,9 @@ reasons! {
         "O que o banco registrou deste id não pode ser lido agora",
         "O que o banco registrou disto não pode ser lido agora."
         / "What the bank recorded of this can't be read now.";
+    NotAllowed: "sem permissão",
+        "Sem permissão",
+        "Falta permissão para isto neste banco." / "There is no right to do this at that bank.";
 }
 
 /// The reason as part of a sentence, in Portuguese.

@@ -14,6 +14,7 @@ use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{NewAccount, NewClient, Request};
 use consorcio::wire::token::{Seal, Vote};
 use consorcio::wire::transaction::Transaction;
+use consorcio_core::access::Principal;
 use std::sync::Arc;
 
 /// A bank with its journal.
@@ -44,7 +45,14 @@ impl Live {
     fn ask_as(&mut self, origin: Origin, request: Request) -> Option<Reply> {
         let past = request.tx().filter(|tx| !self.core.knows(tx)).and_then(|tx| self.past(tx));
         let caller = Caller { session: SessionId(1), slot: self.slot + 1 };
-        let output = self.happen(&Input::Request { caller, origin, request, waited_us: 0, past });
+        let output = self.happen(&Input::Request {
+            caller,
+            origin,
+            asker: Principal::Operator,
+            request,
+            waited_us: 0,
+            past,
+        });
         output.replies.into_iter().find(|reply| reply.to == caller).map(|reply| reply.reply)
     }
 

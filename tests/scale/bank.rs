@@ -8,6 +8,7 @@ use consorcio::limits::{LINE_BYTES_MAX, STEP_BYTES_MAX, STEP_ITEMS_MAX};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use consorcio::wire::token::Seal;
+use consorcio_core::access::Principal;
 use std::time::Duration;
 
 pub const CPF: &str = "12345678900";
@@ -79,6 +80,7 @@ impl MeasuredBank {
         self.input(&Input::Request {
             caller,
             origin: Origin::Client,
+            asker: Principal::Operator,
             request,
             waited_us: 0,
             past: None,

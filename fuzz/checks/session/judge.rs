@@ -151,6 +151,7 @@ impl FuzzedBank {
             | Record::RegistersLearned { .. }
             | Record::Founded { .. }
             | Record::Met { .. }
+            | Record::Registered { .. }
             | Record::Introduced { .. }
             | Record::Stopped { .. }
             | Record::OutsideVoted { .. }

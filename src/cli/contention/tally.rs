@@ -153,7 +153,8 @@ impl ContentionTally {
             | Reason::DuplicateId
             | Reason::AlreadyExists
             | Reason::Malformed
-            | Reason::Limit => &mut self.nok,
+            | Reason::Limit
+            | Reason::NotAllowed => &mut self.nok,
             Reason::Expired
             | Reason::Refused
             | Reason::Unreachable

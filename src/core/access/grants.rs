@@ -29,7 +29,7 @@ impl Grant {
 
     /// Whether it holds an account that has these holders; one holder of a joint account is
     /// enough.
-    pub(super) fn holds(&self, holders: Holders<'_>) -> bool {
+    pub(crate) fn holds(&self, holders: Holders<'_>) -> bool {
         holders.iter().any(|holder| self.cpfs.contains(holder))
     }
 }

@@ -7,10 +7,11 @@
 
 use super::io::{Outcome, OwnVote};
 use super::known::Prepared;
-use super::record::Record;
+use super::record::{Record, Registration};
 use super::state::Bank;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::RegistrationState;
+use crate::wire::request::{NewAccount, NewClient};
 use crate::wire::token::Vote;
 use crate::wire::transaction::Transaction;
 
@@ -47,17 +48,11 @@ impl Bank {
                 }
                 self.admits_hold(transaction)
             }
-            Record::ClientAdded { client, .. } => match self.ledger.check_client(client) {
-                Ok(RegistrationState::New) => Ok(()),
-                Ok(RegistrationState::Same) => Err(format!("client {} is added twice", client.cpf)),
-                Err(fault) => Err(fault.text),
-            },
-            Record::AccountOpened { account, .. } => match self.ledger.check_account(account) {
-                Ok(RegistrationState::New) => Ok(()),
-                Ok(RegistrationState::Same) => {
-                    Err(format!("account {} is opened twice", account.number))
-                }
-                Err(fault) => Err(fault.text),
+            Record::ClientAdded { client, .. } => self.admits_client(client),
+            Record::AccountOpened { account, .. } => self.admits_account(account),
+            Record::Registered { what, .. } => match what {
+                Registration::Client(client) => self.admits_client(client),
+                Registration::Account(account) => self.admits_account(account),
             },
             Record::Drove { tx, transaction, .. } if transaction.banks().has(self.me()) => {
                 Err(format!("{tx} is recorded as driven for others, and names this bank"))
@@ -86,6 +81,24 @@ impl Bank {
             | Record::Stopped { .. }
             | Record::KeyKnown { .. }
             | Record::Drove { .. } => Ok(()),
+        }
+    }
+
+    fn admits_client(&self, client: &NewClient) -> Result<(), String> {
+        match self.ledger.check_client(client) {
+            Ok(RegistrationState::New) => Ok(()),
+            Ok(RegistrationState::Same) => Err(format!("client {} is added twice", client.cpf)),
+            Err(fault) => Err(fault.text),
+        }
+    }
+
+    fn admits_account(&self, account: &NewAccount) -> Result<(), String> {
+        match self.ledger.check_account(account) {
+            Ok(RegistrationState::New) => Ok(()),
+            Ok(RegistrationState::Same) => {
+                Err(format!("account {} is opened twice", account.number))
+            }
+            Err(fault) => Err(fault.text),
         }
     }
 

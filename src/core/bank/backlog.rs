@@ -1,7 +1,7 @@
-//! Work whose amount others determine: the undecided transactions of a session that ended, those of
-//! a restart, and timers that are due. One decision processes a bounded amount and saves its
-//! position; ticks process the rest. So neither a session's end nor a restart delays other
-//! requests, and a batch stays within its bounds.
+//! Work whose amount others determine: the undecided transactions of a session that ended, those
+//! of a name that was taken out, those of a restart, and timers that are due. One decision
+//! processes a bounded amount and saves its position; ticks process the rest. So neither a
+//! session's end nor a restart delays other requests, and a batch stays within its bounds.
 
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
@@ -16,7 +16,7 @@ use crate::wire::Reason;
 use std::ops::Bound;
 
 /// How much one decision may still process.
-struct WorkBudget {
+pub(super) struct WorkBudget {
     items: usize,
     bytes: usize,
 }
@@ -27,7 +27,7 @@ impl WorkBudget {
     }
 
     /// Takes one item whose records have at most `bytes` bytes; the first item always fits.
-    fn take(&mut self, bytes: usize) -> bool {
+    pub(super) fn take(&mut self, bytes: usize) -> bool {
         let fits = self.items > 0 && (bytes <= self.bytes || self.bytes == STEP_BYTES_MAX);
         if fits {
             self.items -= 1;
@@ -36,7 +36,7 @@ impl WorkBudget {
         fits
     }
 
-    fn is_spent(&self) -> bool {
+    pub(super) fn is_spent(&self) -> bool {
         self.items == 0 || self.bytes < OUTCOME_RECORD_BYTES_MAX
     }
 }
@@ -69,6 +69,7 @@ impl Deciding<'_> {
             }
             self.orphans(*session, &mut budget);
         }
+        self.owners_gone(&mut budget);
         self.restored(&volatile.untimed, &mut budget);
         self.mark_cut();
         self.learn();

@@ -2,6 +2,7 @@
 
 use super::io::{Caller, Input, Now, Origin, SessionId};
 use super::{Core, Identity};
+use crate::access::Principal;
 use crate::ids::BankId;
 use crate::limits::{UNDECIDED_BYTES_MAX, UNDECIDED_MAX};
 use crate::wire::request::Request;
@@ -25,8 +26,17 @@ fn ask(core: &mut Core, line: &str) -> String {
     let caller = Caller { session: SessionId(1), slot: 0 };
     let request = Request::parse(line).unwrap();
     let origin = Origin::Client;
-    let output =
-        core.step(NOW, &Input::Request { caller, origin, request, waited_us: 0, past: None });
+    let output = core.step(
+        NOW,
+        &Input::Request {
+            caller,
+            origin,
+            asker: Principal::Operator,
+            request,
+            waited_us: 0,
+            past: None,
+        },
+    );
     let mut lines = Vec::new();
     output.replies.iter().for_each(|out| out.reply.write_to(&mut lines));
     String::from_utf8(lines).unwrap().trim_end().to_owned()

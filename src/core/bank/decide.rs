@@ -3,8 +3,9 @@
 //! Here: the inputs and the protocol's verbs. Beside it: `ask` (termination), `backlog` (ends of
 //! sessions, restarts, ticks), `drive` (EXECUTE), `read`.
 
+use crate::access::{Permission, Principal, Way, may};
 use crate::bank::Change;
-use crate::bank::end::Requested;
+use crate::bank::end::{EndRequest, Requested};
 use crate::bank::io::{
     After, Caller, CoreStep, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq,
 };
@@ -12,6 +13,7 @@ use crate::bank::known::{Prepared, Remembered};
 use crate::bank::record::Record;
 use crate::bank::state::Bank;
 use crate::bank::volatile::{Volatile, Waiter, Waits};
+use crate::bank::vote::Arrival;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::limits::{ANSWER_WITHIN_MS, QUEUE_WAIT_MS_MAX};
 use crate::wire::detail::{Detail, SingleWord};
@@ -63,8 +65,9 @@ impl<'a> Deciding<'a> {
             return; // Any reply could contradict a vote that it forgot.
         }
         match input {
-            Input::Request { caller, origin, request, waited_us, past } => {
-                self.request(*caller, *origin, request, *waited_us, past.as_ref());
+            Input::Request { caller, origin, asker, request, waited_us, past } => {
+                let late = *waited_us >= QUEUE_WAIT_MS_MAX * 1_000;
+                self.request(*caller, *origin, (asker, request), late, past.as_ref());
             }
             Input::Closed(session) => self.closed(*session),
             Input::Answer { peer, asked, reply, past } => {
@@ -80,6 +83,7 @@ impl<'a> Deciding<'a> {
             Input::PeerFounded { peer, founding } => self.peer_founded(*peer, founding),
             Input::PeerMet { peer, meeting } => self.peer_met(*peer, meeting),
             Input::Started(start) => self.started(start),
+            Input::AccessChanged(access) => self.access_changed(access),
         }
     }
 
@@ -113,25 +117,39 @@ impl<'a> Deciding<'a> {
         &mut self,
         caller: Caller,
         origin: Origin,
-        request: &Request,
-        waited_us: u64,
+        (asker, request): (&Principal, &Request),
+        late: bool,
         past: Option<&Past>,
     ) {
-        let late = waited_us >= QUEUE_WAIT_MS_MAX * 1_000;
+        let permission = may(&self.volatile.access, asker, request, &self.bank.ledger);
+        if permission == Permission::No {
+            return self.not_allowed(caller, asker, request);
+        }
+        let arrival = Arrival { late, way: Way::of(asker) };
+        let needs_proof = permission == Permission::Proof;
+        let end = |requested| EndRequest { origin, requested, needs_proof };
         match request {
-            request if origin == Origin::Outside => self.outside(caller, request, late, past),
+            // An outside coordinator ends its own transactions, and has no proofs.
+            Request::Commit(tx, _) | Request::Abort(tx, _)
+                if origin == Origin::Outside && needs_proof =>
+            {
+                self.not_owner(caller, asker, tx);
+            }
+            request if origin == Origin::Outside => self.outside(caller, request, arrival, past),
             Request::Prepare(_, transaction) | Request::Execute(_, transaction)
                 if transaction.has_outside() =>
             {
                 let text = Detail::NoOutside { verb: verb_of(request) }.to_string();
                 self.reply(caller, Reply::Err(Reason::Refused, text), After::Now);
             }
-            Request::Prepare(tx, transaction) => self.prepare(caller, tx, transaction, late, past),
+            Request::Prepare(tx, transaction) => {
+                self.prepare(caller, tx, transaction, arrival, past);
+            }
             Request::Commit(tx, tokens) => {
-                self.end(caller, origin, tx, tokens, past, Requested::Commit)
+                self.end(caller, asker, tx, tokens, past, end(Requested::Commit));
             }
             Request::Abort(tx, token) => {
-                self.end(caller, origin, tx, token.as_slice(), past, Requested::Abort);
+                self.end(caller, asker, tx, token.as_slice(), past, end(Requested::Abort));
             }
             Request::Resolve(tx) => self.resolve(caller, origin, tx, past),
             Request::Status(tx) => self.status(caller, tx, past),
@@ -142,10 +160,15 @@ impl<'a> Deciding<'a> {
                 let text = Detail::NotOnLink { verb: verb_of(other) }.to_string();
                 self.reply(caller, Reply::Err(Reason::Refused, text), After::Now);
             }
-            Request::Execute(tx, transaction) => self.execute(caller, tx, transaction, late, past),
-            Request::Client(client) => self.client(caller, client),
-            Request::Account(account) => self.account(caller, account),
-            Request::Read(read) => self.read(caller, read),
+            Request::Execute(tx, transaction) => {
+                self.execute(caller, tx, transaction, arrival, past);
+            }
+            Request::Client(client) => self.client(caller, asker, client),
+            Request::Account(account) => self.account(caller, asker, account),
+            Request::Read(read) => {
+                let own = asker.name().filter(|_| permission == Permission::Own);
+                self.read(caller, read, own.as_ref());
+            }
             Request::Local(_) => {
                 let text = Detail::OfSession { verb: verb_of(request) }.to_string();
                 self.reply(caller, Reply::Err(Reason::Refused, text), After::Now);

@@ -1,5 +1,6 @@
 //! Driving: this bank runs the same coordinator as `cliente`, for a caller.
 
+use crate::access::Way;
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{After, CoreStep, Outcome};
@@ -7,6 +8,7 @@ use crate::bank::known::Remembered;
 use crate::bank::read::beginning;
 use crate::bank::record::{Cause, Record};
 use crate::bank::volatile::{Drive, Waits};
+use crate::bank::vote::Arrival;
 use crate::commit::coordinator::{Answer, Coordinator, Do, Event, Standing, Strategy, Verdict};
 use crate::commit::message::{Message, RequestKey};
 use crate::commit::proof::{self, Inquiry, Proof};
@@ -26,11 +28,12 @@ impl Deciding<'_> {
         tx: &TxId,
         transaction: &Arc<Transaction>,
         strategy: Strategy,
+        way: Way,
         own: Option<Token>,
     ) {
         self.out.steps.push(CoreStep::Drive(tx.clone()));
         let coordinator = Coordinator::new(tx.clone(), Arc::clone(transaction), strategy);
-        let mut drive = Drive { coordinator, deadline_us: None };
+        let mut drive = Drive { coordinator, deadline_us: None, way };
         let mut todo = Vec::new();
         if let Some(token) = own {
             todo.extend(drive.coordinator.on(Event::OwnVote(token, None)));
@@ -133,7 +136,7 @@ impl Deciding<'_> {
                     self.send(bank, message, after);
                 }
                 Do::VoteSelf => {
-                    let event = self.vote_last(tx, &drive.coordinator);
+                    let event = self.vote_last(tx, &drive);
                     todo.extend(drive.coordinator.on(event));
                 }
                 Do::RefuseSelf(reason) => {
@@ -156,9 +159,10 @@ impl Deciding<'_> {
     }
 
     /// All other banks voted OK, so this bank's vote decides. Vote and commit are one record.
-    fn vote_last(&mut self, tx: &TxId, coordinator: &Coordinator) -> Event {
+    fn vote_last(&mut self, tx: &TxId, drive: &Drive) -> Event {
+        let coordinator = &drive.coordinator;
         let transaction = coordinator.transaction();
-        match self.check_vote(transaction, false) {
+        match self.check_vote(tx, transaction, Arrival { late: false, way: drive.way }) {
             Err(fault) => {
                 let (token, _) = self.refuse(tx, Some(transaction), &fault);
                 Event::OwnVote(token, Some((fault.reason, fault.text)))
@@ -313,6 +317,7 @@ impl Deciding<'_> {
             | Record::Founded { .. }
             | Record::Met { .. }
             | Record::Introduced { .. }
+            | Record::Registered { .. }
             | Record::Drove { .. } => false,
         };
         if self.out.records[self.own_from..].iter().any(mine) {

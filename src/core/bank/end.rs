@@ -1,6 +1,7 @@
 //! COMMIT, ABORT, RESOLVE, STATUS: what tokens prove about a transaction, and what a bank does that
 //! has forgotten a vote.
 
+use crate::access::Principal;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{After, Caller, CoreStep, DoubtCause, Origin, Outcome, Past};
 use crate::bank::known::{Ended, Known, Prepared};
@@ -21,23 +22,37 @@ pub(super) enum Requested {
     Abort,
 }
 
+/// A COMMIT or ABORT, as it arrived.
+#[derive(Clone, Copy)]
+pub(super) struct EndRequest {
+    pub origin: Origin,
+    pub requested: Requested,
+    /// Whether its tokens must prove the outcome, because it comes from somebody who may not end
+    /// the transaction. Then this bank asks nobody: a bank that has not voted refuses when it is
+    /// asked.
+    pub needs_proof: bool,
+}
+
 impl Deciding<'_> {
     /// COMMIT and ABORT: if the tokens prove the outcome, this bank acts at once; else it asks the
     /// other banks.
     pub(super) fn end(
         &mut self,
         caller: Caller,
-        origin: Origin,
+        asker: &Principal,
         tx: &TxId,
         tokens: &[Token],
         past: Option<&Past>,
-        requested: Requested,
+        request: EndRequest,
     ) {
+        let EndRequest { origin, requested, needs_proof } = request;
         let known = self.bank.known(tx, past);
         if self.forgot(tx, &known, tokens) {
             return;
         }
         match known {
+            // What tokens prove depends on the bytes that this bank voted on.
+            Known::New if needs_proof => self.without_proof(caller, asker, tx, requested),
             Known::New => match requested {
                 Requested::Commit => {
                     let text = Detail::NotVoted.to_string();
@@ -47,10 +62,17 @@ impl Deciding<'_> {
                     if origin == Origin::Client && self.answer_for_driven(caller, tx) => {}
                 Requested::Abort => self.tombstone(caller, tx, Reason::Refused),
             },
+            Known::Ended(_) if needs_proof && !self.proves_one(tx, tokens) => {
+                self.without_proof(caller, asker, tx, requested);
+            }
             Known::Ended(ended) => {
                 let after = ended.after;
                 let reply = self.outcome_reply(tx, &ended);
                 self.reply(caller, reply, after);
+            }
+            // No token proves the vote of an outside coordinator.
+            Known::Prepared(prepared) if needs_proof && prepared.transaction.has_outside() => {
+                self.without_proof(caller, asker, tx, requested);
             }
             Known::Prepared(prepared) if prepared.transaction.has_outside() => {
                 self.end_of_outside(caller, origin, tx, prepared, requested);
@@ -71,6 +93,7 @@ impl Deciding<'_> {
                     // enough; that of the outcome may follow.
                     self.reply(caller, reply, After::Record(prepared.seq));
                 }
+                None if needs_proof => self.without_proof(caller, asker, tx, requested),
                 None => {
                     self.ask(tx, prepared, DoubtCause::Asked);
                     if origin == Origin::Link {
@@ -82,6 +105,30 @@ impl Deciding<'_> {
                 }
             },
         }
+    }
+
+    /// Replies to a COMMIT or ABORT of a stranger whose tokens prove nothing. The reply is the same
+    /// whatever this bank knows.
+    fn without_proof(
+        &mut self,
+        caller: Caller,
+        asker: &Principal,
+        tx: &TxId,
+        requested: Requested,
+    ) {
+        match requested {
+            Requested::Commit => {
+                let text = Detail::NoProof.to_string();
+                self.reply(caller, Reply::Doubt(tx.clone(), text), After::Now);
+            }
+            Requested::Abort => self.not_owner(caller, asker, tx),
+        }
+    }
+
+    /// Is one of these tokens valid for `tx`? Only its owner and those whom the owner told have
+    /// one, and they may be told how it ended.
+    fn proves_one(&self, tx: &TxId, tokens: &[Token]) -> bool {
+        tokens.iter().any(|token| self.bank.identity.seal.proves(tx, token))
     }
 
     /// The outcome that a driver's tokens prove. A token that proves nothing is ignored.

@@ -5,6 +5,7 @@ use crate::bank::drive::verdict_reply;
 use crate::bank::io::{After, Caller, Outcome, OwnVote, Past};
 use crate::bank::known::Known;
 use crate::bank::volatile::Waits;
+use crate::bank::vote::Arrival;
 use crate::commit::coordinator::{Coordinator, Strategy};
 use crate::ids::TxId;
 use crate::wire::detail::Detail;
@@ -20,11 +21,11 @@ impl Deciding<'_> {
         caller: Caller,
         tx: &TxId,
         transaction: &Arc<Transaction>,
-        late: bool,
+        arrival: Arrival,
         past: Option<&Past>,
     ) {
         if !transaction.banks().has(self.bank.me()) {
-            return self.execute_without_part(caller, tx, transaction, late);
+            return self.execute_without_part(caller, tx, transaction, arrival);
         }
         let digest = transaction.digest();
         match self.bank.known(tx, past) {
@@ -46,7 +47,8 @@ impl Deciding<'_> {
                 self.wait(caller, Waits::Outcome(tx.clone()));
                 if !self.volatile.drives.contains_key(tx) {
                     let token = self.bank.own_token(tx, &prepared.own());
-                    self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), Some(token));
+                    let strategy = Strategy::LastAgent(self.bank.me());
+                    self.drive(tx, transaction, strategy, arrival.way, Some(token));
                 }
             }
             Known::New => match self.volatile.drives.get(tx) {
@@ -60,7 +62,7 @@ impl Deciding<'_> {
                 None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
                     self.unfit(caller, &unfit);
                 }
-                None => self.execute_named(caller, tx, transaction, late),
+                None => self.execute_named(caller, tx, transaction, arrival),
             },
         }
     }
@@ -73,7 +75,7 @@ impl Deciding<'_> {
         caller: Caller,
         tx: &TxId,
         transaction: &Arc<Transaction>,
-        late: bool,
+        arrival: Arrival,
     ) {
         match self.volatile.drives.get(tx) {
             Some(drive) if drive.coordinator.transaction().digest() != transaction.digest() => {
@@ -86,7 +88,7 @@ impl Deciding<'_> {
             None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
                 self.unfit(caller, &unfit)
             }
-            None => self.execute_for_others(caller, tx, transaction, late),
+            None => self.execute_for_others(caller, tx, transaction, arrival),
         }
     }
 
@@ -135,9 +137,9 @@ impl Deciding<'_> {
         caller: Caller,
         tx: &TxId,
         transaction: &Arc<Transaction>,
-        late: bool,
+        arrival: Arrival,
     ) {
-        if let Err(fault) = self.check_vote(transaction, late) {
+        if let Err(fault) = self.check_vote(tx, transaction, arrival) {
             let (token, after) = self.refuse(tx, Some(transaction), &fault);
             self.reply(caller, Reply::Aborted(tx.clone(), token, fault.reason, None), after);
         } else if self.others(transaction).is_empty() {
@@ -150,7 +152,8 @@ impl Deciding<'_> {
             self.reply(caller, Reply::Committed(tx.clone(), time, token, statement), after);
         } else {
             self.wait(caller, Waits::Outcome(tx.clone()));
-            self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), None);
+            let strategy = Strategy::LastAgent(self.bank.me());
+            self.drive(tx, transaction, strategy, arrival.way, None);
         }
     }
 
@@ -160,10 +163,10 @@ impl Deciding<'_> {
         caller: Caller,
         tx: &TxId,
         transaction: &Arc<Transaction>,
-        late: bool,
+        arrival: Arrival,
     ) {
         let not_members = transaction.banks().minus(self.bank.members);
-        if late {
+        if arrival.late {
             let text = Detail::Busy.to_string();
             self.reply(caller, Reply::Err(Reason::Limit, text), After::Now);
         } else if let Some(bank) = not_members.iter().next() {
@@ -171,7 +174,7 @@ impl Deciding<'_> {
             self.reply(caller, Reply::Err(Reason::Malformed, text), After::Now);
         } else {
             self.wait(caller, Waits::Verdict(tx.clone()));
-            self.drive(tx, transaction, Strategy::Parallel, None);
+            self.drive(tx, transaction, Strategy::Parallel, arrival.way, None);
         }
     }
 }

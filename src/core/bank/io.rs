@@ -1,5 +1,6 @@
 //! The inputs and outputs of a bank's pure core.
 
+use crate::access::{Access, Principal};
 use crate::bank::record::Record;
 use crate::commit::founding::{FoundingId, Meeting};
 use crate::commit::message::{Message, RequestKey};
@@ -8,6 +9,7 @@ use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use crate::wire::token::{Digest, Token};
+use std::sync::Arc;
 
 /// The number of a record in a bank's journal, from 1 on. 0 is "no record".
 pub type Seq = u64;
@@ -66,6 +68,8 @@ pub enum Input {
         caller: Caller,
         /// The kind of session that it was received on.
         origin: Origin,
+        /// Who is at the other end of that session.
+        asker: Principal,
         /// The request. The session itself answers those that need no bank.
         request: Request,
         /// How long it waited in the queue, in microseconds.
@@ -121,6 +125,9 @@ pub enum Input {
     },
     /// Recovery is complete and the bank starts to work. The first input, and only once.
     Started(Start),
+    /// From here on names have these rights, in closed mode. Until the first such input they have
+    /// none.
+    AccessChanged(Arc<Access>),
 }
 
 impl Input {
@@ -136,6 +143,7 @@ impl Input {
             | Input::PeerFounded { .. }
             | Input::PeerMet { .. }
             | Input::Tick
+            | Input::AccessChanged(_)
             | Input::Started(_) => None,
         }
     }
@@ -279,6 +287,8 @@ pub enum DoubtCause {
     Restart,
     /// It received a COMMIT or ABORT whose tokens do not prove the outcome.
     Asked,
+    /// Its owner's name was taken out of the access of this bank.
+    OwnerGone,
 }
 
 impl DoubtCause {
@@ -289,6 +299,7 @@ impl DoubtCause {
             DoubtCause::TimeOut => "time-out",
             DoubtCause::Restart => "restart",
             DoubtCause::Asked => "asked",
+            DoubtCause::OwnerGone => "owner-gone",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a bank knows of transactions: undecided ones, and those with an outcome.
 
+use crate::bank::history::History;
 use crate::bank::io::{After, Outcome, OwnVote, Past, Seq};
 use crate::bank::record::{Cause, Record};
 use crate::bank::state::Bank;
@@ -117,6 +118,27 @@ impl Bank {
         self.outcomes.get(tx).map_or(Remembered::Nothing, Remembered::Ended)
     }
 
+    /// Is `tx` in the history as a transaction that this bank drove without a part in it?
+    pub(super) fn drove(&self, tx: &TxId) -> bool {
+        self.drove.contains(tx)
+    }
+
+    /// Does the history have an entry for `tx`?
+    pub(super) fn remembers(&self, tx: &TxId) -> bool {
+        self.history.get(tx).is_some()
+    }
+
+    /// Restores the history from a snapshot.
+    pub(super) fn restore_history(&mut self, history: Vec<HistoryEntry>) {
+        let me = self.me();
+        let no_part = |event: &&HistoryEntry| {
+            event.provenance.driven
+                && event.transaction.as_ref().is_some_and(|of| !of.banks().has(me))
+        };
+        self.drove = history.iter().filter(no_part).map(|event| event.tx.clone()).collect();
+        self.history = History::of(history);
+    }
+
     /// The outcome in a deciding record.
     pub(super) fn ended_of(&self, record: &Record, after: After) -> Option<Ended> {
         let ended = |own, outcome, outside| {
@@ -160,6 +182,7 @@ impl Bank {
             | Record::Founded { .. }
             | Record::Met { .. }
             | Record::Introduced { .. }
+            | Record::Registered { .. }
             | Record::Drove { .. } => None,
         }
     }

@@ -21,9 +21,11 @@ mod known;
 mod learn;
 mod meet;
 mod outside;
+mod own;
 mod read;
 pub mod record;
 mod register;
+mod rights;
 mod snapshot;
 mod state;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::bank::end::Requested;
 use crate::bank::io::{After, Caller, Origin, Outcome, Past};
 use crate::bank::known::{Ended, Known, Prepared};
 use crate::bank::record::Record;
+use crate::bank::vote::Arrival;
 use crate::ids::TxId;
 use crate::wire::Reason;
 use crate::wire::detail::Detail;
@@ -23,12 +24,12 @@ impl Deciding<'_> {
         &mut self,
         caller: Caller,
         request: &Request,
-        late: bool,
+        arrival: Arrival,
         past: Option<&Past>,
     ) {
         match request {
             Request::Prepare(tx, transaction) if transaction.has_outside() => {
-                self.prepare(caller, tx, transaction, late, past);
+                self.prepare(caller, tx, transaction, arrival, past);
             }
             Request::Commit(tx, _) => self.outside_ends(caller, tx, past, Requested::Commit),
             Request::Abort(tx, _) => self.outside_ends(caller, tx, past, Requested::Abort),

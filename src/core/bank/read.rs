@@ -3,14 +3,16 @@
 //! A reply waits for the newest record that it reflects, so a read never shows anything that a
 //! crash could undo.
 
+use crate::access::Name;
 use crate::bank::decide::Deciding;
 use crate::bank::io::Caller;
 use crate::bank::known::HistoryEntry;
+use crate::bank::own::View;
 use crate::bank::volatile::Waits;
 use crate::ids::{AccountNumber, RegisterKey, TaxId, Time, TxId};
-use crate::limits::{HISTORY_MAX, LIST_BYTES_MAX, REFUSAL_TEXT_BYTES_MAX};
+use crate::limits::{HISTORY_MAX, LIST_BYTES_MAX, PENDING_PAGE_ITEMS_MAX, REFUSAL_TEXT_BYTES_MAX};
 use crate::wire::answer::{
-    AccountAnswer, ClientAnswer, HistoryAnswer, HistoryOutcome, InfoAnswer, OpAnswer, PageWriter,
+    AccountAnswer, ClientAnswer, HistoryAnswer, HistoryOutcome, InfoAnswer, PageWriter,
     PendingAnswer, RegisterAnswer,
 };
 use crate::wire::detail::{Detail, SingleWord};
@@ -22,7 +24,8 @@ use crate::wire::{Fault, Reason};
 use std::borrow::Cow;
 
 impl Deciding<'_> {
-    pub(super) fn read(&mut self, caller: Caller, read: &Read) {
+    /// Answers a read; `own` is the name that sees only what belongs to it.
+    pub(super) fn read(&mut self, caller: Caller, read: &Read, own: Option<&Name>) {
         let after = self.newest();
         match read {
             Read::Clients { after: key } => self.clients(caller, key.as_ref()),
@@ -34,8 +37,10 @@ impl Deciding<'_> {
                 }
             },
             Read::Value(key) => self.value(caller, key),
-            Read::History { count, after: key } => self.history(caller, *count, key.as_ref()),
-            Read::Pending { after: key } => self.pending(caller, key.as_ref()),
+            Read::History { count, after: key } => {
+                self.history(caller, *count, key.as_ref(), own);
+            }
+            Read::Pending { after: key } => self.pending(caller, key.as_ref(), own),
             Read::Info => self.info(caller),
             Read::Snapshot { time, reading, accounts, after } => {
                 let at = (*time, reading.as_ref());
@@ -98,31 +103,54 @@ impl Deciding<'_> {
         self.done(caller, &value, self.newest());
     }
 
-    pub(super) fn history(&mut self, caller: Caller, count: Option<usize>, after: Option<&TxId>) {
-        let Some(events) = self.bank.history.newest_before(after) else {
+    pub(super) fn history(
+        &mut self,
+        caller: Caller,
+        count: Option<usize>,
+        after: Option<&TxId>,
+        own: Option<&Name>,
+    ) {
+        let view = self.view(own);
+        let sees = |event: &&HistoryEntry| view.sees(&event.tx, event.transaction.as_deref());
+        let history = &self.bank.history;
+        // An id that it does not see is none.
+        let is_key = after.and_then(|after| history.get(after)).as_ref().is_none_or(sees);
+        let Some(events) = history.newest_before(after).filter(|_| is_key) else {
             let after = after.cloned().expect("only a key may be unknown");
             let detail = Detail::NotNewest { after, most: HISTORY_MAX };
             return self.refused(caller, Fault::of(Reason::Expired, &detail));
         };
         let mut page = PageWriter::new(LIST_BYTES_MAX, after.map(TxId::as_str));
-        for event in events.take(count.unwrap_or(HISTORY_MAX)) {
-            if !page.push_or(event.tx.as_str(), &history_line(event), || shorter_line(event)) {
+        for event in events.filter(sees).take(count.unwrap_or(HISTORY_MAX)) {
+            let shorter = || shorter_line(event, &view);
+            if !page.push_or(event.tx.as_str(), &history_line(event, &view), shorter) {
                 break;
             }
         }
         self.list(caller, page);
     }
 
-    pub(super) fn pending(&mut self, caller: Caller, after: Option<&TxId>) {
+    pub(super) fn pending(&mut self, caller: Caller, after: Option<&TxId>, own: Option<&Name>) {
         use std::ops::Bound::{Excluded, Unbounded};
         let mut page = PageWriter::new(LIST_BYTES_MAX, after.map(TxId::as_str));
         let range = (after.map_or(Unbounded, Excluded), Unbounded);
+        let view = self.view(own);
+        let mut left = PENDING_PAGE_ITEMS_MAX;
         for (tx, prepared) in self.bank.undecided.range::<TxId, _>(range) {
+            if !view.sees(tx, Some(&prepared.transaction)) {
+                left -= 1;
+                if left == 0 {
+                    page.pass(tx.as_str());
+                    page.end();
+                    break;
+                }
+                continue;
+            }
             let line = PendingAnswer {
                 tx: Cow::Borrowed(tx),
                 since: prepared.time,
                 waiting_for: self.waiting_for(tx, prepared).iter().collect(),
-                ops: Some(OpAnswer::all_of(&prepared.transaction)),
+                ops: Some(view.ops(tx, &prepared.transaction)),
                 outside: prepared.transaction.has_outside(),
             };
             if !page.push(tx.as_str(), &line) {
@@ -195,7 +223,7 @@ fn named(name: &str) -> Detail {
     Detail::Named { name: SingleWord(name.to_owned()) }
 }
 
-fn history_line(event: &HistoryEntry) -> HistoryAnswer<'_> {
+fn history_line<'e>(event: &'e HistoryEntry, view: &View<'_>) -> HistoryAnswer<'e> {
     let transaction = event.transaction.as_deref();
     HistoryAnswer {
         tx: Cow::Borrowed(&event.tx),
@@ -205,18 +233,23 @@ fn history_line(event: &HistoryEntry) -> HistoryAnswer<'_> {
         },
         time: event.time,
         reason: event.reason.map(|reason| reason.as_str().into()),
-        ops: transaction.map(OpAnswer::all_of),
+        ops: transaction.map(|transaction| view.ops(&event.tx, transaction)),
         outside: transaction.is_some_and(Transaction::has_outside),
         driven: event.provenance.driven,
         by: event.provenance.by,
-        text: Cow::Borrowed(&event.provenance.text),
+        // It may name accounts of others.
+        text: Cow::Borrowed(if view.is_whole(&event.tx) { &event.provenance.text } else { "" }),
     }
 }
 
 /// As `history_line`, without what may be longer than a page.
-fn shorter_line(event: &HistoryEntry) -> HistoryAnswer<'_> {
-    let text = Cow::Borrowed(beginning(&event.provenance.text, REFUSAL_TEXT_BYTES_MAX));
-    HistoryAnswer { ops: None, text, ..history_line(event) }
+fn shorter_line<'e>(event: &'e HistoryEntry, view: &View<'_>) -> HistoryAnswer<'e> {
+    let line = history_line(event, view);
+    let text = match line.text {
+        Cow::Borrowed(text) => beginning(text, REFUSAL_TEXT_BYTES_MAX).into(),
+        Cow::Owned(_) => Cow::Borrowed(""),
+    };
+    HistoryAnswer { ops: None, text, ..line }
 }
 
 fn count(len: usize) -> u64 {

@@ -1,5 +1,6 @@
 //! Records: the entries of the journal, and the only changes of a bank's durable state.
 
+use crate::access::Name;
 use crate::bank::io::{Outcome, OwnVote};
 use crate::commit::founding::FoundingId;
 use crate::commit::registers::SetRegister;
@@ -241,6 +242,24 @@ pub enum Record {
         /// Whether it knows its registers; if not, it learns them from a bank that does.
         knows_registers: bool,
     },
+    /// A client or an account was registered, in closed mode.
+    Registered {
+        /// When it was registered.
+        time: Time,
+        /// The name of whoever registered it.
+        by: Name,
+        /// The client or account.
+        what: Registration,
+    },
+}
+
+/// What was registered. New variants are only added at the end, as for `Record`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Registration {
+    /// The client as registered.
+    Client(NewClient),
+    /// The account as opened.
+    Account(NewAccount),
 }
 
 impl Record {
@@ -264,6 +283,7 @@ impl Record {
             | Record::Founded { .. }
             | Record::Met { .. }
             | Record::Introduced { .. }
+            | Record::Registered { .. }
             | Record::Drove { .. } => None,
         }
     }
@@ -286,6 +306,7 @@ impl Record {
             | Record::Founded { .. }
             | Record::Met { .. }
             | Record::Introduced { .. }
+            | Record::Registered { .. }
             | Record::Drove { .. } => None,
         }
     }

@@ -7,7 +7,7 @@ use crate::bank::Identity;
 use crate::bank::history::History;
 use crate::bank::io::{After, KnownVote, Outcome, OwnVote, Seq};
 use crate::bank::known::{Ended, HistoryEntry, Prepared, Provenance, not_named_by_set};
-use crate::bank::record::Record;
+use crate::bank::record::{Record, Registration};
 use crate::commit::founding::FoundingId;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::{Ledger, RegistersKnown};
@@ -62,7 +62,7 @@ pub(crate) struct Bank {
     /// The newest outcomes with their operations.
     pub history: History,
     /// Those in the history that this bank drove without a part in them.
-    drove: BTreeSet<TxId>,
+    pub drove: BTreeSet<TxId>,
     pub committed: u64,
     pub aborted: u64,
     /// Why this bank must not work any more, if so.
@@ -210,6 +210,13 @@ impl Bank {
                 self.met(*time);
                 self.ledger.open_account(account, *time);
             }
+            Record::Registered { time, what, .. } => {
+                self.met(*time);
+                match what {
+                    Registration::Client(client) => self.ledger.add_client(client, *time),
+                    Registration::Account(account) => self.ledger.open_account(account, *time),
+                }
+            }
             Record::ClockMoved { time } => self.met(*time),
             Record::Stopped { why } => self.stopped = Some(why.clone()),
             Record::OutsideVoted { tx, time, refusal, .. } => {
@@ -240,27 +247,6 @@ impl Bank {
                 self.drove.insert(tx.clone());
             }
         }
-    }
-
-    /// Is `tx` in the history as a transaction that this bank drove without a part in it?
-    pub(super) fn drove(&self, tx: &TxId) -> bool {
-        self.drove.contains(tx)
-    }
-
-    /// Does the history have an entry for `tx`?
-    pub(super) fn remembers(&self, tx: &TxId) -> bool {
-        self.history.get(tx).is_some()
-    }
-
-    /// Restores the history from a snapshot.
-    pub(super) fn restore_history(&mut self, history: Vec<HistoryEntry>) {
-        let me = self.me();
-        let no_part = |event: &&HistoryEntry| {
-            event.provenance.driven
-                && event.transaction.as_ref().is_some_and(|of| !of.banks().has(me))
-        };
-        self.drove = history.iter().filter(no_part).map(|event| event.tx.clone()).collect();
-        self.history = History::of(history);
     }
 
     /// Drops at most `most` outcomes that the journal's index finds from memory; returns whether

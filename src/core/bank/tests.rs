@@ -5,6 +5,7 @@ mod corners;
 mod ends;
 
 use super::*;
+use crate::access::Principal;
 use crate::bank::io::{Caller, Origin, SessionId, Start};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
@@ -51,8 +52,14 @@ impl Network {
     fn ask(&mut self, origin: Origin, request: Request) -> Reply {
         let caller = Caller { session: SessionId(1), slot: 0 };
         let what = format!("{request:?}");
-        let mut output =
-            self.input(&Input::Request { caller, origin, request, waited_us: 0, past: None });
+        let mut output = self.input(&Input::Request {
+            caller,
+            origin,
+            asker: Principal::Operator,
+            request,
+            waited_us: 0,
+            past: None,
+        });
         output.replies.pop().unwrap_or_else(|| panic!("{what} is answered")).reply
     }
 

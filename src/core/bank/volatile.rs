@@ -4,6 +4,7 @@
 
 mod change;
 
+use crate::access::{Access, Name, Way};
 use crate::bank::io::{Caller, KnownVote, SessionId, Start};
 use crate::bank::learn::Learning;
 use crate::commit::coordinator::Coordinator;
@@ -12,6 +13,7 @@ use crate::limits::{BANKS_MAX, CUT_MARK_EVERY_US, QUESTIONS_UNDER_WAY_MAX};
 use crate::wire::request::SnapshotKey;
 use crate::wire::token::Token;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// The volatile state of a bank.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +53,11 @@ pub(crate) struct Volatile {
     pub forgot: Option<String>,
     /// The clock at moments of the monotonic clock, oldest first: for the age of what cuts keep.
     pub cut_marks: VecDeque<(u64, Time)>,
+    /// What names may do here; in open mode nobody looks at it.
+    pub access: Arc<Access>,
+    /// Names that were taken out of it and have undecided transactions which have not been asked
+    /// about yet: those with a greater id than this.
+    pub removed: BTreeMap<Name, Option<TxId>>,
 }
 
 /// Undecided transactions without a timer, after a restart.
@@ -104,6 +111,8 @@ pub struct Drive {
     pub coordinator: Coordinator,
     /// Its time-out, on the monotonic clock in microseconds.
     pub deadline_us: Option<u64>,
+    /// The way by which it was requested.
+    pub way: Way,
 }
 
 /// A request whose reply waits for an event.
@@ -222,6 +231,11 @@ pub enum Change {
     LearnFailed(u64),
     /// The clock had this time at this moment; the past before the second time may be dropped.
     CutMark(u64, Time, Option<Time>),
+    /// Names have these rights from here on, and these names were taken out.
+    Access(Arc<Access>, Vec<Name>),
+    /// The bank has asked about the transactions of a name that was taken out, up to this id;
+    /// without one, about all of them.
+    RemovedAsked(Name, Option<TxId>),
 }
 
 impl Volatile {
@@ -240,7 +254,7 @@ impl Volatile {
 
     /// When the first work is due of which a tick may process only a part.
     fn work_due_us(&self) -> Option<u64> {
-        if !self.gone.is_empty() || self.untimed != Untimed::None {
+        if !self.gone.is_empty() || !self.removed.is_empty() || self.untimed != Untimed::None {
             return Some(0);
         }
         let timers = [self.timers.front(), self.patience_timers.first(), self.drive_timers.first()];
@@ -317,7 +331,7 @@ impl Volatile {
             &self.learning;
         let learning = (under_way.is_some(), after, last, failed, left(*paused_until_us));
         // A session without such transactions makes no difference.
-        let gone = (&self.gone, &self.untimed);
+        let gone = (&self.gone, &self.untimed, &self.removed, &self.access);
         let met = (self.introduce_without, self.met_by, &self.forgot);
         format!("{in_doubt:?} {peers:?} {drives:?} {waiters:?} {gone:?} {learning:?} {met:?}")
     }

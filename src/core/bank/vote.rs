@@ -2,11 +2,13 @@
 //!
 //! A vote is durable before it is sent, given once for an id, and never changed.
 
+use crate::access::{Way, not_allowed};
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{After, Caller, Outcome, OwnVote, Past, SessionId};
 use crate::bank::known::Known;
 use crate::bank::record::{Cause, Record};
+use crate::bank::rights::no_right;
 use crate::bank::volatile::InDoubt;
 use crate::commit::coordinator::Event;
 use crate::ids::TxId;
@@ -18,13 +20,21 @@ use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
 use std::sync::Arc;
 
+/// How the request for a vote arrived.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival {
+    /// It waited too long in the queue.
+    pub late: bool,
+    pub way: Way,
+}
+
 impl Deciding<'_> {
     pub(super) fn prepare(
         &mut self,
         caller: Caller,
         tx: &TxId,
         transaction: &Arc<Transaction>,
-        late: bool,
+        arrival: Arrival,
         past: Option<&Past>,
     ) {
         if !self.names_me(caller, transaction) {
@@ -86,7 +96,7 @@ impl Deciding<'_> {
                     return self.unfit(caller, &unfit);
                 }
                 let session = Some(caller.session);
-                let (token, refusal, after) = self.vote(tx, transaction, late, session);
+                let (token, refusal, after) = self.vote(tx, transaction, arrival, session);
                 let reply = match &refusal {
                     None => Reply::Ok(tx.clone(), token),
                     Some(Fault { reason, text }) => {
@@ -114,10 +124,21 @@ impl Deciding<'_> {
         named
     }
 
-    /// Checks whether this bank would vote OK. A request that waited too long is refused without a
-    /// check of the ledger: under load, transactions that have begun come first.
-    pub(super) fn check_vote(&self, transaction: &Transaction, late: bool) -> Result<(), Fault> {
-        if late {
+    /// Checks whether this bank would vote OK: first the rights of the transaction's owner, as they
+    /// are now. So an account that is not the owner's and one that does not exist look alike. A
+    /// request that waited too long is refused without a check of the ledger: under load,
+    /// transactions that have begun come first.
+    pub(super) fn check_vote(
+        &self,
+        tx: &TxId,
+        transaction: &Transaction,
+        arrival: Arrival,
+    ) -> Result<(), Fault> {
+        let (access, ledger, me) = (&self.volatile.access, &self.bank.ledger, self.bank.me());
+        if let Some(op) = not_allowed(access, (tx, arrival.way), me, transaction, ledger) {
+            return Err(no_right(access, tx, arrival.way, &op.action));
+        }
+        if arrival.late {
             return Err(Fault::of(Reason::Limit, &Detail::WaitedLong { ms: QUEUE_WAIT_MS_MAX }));
         }
         if self.is_at_the_end_of_time() {
@@ -136,10 +157,10 @@ impl Deciding<'_> {
         &mut self,
         tx: &TxId,
         transaction: &Arc<Transaction>,
-        late: bool,
+        arrival: Arrival,
         session: Option<SessionId>,
     ) -> (Token, Option<Fault>, After) {
-        let refusal = self.check_vote(transaction, late).err();
+        let refusal = self.check_vote(tx, transaction, arrival).err();
         let time = self.tick_clock();
         let vote = if refusal.is_none() { Vote::Ok } else { Vote::No };
         let own = OwnVote { vote, time, digest: Some(*transaction.digest()) };

@@ -85,6 +85,7 @@ details! {
         RegistersUnknown = "this bank does not know its registers yet; it asks the others for them";
         OnLinkAlone = "REGISTERS is asked by a bank, over its link";
         NoPlace = "too many connections, try again later";
+        NoProof = "its tokens prove no outcome, and it belongs to another name; nobody is asked";
     }
 
     filled {
@@ -92,6 +93,17 @@ details! {
             [character: SingleWord] "";
         Untrimmed = "" [field: SingleWord] " must not begin or end with white space";
         Dots = "" [field: SingleWord] " must not be `.` or `..`";
+        OwnIdsOnly = "a transaction of " [name: SingleWord] " has an id like "
+            [example: SingleWord] "";
+        ForeignId = "the link of bank " [bank: BankId] " begins no transaction " [tx: TxId] "";
+        NoRightToMove = "" [name: SingleWord] " has no right to " [op: SingleWord]
+            " account " [number: AccountNumber] " here";
+        NoRightToSet = "" [name: SingleWord] " has no right to set register " [key: RegisterKey]
+            " here";
+        LinkCredits = "without trust the link of bank " [bank: BankId]
+            " takes credits only, and no " [op: SingleWord] "";
+        NotOwn = "" [tx: TxId] " belongs to another name than " [name: SingleWord] "";
+        NoRight = "" [name: SingleWord] " has no right to " [verb: SingleWord] " here";
         NotMember = "bank " [bank: BankId] " is not in the consortium";
         Follows = "bank " [by: BankId] " refused" [its: RefusalText] "";
         NotNamed = "the transaction does not name this bank, " [bank: BankId] "";

@@ -58,11 +58,13 @@ pub enum Reason {
     DiskFull,
     /// The bank can't read its record of the id.
     Unreadable,
+    /// The asker, or the owner of the transaction, has no right to it at this bank.
+    NotAllowed,
 }
 
 impl Reason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Reason; 16] = [
+    pub const ALL: [Reason; 17] = [
         Reason::InsufficientFunds,
         Reason::UnknownAccount,
         Reason::UnknownClient,
@@ -79,6 +81,7 @@ impl Reason {
         Reason::NotIntroduced,
         Reason::DiskFull,
         Reason::Unreadable,
+        Reason::NotAllowed,
     ];
 
     /// The name on the wire.
@@ -100,6 +103,7 @@ impl Reason {
             Reason::NotIntroduced => "not-introduced",
             Reason::DiskFull => "disk-full",
             Reason::Unreadable => "unreadable",
+            Reason::NotAllowed => "not-allowed",
         }
     }
 

@@ -84,7 +84,7 @@ verbs! {
         A PREPARE of one bank alone can only commit: its OK is the decision.\n\
         Reasons: insufficient-funds unknown-account unknown-client not-holder locked unbalanced \
         duplicate-id already-exists malformed limit expired refused unreachable not-introduced \
-        disk-full unreadable";
+        disk-full unreadable not-allowed";
     Commit "COMMIT" Transaction "<tx> [<token> ...]"
         "commits a transaction that every bank voted OK on"
         "With every bank's OK token it commits at once. COMMIT without tokens runs the \

@@ -190,7 +190,8 @@ async fn account_opened(app: &App, form: &SentForm) -> Result<FormResult<NewAcco
                 | Reason::Unreachable
                 | Reason::NotIntroduced
                 | Reason::DiskFull
-                | Reason::Unreadable => view.number.error = Some(words(reason)),
+                | Reason::Unreadable
+                | Reason::NotAllowed => view.number.error = Some(words(reason)),
             }
             Ok(FormResult::Again(view))
         }
@@ -273,7 +274,8 @@ async fn cash_moved(app: &App, form: &SentForm) -> Result<FormResult<Cash>, Prob
                 | Reason::Unreachable
                 | Reason::NotIntroduced
                 | Reason::DiskFull
-                | Reason::Unreadable => view.amount.error = error,
+                | Reason::Unreadable
+                | Reason::NotAllowed => view.amount.error = error,
             }
             Ok(FormResult::Again(view))
         }

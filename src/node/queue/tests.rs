@@ -1,6 +1,7 @@
 //! Tests of the queue's order and bounds.
 
 use super::*;
+use consorcio_core::access::Principal;
 use consorcio_core::bank::io::Caller;
 use consorcio_core::ids::{BankId, TxId};
 
@@ -27,7 +28,7 @@ fn request(session: u64, slot: u64, origin: Origin, urgent: bool) -> Input {
     let tx = TxId::new(&format!("t{session}.{slot}")).unwrap();
     let request = if urgent { Request::Commit(tx, Vec::new()) } else { Request::Status(tx) };
     let caller = Caller { session: SessionId(session), slot };
-    Input::Request { caller, origin, request, waited_us: 0, past: None }
+    Input::Request { caller, origin, asker: Principal::Operator, request, waited_us: 0, past: None }
 }
 
 fn name(input: &Input) -> String {

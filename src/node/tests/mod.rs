@@ -9,6 +9,7 @@ mod writer;
 
 use crate::clock::{WallClock, machine};
 use crate::writer::{Released, Writer};
+use consorcio_core::access::Principal;
 use consorcio_core::bank::Core;
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Caller, Input, Now, Origin, SessionId};
@@ -71,7 +72,14 @@ fn wall() -> WallClock {
 fn request(session: u64, slot: u64, line: &str) -> Input {
     let caller = Caller { session: SessionId(session), slot };
     let request = Request::parse(line).unwrap();
-    Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None }
+    Input::Request {
+        caller,
+        origin: Origin::Client,
+        asker: Principal::Operator,
+        request,
+        waited_us: 0,
+        past: None,
+    }
 }
 
 fn prepare(n: u64) -> String {

@@ -5,6 +5,7 @@ use super::{HandOver, Session};
 use crate::permits::Permit;
 use crate::session_table::{SessionEnd, SessionState};
 use crate::slots::reply_bytes;
+use consorcio_core::access::Principal;
 use consorcio_core::bank::io::{Caller, Input, Origin};
 use consorcio_core::wire::codec::LineError;
 use consorcio_core::wire::opening::{Hello, Opening, Stranger, is_hello, is_host, opening};
@@ -204,7 +205,14 @@ impl Session {
                 let origin = self.acceptor.origin();
                 queue.push(
                     since_us,
-                    Input::Request { caller, origin, request, waited_us: 0, past: None },
+                    Input::Request {
+                        caller,
+                        origin,
+                        asker: Principal::Operator,
+                        request,
+                        waited_us: 0,
+                        past: None,
+                    },
                 );
                 return;
             }

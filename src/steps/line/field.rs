@@ -361,8 +361,13 @@ impl CpfEnd {
     }
 }
 
-pub(super) const DOUBT_CAUSES: [DoubtCause; 4] =
-    [DoubtCause::DriverGone, DoubtCause::TimeOut, DoubtCause::Restart, DoubtCause::Asked];
+pub(super) const DOUBT_CAUSES: [DoubtCause; 5] = [
+    DoubtCause::DriverGone,
+    DoubtCause::TimeOut,
+    DoubtCause::Restart,
+    DoubtCause::Asked,
+    DoubtCause::OwnerGone,
+];
 
 /// A count and its total, as in `2/3`.
 impl LineField for (usize, usize) {

@@ -4,7 +4,7 @@ use crate::line::{
     CpfEnd, Load, LoggedOps, LoggedOutcome, OtherEnd, ReplySummary, RequestId, Step,
 };
 use consorcio_core::bank::io::{CoreStep, Outcome, Seq};
-use consorcio_core::bank::record::Record;
+use consorcio_core::bank::record::{Record, Registration};
 use consorcio_core::commit::coordinator;
 use consorcio_core::commit::message::{Message, PeerVerb, RequestKey};
 use consorcio_core::ids::{BankId, TxId};
@@ -83,10 +83,14 @@ impl Step {
                 voted: Some(*time),
                 ops: LoggedOps::Of(Arc::clone(transaction)),
             },
-            Record::ClientAdded { client, .. } => {
+            Record::ClientAdded { client, .. }
+            | Record::Registered { what: Registration::Client(client), .. } => {
                 Step::Client(CpfEnd::of(client.cpf.as_str()), seq)
             }
-            Record::AccountOpened { account, .. } => Step::Account(account.number.clone(), seq),
+            Record::AccountOpened { account, .. }
+            | Record::Registered { what: Registration::Account(account), .. } => {
+                Step::Account(account.number.clone(), seq)
+            }
             Record::ClockMoved { time } => Step::Clock(*time, seq),
             Record::KeyKnown { key } => Step::Key(*key, seq),
             Record::RegistersLearned { registers, last } => {

@@ -3,7 +3,7 @@
 
 use super::names::{ClientRequestPoint, RecordKind, ReplyPoint, Stage, Step};
 use consorcio_core::bank::io::{Origin, Outcome};
-use consorcio_core::bank::record::Record;
+use consorcio_core::bank::record::{Record, Registration};
 use consorcio_core::commit::message::{Message, PeerVerb};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
@@ -102,8 +102,12 @@ impl RecordKind {
             Record::Decided { outcome: Outcome::Committed(_), .. } => RecordKind::Committed,
             Record::Decided { outcome: Outcome::Aborted(..), .. } => RecordKind::Aborted,
             Record::Executed { .. } => RecordKind::Executed,
-            Record::ClientAdded { .. } => RecordKind::ClientAdded,
-            Record::AccountOpened { .. } => RecordKind::AccountOpened,
+            Record::ClientAdded { .. }
+            | Record::Registered { what: Registration::Client(_), .. } => RecordKind::ClientAdded,
+            Record::AccountOpened { .. }
+            | Record::Registered { what: Registration::Account(_), .. } => {
+                RecordKind::AccountOpened
+            }
             Record::ClockMoved { .. } => RecordKind::ClockMoved,
             Record::Stopped { .. } => RecordKind::Stopped,
             Record::OutsideVoted { refusal: None, .. } => RecordKind::OutsideCommitted,

@@ -62,6 +62,7 @@ fn vote_in(record: &Record, tx: &TxId) -> Option<HeldVote> {
         | Record::RegistersLearned { .. }
         | Record::Founded { .. }
         | Record::Met { .. }
+        | Record::Registered { .. }
         | Record::Introduced { .. }
         | Record::ClockMoved { .. }
         | Record::Stopped { .. }
@@ -101,6 +102,7 @@ fn recorded_end(record: &Record) -> Option<RecordedEnd<'_>> {
         | Record::RegistersLearned { .. }
         | Record::Founded { .. }
         | Record::Met { .. }
+        | Record::Registered { .. }
         | Record::Introduced { .. }
         | Record::ClockMoved { .. }
         | Record::Stopped { .. }
@@ -179,6 +181,7 @@ impl ModelState {
             | Record::KeyKnown { .. }
             | Record::Founded { .. }
             | Record::Met { .. }
+            | Record::Registered { .. }
             | Record::Introduced { .. } => {
                 panic!("bank {at} writes an unexpected {record:?}")
             }
@@ -225,6 +228,7 @@ impl ModelState {
             | Record::RegistersLearned { .. }
             | Record::Founded { .. }
             | Record::Met { .. }
+            | Record::Registered { .. }
             | Record::Introduced { .. }
             | Record::Drove { .. }
             | Record::OutsideVoted { .. } => {}

@@ -18,6 +18,7 @@ pub use acts::{Heal, Lie, ModelAction};
 
 use crate::exhaustive::plant::Planted;
 use crate::exhaustive::rules::{Cuts, Lost};
+use consorcio_core::access::Principal;
 use consorcio_core::bank::io::{Caller, Input, Now, Origin, Outgoing, Sending, SessionId};
 use consorcio_core::bank::record::Record;
 use consorcio_core::bank::{Core, Identity};
@@ -206,6 +207,7 @@ impl Base {
                     let input = Input::Request {
                         caller,
                         origin: Origin::Client,
+                        asker: Principal::Operator,
                         request,
                         waited_us: 0,
                         past: None,

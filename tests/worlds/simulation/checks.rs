@@ -9,8 +9,7 @@ use consorcio_core::bank::record::Record;
 use consorcio_core::commit::message::Message;
 use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::wire::token::{Digest, Token, Vote};
-use consorcio_core::wire::transaction::Transaction;
-use consorcio_core::wire::{Reason, reply::Reply};
+use consorcio_core::wire::{Reason, reply::Reply, transaction::Transaction};
 
 impl Simulation<'_> {
     /// Notes all events since the last call, and checks the invariants.
@@ -82,6 +81,7 @@ impl Simulation<'_> {
                 | Record::RegistersLearned { .. }
                 | Record::Founded { .. }
                 | Record::Met { .. }
+                | Record::Registered { .. }
                 | Record::Introduced { .. }
                 | Record::Drove { .. }
                 | Record::Stopped { .. } => {}
@@ -197,6 +197,7 @@ impl Simulation<'_> {
             | Record::RegistersLearned { .. }
             | Record::Founded { .. }
             | Record::Met { .. }
+            | Record::Registered { .. }
             | Record::Introduced { .. }
             | Record::Stopped { .. } => {}
         }
@@ -388,8 +389,7 @@ impl Simulation<'_> {
     fn caller_received(&mut self, number: usize, transaction: &Transaction, reply: &Reply) {
         match reply {
             Reply::Committed(tx, time, _, _) => self.commit_received(tx, transaction, *time),
-            // A bank that the transaction does not name reports only that it knows the id for other
-            // bytes.
+            // A bank that is not named reports only that it knows other bytes of the id.
             Reply::Aborted(_, _, Reason::DuplicateId, _) => {}
             Reply::Aborted(..) => {
                 self.facts[number].reported.push((Some(*transaction.digest()), false))

@@ -89,6 +89,7 @@ impl Unsynced {
             | Record::Refused { time, .. }
             | Record::ClientAdded { time, .. }
             | Record::AccountOpened { time, .. }
+            | Record::Registered { time, .. }
             | Record::OutsideVoted { time, .. } => (Some(*time), *time),
             Record::Executed { time, committed, .. } => (Some(*time), *committed),
             Record::Decided { outcome: Outcome::Committed(time), .. }

@@ -21,12 +21,14 @@ mod malicious;
 mod outsiders;
 mod plan;
 mod reads;
+mod rights;
 mod run;
 mod shrink;
 mod transactions;
 
 use crate::world::clocks::ClockMistake;
 use crate::world::growth::GrowthMistake;
+use crate::world::names::RightsMistake;
 use crate::world::{MeetMistake, Mistake, ProofMistake};
 use coverage::{Coverage, MUST_COVER};
 use plan::{RunPlan, Variant};
@@ -297,6 +299,19 @@ fn a_consortium_grows_while_sets_are_under_way() {
 #[test]
 fn mistakes_about_growing_are_found() {
     are_found(&GrowthMistake::ALL, 3_000, |seed, mistake| growth::run(seed, mistake).map(drop));
+}
+
+/// Each bank votes by the rights that it grants when it decides, and no right keeps a transaction
+/// undecided.
+#[test]
+fn rights_change_while_transactions_are_under_way() {
+    holds("rights", seeds(600), |seed| rights::run(seed, None), &rights::MUST_COVER);
+}
+
+/// Each mistake about rights is found.
+#[test]
+fn mistakes_about_rights_are_found() {
+    are_found(&RightsMistake::ALL, 400, |seed, mistake| rights::run(seed, mistake).map(drop));
 }
 
 /// After a bank loses its disk, nothing contradicts its earlier promises.

@@ -2,6 +2,7 @@
 //! only the readings of a bank.
 
 use super::World;
+use consorcio_core::access::Principal;
 use consorcio_core::bank::io::{Caller, Input, Now, Origin, SessionId};
 use consorcio_core::clock::{ClockFilter, Machine};
 use consorcio_core::ids::Time;
@@ -157,8 +158,14 @@ impl World {
         }
         let caller = Caller { session: SessionId(0), slot: 0 };
         let request = Request::Read(Read::Info);
-        let input =
-            Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
+        let input = Input::Request {
+            caller,
+            origin: Origin::Client,
+            asker: Principal::Operator,
+            request,
+            waited_us: 0,
+            past: None,
+        };
         let output = self.core(bank).decide(now, &input);
         let Some(Reply::Done(json)) = output.replies.first().map(|outgoing| &outgoing.reply) else {
             panic!("no reply to INFO: {output:?}")

@@ -313,6 +313,7 @@ impl World {
     fn answered(&mut self, to: usize, from: usize, asked: RequestKey, reply: Option<Reply>) {
         let reply = self.mistaken_answer(to, from, &asked, reply);
         let reply = self.mistaken_proof(to, from, &asked, reply);
+        let reply = self.refused_over_link(from, &asked, reply);
         let reply = self.registers_arrive(&asked, reply);
         if self.reports_answers {
             self.seen.push(Seen::Answered { from, to, asked: asked.clone(), reply: reply.clone() });

@@ -11,6 +11,7 @@ pub mod growth;
 pub mod links;
 mod meet;
 mod mistakes;
+pub mod names;
 pub mod path;
 mod print;
 mod proofs;
@@ -25,6 +26,7 @@ use growth::Growth;
 use links::{Ends, Flight, Link};
 pub use meet::MeetMistake;
 pub use mistakes::{Around, Mistake, crashed};
+use names::Names;
 use path::Path;
 pub use proofs::ProofMistake;
 pub use seen::Seen;
@@ -132,6 +134,7 @@ pub struct World {
     pub meet_mistake: Option<MeetMistake>,
     /// The network between banks, with an attacker on it.
     pub path: Path,
+    names: Names,
     /// Banks filter their wall clocks as the programs do.
     follows_clocks: bool,
     /// Each outcome leaves memory as soon as its record is durable, so only the journal knows it.
@@ -180,6 +183,7 @@ impl World {
             growth: Growth::default(),
             meet_mistake: None,
             path: Path::default(),
+            names: Names::default(),
             follows_clocks: false,
             forgetful: false,
             seen: Vec::new(),
@@ -282,7 +286,8 @@ impl World {
             return caller;
         }
         let past = request.tx().and_then(|tx| self.past(bank, tx));
-        self.input(bank, &Input::Request { caller, origin, request, waited_us, past });
+        let asker = self.asker_of(session, &request);
+        self.input(bank, &Input::Request { caller, origin, asker, request, waited_us, past });
         caller
     }
 

@@ -1,6 +1,7 @@
 //! Which requests banks send over links, and how many at a time.
 
 use crate::world::{Seen, World};
+use consorcio_core::access::Principal;
 use consorcio_core::bank::io::{CoreStep, Input, Origin, Outcome, SessionId};
 use consorcio_core::bank::record::Record;
 use consorcio_core::commit::message::{Message, PeerVerb, RequestKey};
@@ -118,13 +119,9 @@ fn requests_that_may_wait_are_refused_on_a_link() {
         let verb = request.verb().name();
         let now = world.now(1);
         let caller = consorcio_core::bank::io::Caller { session: link, slot: 0 };
-        let input = consorcio_core::bank::io::Input::Request {
-            caller,
-            origin: Origin::Link,
-            request,
-            waited_us: 0,
-            past: None,
-        };
+        let (origin, asker) = (Origin::Link, Principal::Operator);
+        let (waited_us, past) = (0, None);
+        let input = Input::Request { caller, origin, asker, request, waited_us, past };
         let output = world.core(1).decide(now, &input);
         assert!(output.records.is_empty(), "{verb}");
         assert!(matches!(

@@ -104,6 +104,7 @@ impl World {
         self.starts += 1;
         let start = self.start_of(bank);
         self.input(bank, &Input::Started(start));
+        self.read_access(bank);
     }
 
     /// All votes, outcomes and ledgers equal those of the replayed journals.

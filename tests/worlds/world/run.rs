@@ -6,6 +6,7 @@ impl World {
     pub(super) fn take(&mut self, bank: usize, mut output: Output) {
         self.mistaken_output(bank, &mut output);
         self.mistaken_meeting(bank, &mut output);
+        self.mistaken_refusal(bank, &mut output);
         let node = &mut self.nodes[bank];
         for record in output.records {
             if let Some(tx) = record.decides() {

@@ -6,6 +6,9 @@
 //! - `let NAME 'TEXT'`: `$NAME` stands for TEXT from here on.
 //! - `world banks=3`: a new consortium. `founding=yes`: its banks have no journals yet, and none
 //!   runs. `deliver=no`: messages between banks wait for `deliver`.
+//!   `closed=yes`: names and rights count, and a session has the name behind its bank.
+//! - `access BANK 'NAME ROLE[,ROLE]… [CPF]…'… [trust=BANK]`: what a bank grants from here on;
+//!   `NAME gone` ends a name.
 //! - `BANK.SESSION 'LINE'`, as in `0.a 'PREPARE t1 $T'`: a client's line. `$ok0` is the newest OK
 //!   token of bank 0, `$nok0` its newest NOK token, `$committed0` and `$aborted0` its newest
 //!   statements, `$reading0` its newest reading of its clock.
@@ -26,6 +29,7 @@
 //! - `skew BANK MS`: sets the offset of its wall clock. `lose-disk BANK`, `copy-journal BANK`,
 //!   `restore-journal BANK` (from that copy).
 
+use crate::world::names::access_of;
 use crate::world::text::{self, short_reply};
 use crate::world::{Seen, World};
 use consorcio_core::bank::record::Record;
@@ -67,7 +71,11 @@ impl ScriptRunner {
             self.sessions.push(name.to_owned());
             self.sessions.len() - 1
         });
-        u64::try_from(at).unwrap()
+        let session = u64::try_from(at).unwrap();
+        if self.world.is_closed() {
+            self.world.name_session(session, name[2..].parse().expect("a name"));
+        }
+        session
     }
 
     fn expand(&self, text: &str) -> String {
@@ -147,11 +155,14 @@ impl Runner for ScriptRunner {
             "world" => {
                 let banks = args.take_key("banks").map_or(Ok(3), str::parse)?;
                 let delivers = args.take_key("deliver").is_none_or(|deliver| deliver == "yes");
-                let world = if args.take_key("founding").is_some() {
+                let mut world = if args.take_key("founding").is_some() {
                     World::unfounded(banks)
                 } else {
                     World::new(banks)
                 };
+                if args.take_key("closed").is_some() {
+                    world.close_mode();
+                }
                 *self = ScriptRunner { world, delivers, ..ScriptRunner::new() };
             }
             "let" => {
@@ -160,6 +171,12 @@ impl Runner for ScriptRunner {
                     Transaction::parse(&text).map_err(|fault| fault.text)?;
                 }
                 self.names.insert(name, text);
+            }
+            "access" => {
+                let bank = ScriptRunner::bank(&next()?)?;
+                let trust: Option<usize> = args.take_key("trust").map(str::parse).transpose()?;
+                let grants: Vec<&str> = std::iter::from_fn(|| args.next_pos()).collect();
+                self.world.grant(bank, access_of(&grants, trust.as_slice()));
             }
             "close" => {
                 let name = next()?;

@@ -2,7 +2,7 @@
 
 use super::Seen;
 use consorcio_core::bank::io::{CoreStep, Outcome};
-use consorcio_core::bank::record::Record;
+use consorcio_core::bank::record::{Record, Registration};
 use consorcio_core::commit::message::Message;
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::wire::detail::Detail;
@@ -167,6 +167,12 @@ pub fn short_record(record: &Record) -> String {
         }
         Record::ClientAdded { client, .. } => format!("ClientAdded {}", client.cpf),
         Record::AccountOpened { account, .. } => format!("AccountOpened {}", account.number),
+        Record::Registered { by, what: Registration::Client(client), .. } => {
+            format!("ClientAdded {} by {by}", client.cpf)
+        }
+        Record::Registered { by, what: Registration::Account(account), .. } => {
+            format!("AccountOpened {} by {by}", account.number)
+        }
         Record::KeyKnown { key } => format!("KeyKnown {key}"),
         Record::RegistersLearned { registers, last } => {
             let values = registers.iter().map(|set| format!(" {}={}", set.key, set.value.as_str()));

@@ -3,6 +3,7 @@
 mod crashes;
 
 use super::*;
+use crate::access::Principal;
 use crate::bank::io::{After, Caller, Input, Now, Outcome, Output, OwnVote, SessionId, Start};
 use crate::bank::{Core, Identity};
 use crate::commit::founding::FoundingId;
@@ -102,7 +103,14 @@ impl LearningBank {
     fn ask(&mut self, origin: Origin, line: &str) -> Reply {
         let caller = Caller { session: SessionId(1), slot: 0 };
         let request = Request::parse(line).unwrap();
-        let input = Input::Request { caller, origin, request, waited_us: 0, past: None };
+        let input = Input::Request {
+            caller,
+            origin,
+            asker: Principal::Operator,
+            request,
+            waited_us: 0,
+            past: None,
+        };
         self.input(&input)
             .replies
             .pop()

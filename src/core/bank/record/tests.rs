@@ -2,7 +2,9 @@
 //! versions must remain readable, so these bytes never change; each new variant gets a row.
 
 use super::*;
+use crate::ids::{AccountNumber, ClientKind, ClientName, TaxId};
 use crate::limits::{OUTCOME_RECORD_BYTES_MAX, TX_ID_BYTES_MAX};
+use crate::money::Money;
 use crate::wire::token::{Digest, Token, TokenKind, Vote};
 
 const TEXT: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":5}]}"#;
@@ -101,6 +103,28 @@ fn the_bytes_of_each_record() {
 }
 
 #[test]
+fn a_registration_names_who_made_it() {
+    let (time, by) = (Time(3), Name::new("caixa").unwrap());
+    let client = NewClient {
+        cpf: TaxId::new("12345678900").unwrap(),
+        name: ClientName::new("P").unwrap(),
+        kind: ClientKind::new("F").unwrap(),
+    };
+    let account = NewAccount {
+        number: AccountNumber::new("1").unwrap(),
+        holders: vec![client.cpf.clone()],
+        deposit: Money(3),
+    };
+    let cpf = [&[11][..], b"12345678900"].concat();
+    let head = [&[16, 6, 5][..], b"caixa"].concat();
+    let what = Registration::Client(client);
+    let added = Record::Registered { time, by: by.clone(), what };
+    check(&added, &[&head, &[0], &cpf, &[1, b'P', 1, b'F']]);
+    let opened = Record::Registered { time, by, what: Registration::Account(account) };
+    check(&opened, &[&head, &[1, 1, b'1', 1], &cpf, &[6]]);
+}
+
+#[test]
 fn the_code_of_each_reason() {
     let codes = [
         (Reason::InsufficientFunds, 0),
@@ -119,6 +143,7 @@ fn the_code_of_each_reason() {
         (Reason::NotIntroduced, 13),
         (Reason::DiskFull, 14),
         (Reason::Unreadable, 15),
+        (Reason::NotAllowed, 16),
     ];
     assert_eq!(
         codes.map(|(reason, _)| reason)[..],

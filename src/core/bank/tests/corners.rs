@@ -6,7 +6,6 @@ use crate::bank::record::Cause;
 use crate::commit::message::{PeerVerb, RequestKey};
 use crate::limits::CUT_KEPT_MS;
 use crate::limits::CUT_MARK_EVERY_US;
-use crate::wire::request::Read;
 
 const WALL_US: i64 = 1_795_000_000_000_000;
 const MORE: &str = concat!(
@@ -23,8 +22,14 @@ fn network() -> Network {
 fn replies(network: &mut Network, slot: u64, line: &str) -> Vec<(u64, String)> {
     let caller = Caller { session: SessionId(1), slot };
     let (origin, request) = (Origin::Client, Request::parse(line).unwrap());
-    let output =
-        network.input(&Input::Request { caller, origin, request, waited_us: 0, past: None });
+    let output = network.input(&Input::Request {
+        caller,
+        origin,
+        asker: Principal::Operator,
+        request,
+        waited_us: 0,
+        past: None,
+    });
     output.replies.into_iter().map(|out| (out.to.slot, text(&out.reply))).collect()
 }
 
@@ -185,20 +190,19 @@ fn the_history_names_the_refusing_bank_and_has_each_id_once() {
     assert_eq!(ids, ["t2", "t1"]);
 }
 
+fn line(session: u64, slot: u64, text: &str) -> Input {
+    let caller = Caller { session: SessionId(session), slot };
+    let (origin, request) = (Origin::Client, Request::parse(text).unwrap());
+    let asker = Principal::Operator;
+    Input::Request { caller, origin, asker, request, waited_us: 0, past: None }
+}
+
 #[test]
 fn info_has_the_uptime_in_seconds() {
     let mut core = Core::new(identity());
     let now = |mono_us| Now { wall_us: WALL_US, shown_us: WALL_US, mono_us };
     core.step(now(3_000_000), &Input::Started(Start::default()));
-    let caller = Caller { session: SessionId(1), slot: 0 };
-    let input = Input::Request {
-        caller,
-        origin: Origin::Client,
-        request: Request::Read(Read::Info),
-        waited_us: 0,
-        past: None,
-    };
-    let output = core.step(now(10_999_999), &input);
+    let output = core.step(now(10_999_999), &line(1, 0, "INFO"));
     assert_eq!(json(&output.replies[0].reply)["uptime_s"], 7);
 }
 
@@ -261,13 +265,7 @@ fn a_long_run_keeps_a_bounded_number_of_clock_marks() {
         core.step(Now { wall_us, shown_us: wall_us, mono_us }, &input);
         core.step(
             Now { wall_us, shown_us: wall_us, mono_us },
-            &Input::Request {
-                caller: Caller { session: SessionId(1), slot: 0 },
-                origin: Origin::Client,
-                request: Request::parse(&format!("RESOLVE t{tick}")).unwrap(),
-                waited_us: 0,
-                past: None,
-            },
+            &line(1, 0, &format!("RESOLVE t{tick}")),
         );
         kept = core.volatile.cut_marks.len();
         assert!(kept <= most + 2, "{kept} marks after {tick} ticks");
@@ -302,20 +300,8 @@ fn cores_that_will_act_differently_have_different_fingerprints() {
     let mut seen = vec![network.core.fingerprint_text(5_000_000)];
     let inputs = [
         Input::PeerUp(BankId::new(1).unwrap()),
-        Input::Request {
-            caller: Caller { session: SessionId(1), slot: 0 },
-            origin: Origin::Client,
-            request: Request::parse(&format!("PREPARE t1 {BOTH}")).unwrap(),
-            waited_us: 0,
-            past: None,
-        },
-        Input::Request {
-            caller: Caller { session: SessionId(2), slot: 3 },
-            origin: Origin::Client,
-            request: Request::parse(&format!("EXECUTE t2 {BOTH}")).unwrap(),
-            waited_us: 0,
-            past: None,
-        },
+        line(1, 0, &format!("PREPARE t1 {BOTH}")),
+        line(2, 3, &format!("EXECUTE t2 {BOTH}")),
         Input::Closed(SessionId(1)),
     ];
     for input in inputs {

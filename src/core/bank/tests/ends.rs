@@ -51,7 +51,14 @@ fn a_bank_that_stopped_is_silent() {
     for line in ["STATUS t1", "ABORT t1", &format!("PREPARE t2 {BOTH}")] {
         let caller = Caller { session: SessionId(1), slot: 0 };
         let (origin, request) = (Origin::Client, Request::parse(line).unwrap());
-        let input = Input::Request { caller, origin, request, waited_us: 0, past: None };
+        let input = Input::Request {
+            caller,
+            origin,
+            asker: Principal::Operator,
+            request,
+            waited_us: 0,
+            past: None,
+        };
         assert!(network.input(&input).replies.is_empty(), "{line}");
     }
     network.input(&Input::Closed(SessionId(1)));
@@ -94,7 +101,14 @@ fn each_reply_has_what_must_be_durable_first() {
     let after = |network: &mut Network, line: &str| {
         let caller = Caller { session: SessionId(1), slot: 0 };
         let (origin, request) = (Origin::Client, Request::parse(line).unwrap());
-        let input = Input::Request { caller, origin, request, waited_us: 0, past: None };
+        let input = Input::Request {
+            caller,
+            origin,
+            asker: Principal::Operator,
+            request,
+            waited_us: 0,
+            past: None,
+        };
         network.input(&input).replies.pop().unwrap_or_else(|| panic!("{line}")).after
     };
     let prepare = format!("PREPARE t1 {BOTH}");

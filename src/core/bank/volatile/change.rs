@@ -99,6 +99,16 @@ impl Volatile {
                 self.learning.failed += 1;
                 self.learning.paused_until_us = *paused_until_us;
             }
+            Change::Access(access, removed) => {
+                self.access = Arc::clone(access);
+                self.removed.extend(removed.iter().map(|name| (name.clone(), None)));
+            }
+            Change::RemovedAsked(name, Some(tx)) => {
+                self.removed.insert(name.clone(), Some(tx.clone()));
+            }
+            Change::RemovedAsked(name, None) => {
+                self.removed.remove(name);
+            }
             Change::CutMark(mono_us, time, forget) => {
                 self.cut_marks.push_back((*mono_us, *time));
                 if let Some(forget) = forget {

@@ -1,6 +1,7 @@
 //! The invariants of each bank of a state, and those after healing.
 
 use super::*;
+use consorcio_core::access::Principal;
 
 impl ModelState {
     /// A bank's ledger equals its journal: balances change by commits alone, holds are its
@@ -43,8 +44,14 @@ impl ModelState {
 
     pub(super) fn read(&self, at: usize, core: &Core, request: Request) -> serde_json::Value {
         let caller = Caller { session: SessionId(0), slot: 0 };
-        let input =
-            Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
+        let input = Input::Request {
+            caller,
+            origin: Origin::Client,
+            asker: Principal::Operator,
+            request,
+            waited_us: 0,
+            past: None,
+        };
         let output = core.decide(self.now(at), &input);
         let [reply] = &output.replies[..] else { panic!("no single reply to a read") };
         let Reply::Done(json) = &reply.reply else { panic!("{:?}", reply.reply) };

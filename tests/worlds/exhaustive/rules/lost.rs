@@ -36,6 +36,7 @@ impl Lost {
             | Record::RegistersLearned { .. }
             | Record::Founded { .. }
             | Record::Met { .. }
+            | Record::Registered { .. }
             | Record::Introduced { .. }
             | Record::Drove { .. }
             | Record::Stopped { .. } => false,

@@ -108,7 +108,7 @@ impl ModelState {
                     self.reached.push("patience over");
                 }
             }
-            DoubtCause::Restart | DoubtCause::Asked => {}
+            DoubtCause::Restart | DoubtCause::Asked | DoubtCause::OwnerGone => {}
         }
         self.reached.push(cause.as_str());
     }

@@ -5,6 +5,7 @@
 use super::{Conn, Dialler, MALICIOUS, ModelAction, ModelNode, ModelState, bank};
 use crate::exhaustive::plant::Planted;
 use crate::world::Around;
+use consorcio_core::access::Principal;
 use consorcio_core::bank::io::{Caller, Input, Now, Origin, Outgoing, Sending, SessionId};
 use consorcio_core::bank::record::Record;
 use consorcio_core::bank::{Change, Waits};
@@ -195,7 +196,9 @@ impl ModelState {
         let origin = self.mistaken_origin(origin);
         let past = request.tx().and_then(|tx| self.past(to, tx));
         let must_stop = self.carries_a_forgotten_vote(to, &request);
-        self.input(to, &Input::Request { caller, origin, request, waited_us: 0, past });
+        let asker = Principal::Operator;
+        let input = Input::Request { caller, origin, asker, request, waited_us: 0, past };
+        self.input(to, &input);
         assert!(
             !must_stop || self.nodes[to].stopped,
             "bank {to} receives a vote that it forgot, but runs"
@@ -320,6 +323,7 @@ impl ModelState {
                 | Record::KeyKnown { .. }
                 | Record::Founded { .. }
                 | Record::Met { .. }
+                | Record::Registered { .. }
                 | Record::Introduced { .. } => {}
             }
         }

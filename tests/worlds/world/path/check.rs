@@ -1,6 +1,7 @@
 //! What a bank may record after a changed reply or request.
 
 use super::*;
+use consorcio_core::access::Principal;
 
 impl World {
     /// A changed reply makes a bank record what the honest reply would, or what silence would, or
@@ -128,8 +129,14 @@ impl World {
         let mut would = |request: &Request| {
             let caller = Caller { session: SessionId(link), slot: u64::MAX };
             let (request, past) = (request.clone(), past.clone());
-            let input =
-                Input::Request { caller, origin: Origin::Link, request, waited_us: 0, past };
+            let input = Input::Request {
+                caller,
+                origin: Origin::Link,
+                asker: Principal::Operator,
+                request,
+                waited_us: 0,
+                past,
+            };
             self.would_record(to, &input)
         };
         let (actual, honestly, nothing) = (would(changed), would(honest), would(&without));
