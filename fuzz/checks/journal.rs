@@ -3,6 +3,7 @@
 //! checksums were made to fit, nothing panics, and it ends.
 
 use super::Bytes;
+use consorcio::bank::PieceSink;
 use consorcio::bank::io::{Outcome, OwnVote, Seq};
 use consorcio::bank::record::Record;
 use consorcio::ids::{BankId, Time, TxId};
@@ -12,10 +13,11 @@ use consorcio::journal::format::{
 };
 use consorcio::journal::{
     Appender, Disk, JournalError, JournalOptions, JournalReader, MemDisk, Recovered, Replica,
-    SegmentSizes, dump, open,
+    SegmentSizes, StateView, dump, open,
 };
 use consorcio::wire::Reason;
 use consorcio::wire::token::{Digest, Vote};
+use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 const ID: [u8; 16] = *b"a fuzzed journal";
@@ -81,7 +83,6 @@ fn options(snapshot_after_segments: u64) -> JournalOptions {
     JournalOptions {
         sizes: SegmentSizes::all(1024),
         snapshot_after_segments,
-        replica: Some(Arc::new(|| Box::new(Applied::default()))),
         threads: false,
         new_id: Some(ID),
         ..JournalOptions::default()
@@ -297,8 +298,20 @@ impl Replica for Applied {
         assert!(indexed <= self.records.len() as u64);
     }
 
-    fn snapshot(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.records).expect("records can be written")
+    fn freeze(&self) -> Box<dyn StateView> {
+        Box::new(AppliedView(self.records.clone()))
+    }
+}
+
+struct AppliedView(Vec<Record>);
+
+impl StateView for AppliedView {
+    fn seq(&self) -> Seq {
+        self.0.len() as u64
+    }
+
+    fn write(self: Box<Self>, sink: &mut PieceSink<'_>) -> ControlFlow<()> {
+        sink(&serde_json::to_vec(&self.0).expect("records can be written"))
     }
 }
 
@@ -317,6 +330,8 @@ fn append(appender: &mut Appender, count: u64) -> Result<(), JournalError> {
     for seq in appender.last() + 1..=appender.last() + count {
         batch.push(seq, &record(seq));
     }
+    let last = appender.last() + count;
+    batch.end_segment_if_due(|| Box::new(AppliedView((1..=last).map(record).collect())));
     appender.append(&mut batch)
 }
 

@@ -4,9 +4,9 @@
 //! iterates over a map without a defined order: the same inputs give the same records. Cargo
 //! enforces most of that, because no dependency does I/O.
 //!
-//! From the bottom up: `money`, `ids`, `limits`, `clock`; `access`, who asks; `wire`, the text of
-//! the protocol; `commit`, the proofs and the coordinator; `ledger`, the accounts; `bank`, which
-//! decides with all of them.
+//! From the bottom up: `money`, `ids`, `limits`, `clock`; `rows` and `pieces`, of which snapshots
+//! are made; `access`, who asks; `wire`, the text of the protocol; `commit`, the proofs and the
+//! coordinator; `ledger`, the accounts; `bank`, which decides with all of them.
 
 #![warn(unreachable_pub)]
 
@@ -18,4 +18,6 @@ pub mod ids;
 pub mod ledger;
 pub mod limits;
 pub mod money;
+mod pieces;
+mod rows;
 pub mod wire;

@@ -279,6 +279,14 @@ pub const SEGMENT_ZEROED_BYTES: u64 = 256 * 1024;
 pub const SEGMENT_WINDOW_BYTES: usize = 1024 * 1024;
 /// How much of a file is written at once that is renamed when it is complete.
 pub const WHOLE_FILE_CHUNK_BYTES: usize = 1024 * 1024;
+/// How much of a snapshot is made at a time, about.
+pub const SNAPSHOT_PIECE_BYTES: usize = 64 * 1024;
+/// A snapshot is given up when more than this part of the bank's rows was copied for it ...
+pub const SNAPSHOT_COPIED_PART_MAX: u64 = 4;
+/// ... and more than this.
+pub const SNAPSHOT_COPIED_BYTES_MIN: u64 = 16 * 1024 * 1024;
+/// Where a snapshot is due, a segment ends once less than this part of it is left.
+pub const SEGMENT_END_PART: u64 = 16;
 /// How often the next segment is tried again after the disk was full.
 pub const SEGMENT_RETRY_MS: u64 = 1_000;
 /// The niceness of the thread that maintains full segments.

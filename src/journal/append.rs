@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::ended;
+use super::ends::DueView;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, Salt, segment_name};
 use super::index::{ClosedSegment, IndexEntry};
 use super::keeper::{Keeper, PreparedSegment};
@@ -18,7 +19,9 @@ pub struct Appender {
     last: Seq,
     /// A full segment, to be passed to the keeper once the first batch of its successor is synced:
     /// only then would recovery treat it as full.
-    closed: Option<ClosedSegment>,
+    closed: Option<(ClosedSegment, Option<DueView>)>,
+    /// The state as of the last record, if the segment in use ends with it for a snapshot.
+    ending: Option<DueView>,
     /// Why nothing is written any more, if so.
     failed: Option<String>,
     mark: Batch,
@@ -37,9 +40,17 @@ pub(super) struct Current {
 
 impl Appender {
     pub(super) fn new(keeper: Keeper, current: Current, last: Seq) -> Appender {
-        let mark = Batch::new(keeper.journal());
-        let appender =
-            Appender { keeper, current, last, closed: None, failed: None, mark, marked: false };
+        let mark = keeper.batch();
+        let appender = Appender {
+            keeper,
+            current,
+            last,
+            closed: None,
+            ending: None,
+            failed: None,
+            mark,
+            marked: false,
+        };
         appender.publish_room();
         appender
     }
@@ -47,7 +58,13 @@ impl Appender {
     /// Publishes how much room the segment in use has left.
     fn publish_room(&self) {
         let left = self.current.segment.size.saturating_sub(self.current.end);
-        self.keeper.shared().left.store(left, Ordering::Release);
+        let shared = self.keeper.shared();
+        shared.left.store(left, Ordering::Release);
+        let PreparedSegment { number, size, .. } = self.current.segment;
+        match &self.ending {
+            Some(_) => shared.plan.set_begin_of(number + 1),
+            None => shared.plan.set_place(number, size, left),
+        }
     }
 
     /// Writes a batch and syncs it. On return its records are durable, and its memory may be
@@ -79,21 +96,12 @@ impl Appender {
 
     /// An empty batch, to be filled and appended.
     pub fn batch(&self) -> Batch {
-        Batch::new(self.keeper.journal())
+        self.keeper.batch()
     }
 
     /// The id that all files of this journal carry.
     pub fn journal(&self) -> &JournalId {
         self.keeper.journal()
-    }
-
-    /// Makes a snapshot of all full segments now, on this thread; returns its last record, or
-    /// `None` if no segment was filled since the last snapshot.
-    ///
-    /// # Errors
-    /// If it could not be made. The journal remains usable.
-    pub fn snapshot_now(&self) -> Result<Option<Seq>, JournalError> {
-        self.keeper.snapshot_now()
     }
 
     /// Closes the journal in order: one mark shows the next start that every record was synced, so
@@ -112,7 +120,7 @@ impl Appender {
         if self.marked || self.last == 0 {
             return Ok(());
         }
-        let mut mark = std::mem::replace(&mut self.mark, Batch::new(self.keeper.journal()));
+        let mut mark = std::mem::replace(&mut self.mark, self.keeper.batch());
         mark.make_mark(self.last + 1);
         self.write(&mut mark)?;
         self.mark = mark;
@@ -142,12 +150,15 @@ impl Appender {
         if self.current.end + bytes > self.current.segment.size {
             // A batch that is longer than a segment gets a longer segment.
             let bytes_min = SEGMENT_HEADER_BYTES + bytes;
+            let number = self.current.segment.number;
             if self.current.end == SEGMENT_HEADER_BYTES {
-                let number = self.current.segment.number;
                 self.current.segment = self.keeper.prepare_now(number, bytes_min)?;
             } else {
-                self.roll(bytes_min)?;
+                let next = self.keeper.take_prepared(number + 1, bytes_min)?;
+                self.roll(next);
             }
+        } else if self.ending.is_some() && !batch.is_empty() {
+            self.end_early(SEGMENT_HEADER_BYTES + bytes);
         }
         let offset = self.current.end;
         let salt = Salt::new(self.keeper.journal(), self.current.segment.number);
@@ -170,6 +181,9 @@ impl Appender {
         })?;
         kinds.pass(Stage::Synced);
         self.current.end = offset + sealed.len() as u64;
+        if let Some(view) = batch.take_view() {
+            self.ending = Some(view);
+        }
         self.publish_room();
         let begin = u32::try_from(offset).expect("a segment is shorter than 4 GiB");
         self.current.entries.extend(
@@ -178,30 +192,46 @@ impl Appender {
                 .iter()
                 .map(|entry| IndexEntry { hash: entry.hash, offset: begin + entry.offset }),
         );
-        if let Some(closed) = self.closed.take() {
+        if let Some((closed, due)) = self.closed.take() {
             self.keeper.prepare(self.current.segment.number + 1);
-            self.keeper.closed(closed);
+            self.keeper.closed(closed, due);
         }
         Ok(())
     }
 
-    /// Continues in the next segment, which has at least `bytes_min` bytes.
-    fn roll(&mut self, bytes_min: u64) -> Result<(), JournalError> {
-        let segment = self.keeper.take_prepared(self.current.segment.number + 1, bytes_min)?;
+    /// Continues in the next segment, because a snapshot is due at the end of this one. Without
+    /// room for the next segment the rest of this one is needed, and the snapshot is made later.
+    fn end_early(&mut self, bytes_min: u64) {
+        match self.keeper.take_ready(self.current.segment.number + 1, bytes_min) {
+            Some(next) => self.roll(next),
+            None => self.ending = None,
+        }
+    }
+
+    /// Continues in the segment `next`.
+    fn roll(&mut self, next: PreparedSegment) {
         let next = Current {
-            segment,
+            segment: next,
             end: SEGMENT_HEADER_BYTES,
             first: self.last + 1,
             entries: Vec::new(),
         };
         let full = std::mem::replace(&mut self.current, next);
         crash::step(Step::SegmentRolled);
-        self.closed = Some(ClosedSegment {
+        let closed = ClosedSegment {
             segment: full.segment.number,
             first: full.first,
             last: self.last,
             entries: full.entries,
-        });
-        Ok(())
+        };
+        let due = self.ending.take();
+        if let Some(due) = &due {
+            assert_eq!(
+                (due.segment, due.seq()),
+                (closed.segment, closed.last),
+                "a snapshot is as of the end of a full segment"
+            );
+        }
+        self.closed = Some((closed, due));
     }
 }

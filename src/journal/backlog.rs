@@ -157,8 +157,8 @@ mod tests {
         }
         fn apply(&mut self, _: Seq, _: &consorcio_core::bank::record::Record) {}
         fn forget(&mut self, _: Seq) {}
-        fn snapshot(&self) -> Vec<u8> {
-            Vec::new()
+        fn freeze(&self) -> Box<dyn crate::StateView> {
+            panic!("no snapshot is due")
         }
     }
 

@@ -2,16 +2,18 @@
 //!
 //! Its buffers are reused.
 
+use super::ends::{DueView, SnapshotPlan};
 use super::format::{
     ALIGNMENT, BATCH_HEADER_BYTES, BatchHeader, JournalId, RECORD_HEADER_BYTES, Salt, size, u32_at,
 };
 use super::index::{IdHash, IndexEntry};
+use super::replica::StateView;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
 use consorcio_system::crash::BatchPoints;
+use std::sync::Arc;
 
 /// Records that are written and synced together.
-#[derive(Debug, Clone)]
 pub struct Batch {
     /// The whole batch as in the segment, except for the checksums that depend on its offset.
     bytes: Vec<u8>,
@@ -21,10 +23,13 @@ pub struct Batch {
     /// The ids that it decides, with offsets from the beginning of the batch.
     decided: Vec<IndexEntry>,
     kinds: BatchPoints,
+    plan: Arc<SnapshotPlan>,
+    /// The state as of its last record, if the segment ends with it.
+    view: Option<DueView>,
 }
 
 impl Batch {
-    pub(super) fn new(journal: &JournalId) -> Batch {
+    pub(super) fn new(journal: &JournalId, plan: &Arc<SnapshotPlan>) -> Batch {
         Batch {
             bytes: vec![0; BATCH_HEADER_BYTES],
             first: 0,
@@ -32,6 +37,8 @@ impl Batch {
             hash: IdHash::new(journal),
             decided: Vec::new(),
             kinds: BatchPoints::default(),
+            plan: Arc::clone(plan),
+            view: None,
         }
     }
 
@@ -57,6 +64,22 @@ impl Batch {
         self.bytes[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
         self.count += 1;
         self.kinds.add(record);
+    }
+
+    /// If a snapshot is due and little room is left in the segment, takes a view of the state from
+    /// `freeze`; the segment then ends with this batch. To be called when the batch is complete and
+    /// the batch before it is written.
+    ///
+    /// # Panics
+    /// If the view is not as of the last record of this batch: then the bank's writer has mixed
+    /// them up.
+    pub fn end_segment_if_due(&mut self, freeze: impl FnOnce() -> Box<dyn StateView>) {
+        let Some(last) = self.last() else { return };
+        if self.plan.ends_with(self.padded() as u64) {
+            let view = freeze();
+            assert_eq!(view.seq(), last, "a view is as of the last record of its batch");
+            self.view = Some(DueView::of_next(&self.plan, view));
+        }
     }
 
     /// How many records it has.
@@ -85,6 +108,7 @@ impl Batch {
         self.decided.clear();
         self.count = 0;
         self.kinds.clear();
+        self.view = None;
     }
 
     pub(super) fn first(&self) -> Seq {
@@ -93,6 +117,10 @@ impl Batch {
 
     pub(super) fn decided(&self) -> &[IndexEntry] {
         &self.decided
+    }
+
+    pub(super) fn take_view(&mut self) -> Option<DueView> {
+        self.view.take()
     }
 
     pub(super) fn kinds(&self) -> &BatchPoints {

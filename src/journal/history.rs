@@ -8,6 +8,7 @@
 use super::format::SegmentSpan;
 use super::index::{Halt, Index, Merge, Repair, due, write_index};
 use super::shared::{IndexList, SharedJournal};
+use super::snapshot::WrittenSnapshot;
 use super::{JournalOptions, snapshot};
 use consorcio_system::crash::{self, Step};
 use std::collections::BTreeSet;
@@ -23,7 +24,6 @@ pub(super) struct HistoryKeeper {
     /// The newest full segment when an index could not be written: it is tried again once another
     /// segment is full.
     failed_at: Option<u64>,
-    snapshot_segment: u64,
     /// The merge or repair in progress.
     work: Option<HistoryWork>,
     /// A merge failed: none is tried again before the next segment is full.
@@ -38,19 +38,16 @@ enum HistoryWork {
 }
 
 impl HistoryKeeper {
-    /// `snapshot_segment` is the last segment in the newest snapshot.
     pub(crate) fn new(
         shared: &Arc<SharedJournal>,
         options: &JournalOptions,
         stop: &Arc<AtomicBool>,
-        snapshot_segment: u64,
     ) -> HistoryKeeper {
         HistoryKeeper {
             shared: Arc::clone(shared),
             options: options.clone(),
             stop: Arc::clone(stop),
             failed_at: None,
-            snapshot_segment,
             work: None,
             paused: false,
             lost: BTreeSet::new(),
@@ -61,6 +58,7 @@ impl HistoryKeeper {
     /// sender is dropped. Segments that are full by then still get their index; the rest waits for
     /// the next start.
     pub(crate) fn run(mut self, woken: &Receiver<()>) {
+        self.snapshot_when_due();
         loop {
             let there_is_more = self.has_backlog() || self.has_work();
             let ended = if there_is_more {
@@ -84,6 +82,7 @@ impl HistoryKeeper {
 
     /// Does all the work there is now.
     pub(crate) fn run_all(&mut self) {
+        self.snapshot_when_due();
         while self.index_next() {}
         while self.has_work() {
             self.work();
@@ -129,17 +128,21 @@ impl HistoryKeeper {
         }
     }
 
-    fn snapshot_when_due(&mut self) {
-        let Some(replica) = &self.options.replica else { return };
+    /// Writes the snapshot that is due, if its segment has an index.
+    fn snapshot_when_due(&self) {
         let full = self.shared.indexed_segments();
-        let due = self.options.snapshot_after_segments;
-        if due == 0 || full - self.snapshot_segment < due || self.stop.load(Ordering::Relaxed) {
-            return;
-        }
-        match snapshot::make(&self.shared, replica, &self.stop) {
-            Ok(_) => self.snapshot_segment = full,
+        let Some(due) = self.shared.plan.take(full) else { return };
+        let segments = due.segment;
+        match snapshot::write(&self.shared, due, &self.stop) {
+            Ok(WrittenSnapshot::Whole) => self.shared.plan.set_covered(segments),
+            Ok(WrittenSnapshot::GivenUp) => (self.shared.notice)(&format!(
+                "no snapshot of {segments} segments: too much changed while it was written; the \
+                 next one is made once more segments are full"
+            )),
             Err(_) if self.stop.load(Ordering::Relaxed) => {}
-            Err(error) => (self.shared.notice)(&format!("no snapshot of {full} segments: {error}")),
+            Err(error) => {
+                (self.shared.notice)(&format!("no snapshot of {segments} segments: {error}"));
+            }
         }
     }
 

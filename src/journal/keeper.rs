@@ -2,7 +2,9 @@
 //! (`history`). Two threads do it, so a long snapshot never delays the next segment; or the
 //! appender's own thread does it at once, if everything must follow from a seed.
 
+use super::batch::Batch;
 use super::disk::{Disk, DiskFile};
+use super::ends::DueView;
 use super::format::{
     FileHeader, FileKind, JournalId, SEGMENT_HEADER_BYTES, segment_name, usize_of,
 };
@@ -10,8 +12,7 @@ use super::history::HistoryKeeper;
 use super::index::ClosedSegment;
 use super::shared::SharedJournal;
 use super::whole::unless_stopped;
-use super::{JournalError, JournalOptions, io_error, snapshot, sync_error, write_error};
-use consorcio_core::bank::io::Seq;
+use super::{JournalError, JournalOptions, io_error, sync_error, write_error};
 use consorcio_core::limits::{
     HISTORY_NICENESS, SEGMENT_POLL_MS, SEGMENT_RETRY_MS, SEGMENT_ZEROED_BYTES, SEGMENTS_ORDERED_MAX,
 };
@@ -54,14 +55,13 @@ struct Threads {
 }
 
 impl Keeper {
-    /// Starts the threads. `snapshot_segment` is the last segment in the newest snapshot.
+    /// Starts its threads, unless the appender does their work.
     pub(crate) fn new(
         shared: Arc<SharedJournal>,
         options: JournalOptions,
-        snapshot_segment: u64,
     ) -> Result<Keeper, JournalError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut history = HistoryKeeper::new(&shared, &options, &stop, snapshot_segment);
+        let mut history = HistoryKeeper::new(&shared, &options, &stop);
         let mode = if options.threads {
             Mode::Threads(start_threads(&shared, &options, &stop, history)?)
         } else {
@@ -146,20 +146,30 @@ impl Keeper {
         prepare_segment(&self.shared, &self.options, number, bytes_min, &self.stop)
     }
 
-    /// Passes on a segment that is full.
-    pub(crate) fn closed(&mut self, closed: ClosedSegment) {
+    /// Takes the segment that was ordered, if it can be created now and has `bytes_min` bytes.
+    pub(crate) fn take_ready(&mut self, number: u64, bytes_min: u64) -> Option<PreparedSegment> {
+        if self.prepared.is_none()
+            && let Mode::Threads(threads) = &self.mode
+        {
+            self.prepared = threads.wait_for(number, &self.shared);
+        }
+        self.prepared.take_if(|prepared| prepared.size >= bytes_min)
+    }
+
+    /// An empty batch for this journal.
+    pub(crate) fn batch(&self) -> Batch {
+        Batch::new(&self.shared.journal, &self.shared.plan)
+    }
+
+    /// Passes on a segment that is full, with the state as of its last record if a snapshot is due.
+    pub(crate) fn closed(&mut self, closed: ClosedSegment, due: Option<DueView>) {
+        if let Some(due) = due {
+            self.shared.plan.keep(due);
+        }
         self.shared.backlog().push(closed);
         match &mut self.mode {
             Mode::Inline(history) => history.run_all(),
             Mode::Threads(_) => self.shared.wake(),
-        }
-    }
-
-    /// Makes a snapshot of the full segments.
-    pub(crate) fn snapshot_now(&self) -> Result<Option<Seq>, JournalError> {
-        match &self.options.replica {
-            Some(replica) => snapshot::make(&self.shared, replica, &self.stop),
-            None => Ok(None),
         }
     }
 }

@@ -25,6 +25,7 @@ mod cover;
 pub mod disk;
 mod dump;
 mod ended;
+mod ends;
 mod files;
 mod filter;
 pub mod format;
@@ -41,6 +42,7 @@ mod scan;
 mod segment;
 mod shared;
 mod snapshot;
+mod verify;
 mod walk;
 mod whole;
 
@@ -53,8 +55,9 @@ pub use mem_disk::{Faults, MemDisk};
 pub use read::{JournalReader, LookupCost, Room};
 pub use recover::open;
 pub use recovered::{Recovered, TornTail};
-pub use replica::{BankReplica, MakeReplica, Replica};
+pub use replica::{BankReplica, Replica, StateView};
 pub use scan::{JournalScan, Scanned, is_in, owner};
+pub use verify::{SnapshotCheck, Verified, verify};
 
 use consorcio_core::bank::io::Seq;
 use consorcio_core::ids::BankId;
@@ -73,11 +76,8 @@ pub struct JournalOptions {
     /// The bank that owns the journal; it is stored in new segments, and segments of another bank
     /// are rejected.
     pub bank: Option<BankId>,
-    /// Make a snapshot whenever this many segments were filled since the last one; 0: only on
-    /// request.
+    /// Make a snapshot whenever this many segments were filled since the last one; 0: never.
     pub snapshot_after_segments: u64,
-    /// Creates the empty bank into which snapshots are replayed; without it no snapshots are made.
-    pub replica: Option<MakeReplica>,
     /// Whether segments, indexes and snapshots are made by separate threads, or by the appender's
     /// (for tests and simulators, where everything on disk must follow from the seed).
     pub threads: bool,
@@ -98,7 +98,6 @@ impl Default for JournalOptions {
             sizes: SegmentSizes::default(),
             bank: None,
             snapshot_after_segments: 2,
-            replica: None,
             threads: true,
             index: IndexBounds::default(),
             new_id: None,

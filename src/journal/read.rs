@@ -91,6 +91,16 @@ impl JournalReader {
         }
     }
 
+    /// Is a view of the state held, until its snapshot is written?
+    pub fn holds_view(&self) -> bool {
+        self.0.plan.is_under_way()
+    }
+
+    /// Gives up the snapshot under way, because the memory of its view is needed.
+    pub fn give_up_snapshot(&self) {
+        self.0.plan.give_up();
+    }
+
     /// Reports a line to the operator.
     pub fn notice(&self, text: &str) {
         (self.0.notice)(text);
@@ -98,6 +108,6 @@ impl JournalReader {
 
     /// An empty batch for this journal.
     pub fn batch(&self) -> Batch {
-        Batch::new(&self.0.journal)
+        Batch::new(&self.0.journal, &self.0.plan)
     }
 }

@@ -5,6 +5,7 @@ use super::append::{Appender, Current};
 use super::cover::Cover;
 use super::disk::Disk;
 use super::ended::{ended_name, last_ended};
+use super::ends::DueView;
 use super::format::SegmentSpan;
 use super::format::{
     JournalId, SEGMENT_HEADER_BYTES, is_unfinished, number_in, segment_name, snapshot_name,
@@ -45,16 +46,22 @@ pub fn open(
     let mut recovered = Recovered::default();
     let from = restore(disk.as_ref(), &journal, &names, replica, &mut recovered)?;
     let mut walk = Walk::new(disk.as_ref(), &journal, &from);
+    walk.snapshot_after = options.snapshot_after_segments;
     walk.read_all(from.segment + 1, segments, &names, replica, &mut recovered)?;
     let cover = Cover::new(disk.as_ref(), &journal, &names, &from, &mut walk.closed);
     let indexes = cover.find(options.index.filter_bytes_max, &mut recovered)?;
     walk.rewrite_last()?;
     recovered.segments = walk.current.number;
     recovered.last = walk.last;
-    let Walk { current, last, .. } = walk;
+    let Walk { current, last, due, .. } = walk;
     let next_is_there = current.number < segments;
     let shared = Arc::new(SharedJournal::new(Arc::clone(&disk), journal, &options, indexes));
-    let mut keeper = Keeper::new(shared, options, from.segment)?;
+    shared.plan.set_covered(from.segment);
+    // A bank that stopped between the end of a segment and its snapshot makes it now.
+    if let Some((segment, view)) = due {
+        shared.plan.keep(DueView::new(&shared.plan, view, segment));
+    }
+    let mut keeper = Keeper::new(shared, options)?;
     if next_is_there {
         keeper.already_prepared(open_prepared(disk.as_ref(), current.number + 1)?);
     } else {
@@ -87,7 +94,7 @@ fn create(
     }
     let shared = Arc::new(SharedJournal::new(disk, journal, &options, Vec::new()));
     let segment = prepare_segment(&shared, &options, 1, 0, &AtomicBool::new(false))?;
-    let mut keeper = Keeper::new(shared, options, 0)?;
+    let mut keeper = Keeper::new(shared, options)?;
     keeper.prepare(2);
     let current = Current { segment, end: SEGMENT_HEADER_BYTES, first: 1, entries: Vec::new() };
     let appender = Appender::new(keeper, current, 0);

@@ -1,11 +1,10 @@
-//! The state that a journal is replayed into: the live bank at a start, and a second one when a
-//! snapshot is made.
+//! The state that a journal is replayed into, and views of it for snapshots.
 
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
-use consorcio_core::bank::{Core, Identity};
+use consorcio_core::bank::{Core, FrozenBank, Identity, PieceSink};
 use consorcio_core::limits::OUTCOMES_IN_MEMORY_MIN;
-use std::sync::Arc;
+use std::ops::ControlFlow;
 
 /// A state built from records. Equal records build equal states.
 pub trait Replica: Send {
@@ -18,12 +17,28 @@ pub trait Replica: Send {
     fn apply(&mut self, seq: Seq, record: &Record);
     /// Outcomes of records up to this one are found in indexes from now on, and may be dropped.
     fn forget(&mut self, indexed: Seq);
-    /// Serializes all that `restore` needs.
-    fn snapshot(&self) -> Vec<u8>;
+    /// The state as it is now; records that are applied later don't change it. Its cost must not
+    /// grow with the state.
+    fn freeze(&self) -> Box<dyn StateView>;
 }
 
-/// Creates an empty replica.
-pub type MakeReplica = Arc<dyn Fn() -> Box<dyn Replica> + Send + Sync>;
+/// A state as of one record.
+pub trait StateView: Send {
+    /// The number of its last record.
+    fn seq(&self) -> Seq;
+    /// Serializes all that `restore` needs, in pieces, until `sink` breaks.
+    fn write(self: Box<Self>, sink: &mut PieceSink<'_>) -> ControlFlow<()>;
+}
+
+impl StateView for FrozenBank {
+    fn seq(&self) -> Seq {
+        FrozenBank::seq(self)
+    }
+
+    fn write(self: Box<Self>, sink: &mut PieceSink<'_>) -> ControlFlow<()> {
+        FrozenBank::write(*self, sink)
+    }
+}
 
 /// A bank as a replica of its journal.
 #[derive(Debug)]
@@ -38,16 +53,16 @@ impl BankReplica {
     pub fn new(identity: Identity) -> BankReplica {
         BankReplica { core: Core::new(identity.clone()), identity }
     }
-
-    /// A function that creates such replicas, for [`super::JournalOptions`].
-    pub fn maker(identity: Identity) -> MakeReplica {
-        Arc::new(move || Box::new(BankReplica::new(identity.clone())))
-    }
 }
 
 impl Replica for BankReplica {
-    fn restore(&mut self, _seq: Seq, snapshot: &[u8]) -> Result<(), String> {
-        self.core = Core::from_snapshot(self.identity.clone(), snapshot)?;
+    fn restore(&mut self, seq: Seq, snapshot: &[u8]) -> Result<(), String> {
+        let core = Core::from_snapshot(self.identity.clone(), snapshot)?;
+        let found = core.seq();
+        if found != seq {
+            return Err(format!("it holds the bank as of record {found}, and not {seq}"));
+        }
+        self.core = core;
         Ok(())
     }
 
@@ -59,7 +74,7 @@ impl Replica for BankReplica {
         self.core.forget_outcomes(indexed, OUTCOMES_IN_MEMORY_MIN);
     }
 
-    fn snapshot(&self) -> Vec<u8> {
-        self.core.to_snapshot()
+    fn freeze(&self) -> Box<dyn StateView> {
+        Box::new(self.core.freeze())
     }
 }

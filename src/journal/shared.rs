@@ -1,6 +1,7 @@
 //! State shared by the appender, its threads and the readers: above all the list of indexes.
 
 use super::backlog::Backlog;
+use super::ends::SnapshotPlan;
 use super::files::{FileOf, Files};
 use super::format::SegmentSpan;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
@@ -23,8 +24,8 @@ pub(super) struct SharedJournal {
     pub disk: Arc<dyn Disk>,
     pub journal: JournalId,
     pub notice: super::NoticeSink,
-    /// Held while a snapshot is made.
-    pub snapshot: Mutex<()>,
+    /// Where segments end for snapshots.
+    pub plan: Arc<SnapshotPlan>,
     hash: IdHash,
     indexes: RwLock<IndexList>,
     filter_bytes_max: u64,
@@ -73,7 +74,7 @@ impl SharedJournal {
             disk,
             journal,
             notice: Arc::clone(&options.notice),
-            snapshot: Mutex::new(()),
+            plan: Arc::new(SnapshotPlan::new(options)),
             hash: IdHash::new(&journal),
             indexes: RwLock::new(Arc::new(indexes.into_iter().map(Arc::new).collect())),
             filter_bytes_max: options.index.filter_bytes_max,

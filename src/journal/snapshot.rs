@@ -1,26 +1,28 @@
-//! Snapshots: a bank as of the last record of a full segment, made by a replay into a second bank.
+//! Snapshots: a bank as of the last record of a full segment, from a view that the bank's writer
+//! handed over there (`ends`).
 //!
 //! ```text
 //! file header (64 bytes) · snapshot header (64 bytes) · the snapshot of the bank
 //! ```
 //!
-//! The live bank is not involved. The newest two are kept, so an unreadable one costs only time.
+//! The bank goes on meanwhile. The newest two are kept, so an unreadable one costs only time.
 
 use super::disk::Disk;
+use super::ends::DueView;
 use super::format::{
     BadHeader, FILE_HEADER_BYTES, FileHeader, FileKind, JournalId, Salt, number_in, snapshot_name,
     u32_at, u64_at, usize_of,
 };
-use super::replica::MakeReplica;
-use super::segment::{FoundSegment, open_segment};
 use super::shared::SharedJournal;
-use super::whole::{unless_stopped, write_whole};
+use super::whole::WholeFile;
 use super::{JournalError, Replica, display_path, io_error};
 use consorcio_core::bank::io::Seq;
-use std::sync::PoisonError;
+use crc32c::crc32c_append;
+use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 
 const SNAPSHOT_HEADER_BYTES: usize = 64;
+const HEAD_BYTES: usize = FILE_HEADER_BYTES + SNAPSHOT_HEADER_BYTES;
 const KEPT: usize = 2;
 
 /// A snapshot that was read.
@@ -63,7 +65,7 @@ pub(super) fn restore_newest(
     Ok(None)
 }
 
-fn load(
+pub(super) fn load(
     disk: &dyn Disk,
     journal: &JournalId,
     seq: Seq,
@@ -71,7 +73,7 @@ fn load(
     let name = snapshot_name(seq);
     let read = |error| io_error(disk, "read", &name, error);
     let file = disk.open(&name).map_err(read)?;
-    let mut head = [0; FILE_HEADER_BYTES + SNAPSHOT_HEADER_BYTES];
+    let mut head = [0; HEAD_BYTES];
     let got = file.read_at(0, &mut head).map_err(read)?;
     let mut file_header = [0; FILE_HEADER_BYTES];
     file_header.copy_from_slice(&head[..FILE_HEADER_BYTES]);
@@ -100,83 +102,57 @@ fn load(
     Ok(Ok(Loaded { seq, segment: header.segment, content }))
 }
 
-/// Makes a snapshot of all full segments with an index: restores the newest snapshot into a second
-/// bank, replays later records, and writes the result. `None` if there is nothing new.
-pub(super) fn make(
-    shared: &SharedJournal,
-    make_replica: &MakeReplica,
-    stop: &AtomicBool,
-) -> Result<Option<Seq>, JournalError> {
-    let _one_at_a_time = shared.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-    let disk = shared.disk.as_ref();
-    let last_segment = shared.indexed_segments();
-    let mut replica = make_replica();
-    let newest =
-        restore_newest(disk, &shared.journal, replica.as_mut(), |why| (shared.notice)(&why))?;
-    let (mut seq, from) = newest.map_or((0, 0), |loaded| (loaded.seq, loaded.segment));
-    if from >= last_segment {
-        return Ok(None);
-    }
-    for number in from + 1..=last_segment {
-        seq = replay(shared, number, seq, replica.as_mut(), stop)?;
-        replica.forget(seq);
-    }
-    let content = replica.snapshot();
-    drop(replica);
-    write(disk, &shared.journal, last_segment, seq, &content, stop)?;
-    remove_old(disk)?;
-    Ok(Some(seq))
+/// What became of a snapshot.
+pub(super) enum WrittenSnapshot {
+    /// The file is complete, durable, and has its name.
+    Whole,
+    /// Its view took too much memory meanwhile.
+    GivenUp,
 }
 
-/// Applies the records of a full segment that follow record `seq`; returns the last one's number.
-fn replay(
+/// Writes the snapshot of a full segment, which has an index. All its records are durable.
+pub(super) fn write(
     shared: &SharedJournal,
-    number: u64,
-    mut seq: Seq,
-    replica: &mut dyn Replica,
+    mut due: DueView,
     stop: &AtomicBool,
-) -> Result<Seq, JournalError> {
-    let mut reader = open_segment(shared.disk.as_ref(), number)?;
-    reader.expect_journal(&shared.journal)?;
-    loop {
-        let (offset, why) = match reader.next()? {
-            FoundSegment::Batch(_, header) if header.first == seq + 1 => {
-                for (_, record) in reader.records() {
-                    seq += 1;
-                    replica.apply(seq, &record?);
-                }
-                unless_stopped(stop)?;
-                continue;
-            }
-            FoundSegment::Batch(offset, header) => {
-                (offset, format!("record {} was due and {} came", seq + 1, header.first))
-            }
-            FoundSegment::End(_) => return Ok(seq),
-            FoundSegment::BadBatch(bad) => {
-                (bad.offset, format!("{} (at {})", bad.why, bad.fault_at))
-            }
-        };
-        return Err(JournalError::Damaged { file: reader.display_path(), offset, why });
-    }
-}
-
-fn write(
-    disk: &dyn Disk,
-    journal: &JournalId,
-    segment: u64,
-    seq: Seq,
-    content: &[u8],
-    stop: &AtomicBool,
-) -> Result<(), JournalError> {
+) -> Result<WrittenSnapshot, JournalError> {
+    let (disk, journal) = (shared.disk.as_ref(), &shared.journal);
+    let (seq, segment) = (due.seq(), due.segment);
+    let Some(state) = due.take_state() else { return Ok(WrittenSnapshot::GivenUp) };
+    let name = snapshot_name(seq);
     let salt = Salt::new(journal, segment);
+    let mut file = WholeFile::create(disk, &name, &[0; HEAD_BYTES], stop)?;
+    let (mut bytes, mut crc, mut failed) = (0, salt.crc(seq, &[]), None);
+    let flow = state.write(&mut |piece| {
+        if shared.plan.is_given_up() {
+            return ControlFlow::Break(());
+        }
+        bytes += piece.len() as u64;
+        crc = crc32c_append(crc, piece);
+        match file.add(piece) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if flow.is_break() {
+        return Ok(WrittenSnapshot::GivenUp);
+    }
     let mut own = [0; SNAPSHOT_HEADER_BYTES];
     own[8..16].copy_from_slice(&seq.to_le_bytes());
-    own[16..24].copy_from_slice(&(content.len() as u64).to_le_bytes());
-    own[24..28].copy_from_slice(&salt.crc(seq, content).to_le_bytes());
-    let crc = salt.crc(seq, &own[4..]);
-    own[..4].copy_from_slice(&crc.to_le_bytes());
+    own[16..24].copy_from_slice(&bytes.to_le_bytes());
+    own[24..28].copy_from_slice(&crc.to_le_bytes());
+    let own_crc = salt.crc(seq, &own[4..]);
+    own[..4].copy_from_slice(&own_crc.to_le_bytes());
     let header = FileHeader::new(*journal, segment).encode(FileKind::Snapshot);
-    write_whole(disk, &snapshot_name(seq), &[&header, &own, content], stop)
+    file.finish(Some(&[&header[..], &own].concat()))?;
+    remove_old(disk)?;
+    Ok(WrittenSnapshot::Whole)
 }
 
 fn remove_old(disk: &dyn Disk) -> Result<(), JournalError> {

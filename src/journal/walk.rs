@@ -13,7 +13,7 @@ use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name, snapshot_name
 use super::index::{ClosedSegment, IdHash, IndexEntry, last_indexed, note_decided};
 use super::recovered::{Recovered, ReplayStart, TornTail};
 use super::segment::{BadBatch, FoundSegment, SegmentReader, open_segment};
-use super::{JournalError, Replica, display_path, snapshot, sync_error, write_error};
+use super::{JournalError, Replica, StateView, display_path, snapshot, sync_error, write_error};
 use consorcio_core::bank::io::Seq;
 use std::sync::Arc;
 
@@ -27,6 +27,10 @@ pub(super) struct Walk<'a> {
     pub closed: Vec<ClosedSegment>,
     /// The segment in use.
     pub current: WalkedSegment,
+    /// A snapshot is due at the end of a full segment so far behind `from`; 0: at none.
+    pub snapshot_after: u64,
+    /// The newest full segment whose snapshot is due, and the state as of its last record.
+    pub due: Option<(u64, Box<dyn StateView>)>,
     /// Segment, offset and length of the last batch.
     last_batch: Option<(u64, u64, usize)>,
 }
@@ -53,7 +57,16 @@ impl<'a> Walk<'a> {
     pub(crate) fn new(disk: &'a dyn Disk, journal: &JournalId, from: &ReplayStart) -> Walk<'a> {
         let current = WalkedSegment::begin_of(from.segment + 1, from.seq + 1);
         let hash = IdHash::new(journal);
-        Walk { disk, hash, last: from.seq, closed: Vec::new(), current, last_batch: None }
+        Walk {
+            disk,
+            hash,
+            last: from.seq,
+            closed: Vec::new(),
+            current,
+            snapshot_after: 0,
+            due: None,
+            last_batch: None,
+        }
     }
 
     /// Reads segments `from` to `to` as far as anything was written.
@@ -69,6 +82,9 @@ impl<'a> Walk<'a> {
             let mut reader = open_segment(self.disk, number)?;
             let place = WalkedSegment::begin_of(number, self.last + 1);
             let before = std::mem::replace(&mut self.current, place);
+            // Only of the last two can it be known now that none is full after it.
+            let is_due = self.snapshot_after > 0 && number - from >= self.snapshot_after;
+            let frozen = (is_due && number + 1 >= to).then(|| replica.freeze());
             let bad = self.read_segment(&mut reader, replica, recovered)?;
             let torn_or_empty = bad.is_some() || self.current.is_empty();
             if torn_or_empty {
@@ -99,6 +115,9 @@ impl<'a> Walk<'a> {
                 });
                 // The journal is opened only after this segment has got its index.
                 replica.forget(last);
+                if let Some(frozen) = frozen {
+                    self.due = Some((before.number, frozen));
+                }
             }
             if torn_or_empty {
                 break;

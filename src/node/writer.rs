@@ -14,7 +14,8 @@ use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::{
     BATCH_BYTES_ENOUGH, BATCH_RECORDS_ENOUGH, FORGOTTEN_IN_A_TICK_MAX, LAZY_SYNC_MS_MAX,
-    OUTCOMES_IN_MEMORY_MIN, UNREADABLE_LOGGED_MS,
+    OUTCOMES_IN_MEMORY_MIN, SNAPSHOT_COPIED_BYTES_MIN, SNAPSHOT_COPIED_PART_MAX,
+    UNREADABLE_LOGGED_MS,
 };
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::detail::Detail;
@@ -59,6 +60,8 @@ pub struct Writer {
     batch_since_us: u64,
     /// Outcomes up to this record have been evicted from memory as far as allowed.
     forgettable: Seq,
+    /// What the core had copied when the newest view for a snapshot was taken, in bytes.
+    copied_before_view: u64,
     /// Steps for the step log; `None` while it is off.
     steps: Option<Vec<Entry>>,
     unreadable: Unreadable,
@@ -85,6 +88,7 @@ impl Writer {
             spare: Some(spare),
             batch_since_us: 0,
             forgettable: 0,
+            copied_before_view: 0,
             steps: keeps_steps.then(Vec::new),
             unreadable: Unreadable::default(),
         }
@@ -231,6 +235,11 @@ impl Writer {
         }
         let spare = self.spare.take()?;
         self.release.began(self.core.seq());
+        let (core, copied) = (&self.core, &mut self.copied_before_view);
+        self.batch.end_segment_if_due(|| {
+            *copied = core.copied_bytes();
+            Box::new(core.freeze())
+        });
         Some(std::mem::replace(&mut self.batch, spare))
     }
 
@@ -240,6 +249,18 @@ impl Writer {
         batch.clear();
         self.spare = Some(batch);
         self.release.ended(out);
+        if self.past.holds_view() {
+            self.bound_copies();
+        }
+    }
+
+    /// Gives up the snapshot under way once the rows that were copied for it take too much memory.
+    fn bound_copies(&self) {
+        let copied = self.core.copied_bytes() - self.copied_before_view;
+        let part = self.core.shared_bytes() / SNAPSHOT_COPIED_PART_MAX;
+        if copied > part.max(SNAPSHOT_COPIED_BYTES_MIN) {
+            self.past.give_up_snapshot();
+        }
     }
 
     /// The steps to be logged; the caller takes them.

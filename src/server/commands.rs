@@ -35,6 +35,12 @@ pub(crate) enum ServerCommand {
         /// The journal's folder, for example data/bank-0
         dir: PathBuf,
     },
+    /// Replays a journal and compares its snapshots with the replay: code 1 where one differs. The
+    /// bank may run meanwhile
+    Verify {
+        /// The journal's folder, for example data/bank-0
+        dir: PathBuf,
+    },
     /// Prints a script that completes commands and switches in a shell
     #[command(visible_alias = "completar", before_help = COMPLETIONS)]
     Completions {

@@ -36,6 +36,10 @@ const SENTENCES: &[(&str, &str)] = &[
       The bank may run meanwhile",
      "Mostra cada registro de um diário, um por linha, e o verifica: código 1 se está danificado. \
       O banco pode rodar enquanto isso"),
+    ("Replays a journal and compares its snapshots with the replay: code 1 where one differs. The \
+      bank may run meanwhile",
+     "Refaz um diário e compara os seus snapshots com o resultado: código 1 onde um difere. O \
+      banco pode rodar enquanto isso"),
     ("The journal's folder, for example data/bank-0", "A pasta do diário, como data/bank-0"),
     ("Prints a script that completes commands and switches in a shell",
      "Escreve um script que completa comandos e opções num shell"),

@@ -5,14 +5,20 @@ use std::io::{ErrorKind, Write, stdout};
 use std::path::Path;
 use tracing::{error, info, warn};
 
-/// Prints a journal, then reports on stderr whether it is intact. Returns false if it is not.
-pub(super) fn print_journal(dir: &Path) -> anyhow::Result<bool> {
+/// Checks that a journal is in this folder.
+pub(super) fn check_folder(dir: &Path) -> anyhow::Result<()> {
     if let Err(error) = std::fs::read_dir(dir) {
         bail!("{}: this folder can't be read: {error}", dir.display());
     }
     if !consorcio_journal::is_in(dir) {
         bail!("{}: no journal is in this folder; give one like data/bank-0", dir.display());
     }
+    Ok(())
+}
+
+/// Prints a journal, then reports on stderr whether it is intact. Returns false if it is not.
+pub(super) fn print_journal(dir: &Path) -> anyhow::Result<bool> {
+    check_folder(dir)?;
     let disk = consorcio_journal::FileDisk::read_only(dir);
     let mut out = std::io::BufWriter::new(stdout().lock());
     let dumped = consorcio_journal::dump(&disk, &mut out);

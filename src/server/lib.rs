@@ -39,6 +39,7 @@ mod session_table;
 mod slots;
 mod start;
 mod step_logger;
+mod verify_command;
 mod watchdog;
 #[cfg_attr(not(feature = "http"), path = "no_web.rs")]
 mod web;

@@ -64,7 +64,6 @@ pub(crate) fn open(
     let disk = Arc::new(FileDisk::open(folder)?);
     let options = consorcio_journal::JournalOptions {
         bank: Some(identity.bank),
-        replica: Some(BankReplica::maker(identity.clone())),
         notice,
         ..consorcio_journal::JournalOptions::default()
     };

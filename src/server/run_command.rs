@@ -4,6 +4,7 @@ use crate::args::BadOptions;
 use crate::commands::ServerCommand;
 use crate::help::LocalizedCli;
 use crate::journal_command::print_journal;
+use crate::verify_command::verify_snapshots;
 use clap::CommandFactory;
 use consorcio_system::config::{make_key_file, read_or_make_key_file};
 use consorcio_system::manual::{self, ManPageArgs, ManPageError};
@@ -24,6 +25,7 @@ pub(crate) fn run_command(command: ServerCommand) -> anyhow::Result<bool> {
             Ok(true)
         }
         ServerCommand::Journal { dir } => print_journal(&dir),
+        ServerCommand::Verify { dir } => verify_snapshots(&dir),
         ServerCommand::Completions { shell } => {
             print(&manual::completions(LocalizedCli::command(), shell))
         }

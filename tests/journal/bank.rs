@@ -6,13 +6,13 @@ use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId, TxId};
 use consorcio::journal::{
-    Appender, BankReplica, Disk, JournalOptions, JournalReader, MemDisk, Recovered, SegmentSizes,
-    open,
+    Appender, BankReplica, Disk, JournalOptions, JournalReader, MemDisk, Recovered, Replica,
+    SegmentSizes, StateView, open,
 };
 use consorcio::money::Money;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{NewAccount, NewClient, Request};
-use consorcio::wire::token::{Seal, Vote};
+use consorcio::wire::token::{Digest, Seal, Vote};
 use consorcio::wire::transaction::Transaction;
 use consorcio_core::access::Principal;
 use std::sync::Arc;
@@ -84,12 +84,13 @@ impl Live {
         for (seq, record) in (before + 1..).zip(records) {
             batch.push(seq, record);
         }
+        batch.end_segment_if_due(|| Box::new(self.core.freeze()));
         self.appender.append(&mut batch).unwrap();
         assert_eq!(self.core.seq(), self.appender.last());
     }
 }
 
-fn identity() -> Identity {
+pub fn identity() -> Identity {
     Identity {
         bank: BankId::new(0).unwrap(),
         places: vec!["127.0.0.1:8886".into(), "127.0.0.1:8887".into()],
@@ -97,13 +98,8 @@ fn identity() -> Identity {
     }
 }
 
-fn options() -> JournalOptions {
-    JournalOptions {
-        sizes: SegmentSizes::all(4096),
-        snapshot_after_segments: 2,
-        replica: Some(BankReplica::maker(identity())),
-        ..small()
-    }
+pub fn options() -> JournalOptions {
+    JournalOptions { sizes: SegmentSizes::all(4096), snapshot_after_segments: 2, ..small() }
 }
 
 fn transfer(amount: u64) -> Arc<Transaction> {
@@ -114,8 +110,13 @@ fn transfer(amount: u64) -> Arc<Transaction> {
 }
 
 /// A bank with clients, commits, refusals, tombstones and one undecided transaction.
-fn live(disk: &MemDisk) -> Live {
-    let (mut live, _) = Live::open(disk.clone(), options(), identity());
+pub fn live(disk: &MemDisk) -> Live {
+    let (live, _) = Live::open(disk.clone(), options(), identity());
+    busy(live)
+}
+
+/// The bank after clients, commits, refusals, tombstones and one undecided transaction.
+pub fn busy(mut live: Live) -> Live {
     let cpf = TaxId::new("12345678900").unwrap();
     let client = NewClient {
         cpf: cpf.clone(),
@@ -223,4 +224,67 @@ fn an_outside_coordinators_votes_and_holds_are_kept() {
     assert!(matches!(again.ask(commit(&held)), Some(Reply::Doubt(..))));
     assert!(matches!(again.ask_as(Origin::Outside, commit(&held)), Some(Reply::Committed(..))));
     again.core.check_invariants();
+}
+
+/// Replays records, and keeps a digest of the snapshots at every one of them.
+struct Digesting {
+    replica: BankReplica,
+    digest: Digest,
+}
+
+impl Replica for Digesting {
+    fn restore(&mut self, seq: Seq, snapshot: &[u8]) -> Result<(), String> {
+        self.replica.restore(seq, snapshot)
+    }
+
+    fn apply(&mut self, seq: Seq, record: &Record) {
+        self.replica.apply(seq, record);
+        let bytes = self.replica.core.to_snapshot();
+        let both = format!("{:?} {:?}", self.digest, Digest::of(&bytes));
+        self.digest = Digest::of(both.as_bytes());
+    }
+
+    fn forget(&mut self, indexed: Seq) {
+        self.replica.forget(indexed);
+    }
+
+    fn freeze(&self) -> Box<dyn StateView> {
+        self.replica.freeze()
+    }
+}
+
+#[test]
+fn a_snapshot_has_the_bytes_that_former_programs_wrote() {
+    let disk = MemDisk::new();
+    let mut live = live(&disk);
+    let [cpf, other] = ["22222222222", "AB12CD34EF56GH"].map(|cpf| TaxId::new(cpf).unwrap());
+    for (cpf, name) in [(&cpf, "Clara"), (&other, "Uma empresa cujo nome é comprido")] {
+        let (name, kind) = (ClientName::new(name).unwrap(), ClientKind::new("Jurídico").unwrap());
+        live.ask(Request::Client(NewClient { cpf: cpf.clone(), name, kind })).unwrap();
+    }
+    for (number, holders) in
+        [("7", vec![cpf.clone()]), ("8-a-number-of-more-than-twenty-four-bytes", vec![other, cpf])]
+    {
+        let number = AccountNumber::new(number).unwrap();
+        live.ask(Request::Account(NewAccount { number, holders, deposit: Money(5) })).unwrap();
+    }
+    for n in 0..5 {
+        let tx = TxId::new(&format!("left-{n}")).unwrap();
+        let transaction = transfer(1 + n);
+        live.ask(Request::Prepare(tx, transaction)).unwrap();
+    }
+    let full = disk.copy();
+    for name in disk.list().unwrap() {
+        if name.starts_with("snapshot-") {
+            full.remove(&name).unwrap();
+        }
+    }
+    let replica = BankReplica::new(identity());
+    let mut digesting = Digesting { replica, digest: Digest::of(b"") };
+    open(Arc::new(full), small(), &mut digesting).unwrap();
+    let digest = "f679637d02132fe724030b9134c756dc61faecbb1ea7c154802c71a43593cb3b";
+    assert_eq!(
+        format!("{:?} of {}", digesting.digest, live.core.seq()),
+        format!("{digest} of 345")
+    );
 }

@@ -66,7 +66,7 @@ fn a_damaged_or_missing_index_is_rebuilt() {
     append_up_to(&mut appender, 50);
     // A snapshot covers some of the segments; the start reads the others. They are too few to be
     // merged.
-    appender.snapshot_now().unwrap().unwrap();
+    let mut appender = reopen_with_snapshot(appender, &disk);
     append_up_to(&mut appender, LAST);
     appender.close().unwrap();
     let name = |number: u64| format!("index-{number:010}");

@@ -10,3 +10,4 @@ mod history;
 mod lookups;
 mod snapshots;
 mod support;
+mod verify;

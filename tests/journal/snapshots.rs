@@ -1,14 +1,21 @@
 //! A bank from a snapshot and later records equals the bank from all records.
 
 use crate::journal::support::*;
-use consorcio::journal::{Disk, JournalError, JournalOptions, MemDisk, open};
+use consorcio::bank::io::Seq;
+use consorcio::journal::{Disk, DiskFile, Faults, JournalError, JournalOptions, MemDisk, open};
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn snapshots(disk: &MemDisk) -> Vec<String> {
     let mut names: Vec<String> =
-        disk.list().unwrap().into_iter().filter(|name| name.starts_with("snapshot-")).collect();
+        disk.list().unwrap().into_iter().filter(|name| is_snapshot(name)).collect();
     names.sort();
     names
+}
+
+fn is_snapshot(name: &str) -> bool {
+    name.starts_with("snapshot-") && !name.ends_with(".tmp")
 }
 
 #[test]
@@ -39,20 +46,52 @@ fn a_snapshot_and_later_records_equal_the_whole_journal() {
     }
 }
 
+/// A bank may be closed, or killed, when a segment is full and its snapshot is not made yet.
 #[test]
-fn a_snapshot_is_made_on_request() {
-    let disk = MemDisk::new();
-    let (mut appender, reader, ..) = must_open(disk.clone(), with_snapshots(0));
-    assert_eq!(appender.snapshot_now().unwrap(), None, "a snapshot without a full segment");
-    append_up_to(&mut appender, 100);
-    assert_eq!(snapshots(&disk), [""; 0]);
-    let seq = appender.snapshot_now().unwrap().unwrap();
-    assert_eq!(seq, reader.indexed_up_to());
-    assert_eq!(appender.snapshot_now().unwrap(), None, "a snapshot without new records");
-    append_up_to(&mut appender, 150);
-    let newer = appender.snapshot_now().unwrap().unwrap();
-    assert!(newer > seq);
-    assert_eq!(snapshots(&disk), [format!("snapshot-{seq:020}"), format!("snapshot-{newer:020}")]);
+fn a_snapshot_that_is_due_is_made_at_the_next_start() {
+    for (after, due) in [(1, true), (3, true), (5, false)] {
+        let disk = MemDisk::new();
+        let (mut appender, reader, ..) = must_open(disk.clone(), with_snapshots(0));
+        append_up_to(&mut appender, 60);
+        assert_eq!(snapshots(&disk), [""; 0]);
+        let seq = reader.indexed_up_to();
+        drop((appender, reader));
+        let (mut appender, _, recovered, log) = must_open(disk.clone(), with_snapshots(after));
+        assert_records(&log, 60);
+        assert_eq!(recovered.snapshot, None);
+        let expected = due.then(|| format!("snapshot-{seq:020}"));
+        assert_eq!(snapshots(&disk), Vec::from_iter(expected), "after {after}");
+        append_up_to(&mut appender, 61);
+        drop(appender);
+        let (_, _, recovered, log) = must_open(disk.clone(), with_snapshots(after));
+        assert_records(&log, 61);
+        assert_eq!(recovered.snapshot, due.then_some(seq));
+    }
+}
+
+/// The batch that ends a segment is not durable: no snapshot may have its number.
+#[test]
+fn a_snapshot_is_named_only_for_durable_records() {
+    let syncs = |options: &JournalOptions| {
+        let disk = MemDisk::new();
+        let (mut appender, ..) = must_open(disk.clone(), options.clone());
+        append_up_to(&mut appender, 60);
+        disk.syncs()
+    };
+    let mut made = 0;
+    for fails in 1..syncs(&with_snapshots(1)) {
+        let disk = MemDisk::new();
+        disk.set_faults(Faults { fail_sync: Some(fails), ..Faults::default() });
+        let Ok((mut appender, ..)) = try_open(disk.clone(), with_snapshots(1)) else { continue };
+        while appender.last() < 60 && append(&mut appender, 1).is_ok() {}
+        let last = appender.last();
+        for name in snapshots(&disk) {
+            let seq: Seq = name.trim_start_matches("snapshot-").parse().unwrap();
+            assert!(seq < last, "{name}, but only {last} records are synced");
+            made += 1;
+        }
+    }
+    assert!(made > 20, "{made}");
 }
 
 #[test]
@@ -95,26 +134,6 @@ fn an_unusable_snapshot_costs_only_time() {
 }
 
 #[test]
-fn damage_is_not_replayed_into_a_snapshot() {
-    let disk = MemDisk::new();
-    let (mut appender, ..) = must_open(disk.clone(), with_snapshots(0));
-    append_up_to(&mut appender, 100);
-    let mut bytes = disk.get("segment-0000000002");
-    bytes[500] ^= 1;
-    disk.put("segment-0000000002", bytes);
-    let error = appender.snapshot_now().unwrap_err();
-    assert!(
-        matches!(
-            &error,
-            JournalError::Damaged { file, .. } if file.ends_with("segment-0000000002")
-        ),
-        "{error}"
-    );
-    append(&mut appender, 1).unwrap();
-    assert_eq!(snapshots(&disk), [""; 0]);
-}
-
-#[test]
 fn a_journal_shorter_than_its_snapshot_is_refused() {
     let disk = MemDisk::new();
     let (mut appender, ..) = must_open(disk.clone(), with_snapshots(1));
@@ -144,15 +163,49 @@ fn a_journal_shorter_than_its_snapshot_is_refused() {
 fn a_failure_in_the_background_is_reported_and_appends_continue() {
     let warnings = Arc::new(std::sync::Mutex::new(Vec::new()));
     let here = Arc::clone(&warnings);
-    let disk = MemDisk::new();
+    let memory = MemDisk::new();
+    let disk = NoSnapshots { memory: memory.clone(), left: AtomicU64::new(1) };
     let notice = Arc::new(move |text: &str| here.lock().unwrap().push(text.to_owned()));
     let (mut appender, reader, ..) =
-        must_open(disk.clone(), JournalOptions { notice, ..with_snapshots(1) });
-    append_up_to(&mut appender, 10);
-    let mut bytes = disk.get("segment-0000000001");
-    bytes[200] ^= 1;
-    disk.put("segment-0000000001", bytes);
+        must_open(disk, JournalOptions { notice, ..with_snapshots(1) });
     append_up_to(&mut appender, 100);
-    assert!(warnings.lock().unwrap()[0].contains("no snapshot"), "{warnings:?}");
+    let warnings = warnings.lock().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("no snapshot of 1 segments: "), "{warnings:?}");
     assert_eq!(reader.lookup(&tx(50)).unwrap(), Some(record(50)));
+    assert_eq!(snapshots(&memory).len(), 2, "later ones are made");
+}
+
+/// A disk that can't create the next snapshots.
+struct NoSnapshots {
+    memory: MemDisk,
+    left: AtomicU64,
+}
+
+impl Disk for NoSnapshots {
+    fn describe(&self) -> String {
+        self.memory.describe()
+    }
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.memory.list()
+    }
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.memory.open(name)
+    }
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        if name.starts_with("snapshot-") && self.left.load(Ordering::Relaxed) > 0 {
+            self.left.fetch_sub(1, Ordering::Relaxed);
+            return Err(io::Error::other("no snapshots"));
+        }
+        self.memory.create(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.memory.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.memory.remove(name)
+    }
+    fn sync_folder(&self) -> io::Result<()> {
+        self.memory.sync_folder()
+    }
 }

@@ -1,14 +1,16 @@
 //! A replica that is only the list of its records, and small journals for exhaustive tests.
 
+use consorcio::bank::PieceSink;
 use consorcio::bank::io::{Outcome, OwnVote, Seq};
 use consorcio::bank::record::Record;
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::journal::{
-    Appender, Disk, JournalError, JournalOptions, JournalReader, Recovered, Replica, SegmentSizes,
-    open,
+    Appender, Disk, JournalError, JournalOptions, JournalReader, MemDisk, Recovered, Replica,
+    SegmentSizes, StateView, open,
 };
 use consorcio::wire::Reason;
 use consorcio::wire::token::{Digest, Vote};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,8 +45,22 @@ impl Replica for AppliedLog {
         self.forgotten = indexed;
     }
 
-    fn snapshot(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.records).unwrap()
+    fn freeze(&self) -> Box<dyn StateView> {
+        Box::new(LogView(self.records.clone()))
+    }
+}
+
+/// A view of a log: its records until then.
+pub struct LogView(pub Vec<Record>);
+
+impl StateView for LogView {
+    fn seq(&self) -> Seq {
+        self.0.len() as u64
+    }
+
+    fn write(self: Box<Self>, sink: &mut PieceSink<'_>) -> ControlFlow<()> {
+        let bytes = postcard::to_stdvec(&self.0).unwrap();
+        bytes.chunks(100).try_for_each(sink)
     }
 }
 
@@ -85,17 +101,14 @@ pub fn small() -> JournalOptions {
     JournalOptions {
         sizes: SegmentSizes::all(1024),
         threads: false,
+        snapshot_after_segments: 0,
         new_id: Some(*b"a test's journal"),
         ..JournalOptions::default()
     }
 }
 
 pub fn with_snapshots(after: u64) -> JournalOptions {
-    JournalOptions {
-        snapshot_after_segments: after,
-        replica: Some(Arc::new(|| Box::new(AppliedLog::default()))),
-        ..small()
-    }
+    JournalOptions { snapshot_after_segments: after, ..small() }
 }
 
 pub type OpenedJournal = (Appender, JournalReader, Recovered, AppliedLog);
@@ -119,7 +132,19 @@ pub fn append(appender: &mut Appender, count: u64) -> Result<(), JournalError> {
     for seq in appender.last() + 1..=appender.last() + count {
         batch.push(seq, &record(seq));
     }
+    batch.end_segment_if_due(|| Box::new(LogView(records(appender.last() + count))));
     appender.append(&mut batch)
+}
+
+/// Closes the journal, makes a snapshot of all full segments, and opens it again without snapshots.
+pub fn reopen_with_snapshot(appender: Appender, disk: &MemDisk) -> Appender {
+    drop(appender);
+    let (appender, _, recovered, _) = must_open(disk.clone(), with_snapshots(1));
+    assert_eq!(recovered.snapshot, None);
+    drop(appender);
+    let (appender, _, recovered, _) = must_open(disk.clone(), with_snapshots(0));
+    assert!(recovered.snapshot.is_some(), "{recovered}");
+    appender
 }
 
 /// Appends records up to `last`, in batches of 1, 2, 3, 1, …

@@ -9,6 +9,7 @@ mod backlog;
 mod bank;
 mod lists;
 mod processes;
+mod views;
 
 /// Full sizes run, and time limits are checked.
 fn is_full() -> bool {

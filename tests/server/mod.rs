@@ -22,6 +22,7 @@ mod shutdown;
 mod start;
 mod tampering;
 mod unread;
+mod verify;
 
 use crate::support::{Cluster, Process, ProgramRun, Wire};
 use std::process::{Command, Stdio};

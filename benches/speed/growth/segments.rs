@@ -102,19 +102,22 @@ fn load(folder: &Path, identity: &Identity, segments: u64) -> Result<JournalRead
         sizes: SegmentSizes::all(SEGMENT),
         bank: Some(identity.bank),
         snapshot_after_segments: 0,
-        replica: Some(BankReplica::maker(identity.clone())),
         threads: false,
         ..JournalOptions::default()
     };
     let mut replica = BankReplica::new(identity.clone());
     let disk = Arc::new(LoaderDisk::open(folder)?);
-    let (mut appender, reader, _) = open(disk, options, &mut replica)?;
+    let (mut appender, reader, _) = open(disk, options.clone(), &mut replica)?;
     let mut maker = ExecutedMaker::new(&replica.core, identity.bank)?;
     while count_segments(folder)? < segments {
         maker.append(&mut appender)?;
     }
-    appender.snapshot_now()?;
     appender.close()?;
+    drop(reader);
+    // A start makes the snapshot that is due.
+    let disk = Arc::new(LoaderDisk::open(folder)?);
+    let options = JournalOptions { snapshot_after_segments: 1, ..options };
+    let (_, reader, _) = open(disk, options, &mut BankReplica::new(identity.clone()))?;
     Ok(reader)
 }
 

@@ -13,7 +13,6 @@ use crate::limits::{
     OUTCOME_RECORD_BYTES_MAX, OUTSIDE_VOTE_MS_MAX, STEP_BYTES_MAX, STEP_ITEMS_MAX,
 };
 use crate::wire::Reason;
-use std::ops::Bound;
 
 /// How much one decision may still process.
 pub(super) struct WorkBudget {
@@ -135,14 +134,14 @@ impl Deciding<'_> {
 
     /// Asks about transactions that were undecided before the restart.
     fn restored(&mut self, from: &Untimed, budget: &mut WorkBudget) {
-        let begin = match from {
+        let after = match from {
             Untimed::None => return,
-            Untimed::All => Bound::Unbounded,
-            Untimed::After(tx) => Bound::Excluded(tx),
+            Untimed::All => None,
+            Untimed::After(tx) => Some(tx),
         };
         let (bank, volatile) = (self.bank, self.volatile);
         let mut left = from.clone();
-        for (tx, prepared) in bank.undecided.range::<TxId, _>((begin, Bound::Unbounded)) {
+        for (tx, prepared) in bank.undecided.after(after) {
             if !budget.take(OUTCOME_RECORD_BYTES_MAX) {
                 return self.change(Change::Untimed(left));
             }

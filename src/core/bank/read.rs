@@ -131,12 +131,10 @@ impl Deciding<'_> {
     }
 
     pub(super) fn pending(&mut self, caller: Caller, after: Option<&TxId>, own: Option<&Name>) {
-        use std::ops::Bound::{Excluded, Unbounded};
         let mut page = PageWriter::new(LIST_BYTES_MAX, after.map(TxId::as_str));
-        let range = (after.map_or(Unbounded, Excluded), Unbounded);
         let view = self.view(own);
         let mut left = PENDING_PAGE_ITEMS_MAX;
-        for (tx, prepared) in self.bank.undecided.range::<TxId, _>(range) {
+        for (tx, prepared) in self.bank.undecided.after(after) {
             if !view.sees(tx, Some(&prepared.transaction)) {
                 left -= 1;
                 if left == 0 {

@@ -70,7 +70,7 @@ impl Deciding<'_> {
             let begin = format!("{name}.");
             let Ok(first) = TxId::new(&begin) else { continue };
             let begin_at = after.as_ref().map_or(Bound::Included(&first), Bound::Excluded);
-            let theirs = bank.undecided.range::<TxId, _>((begin_at, Bound::Unbounded));
+            let theirs = bank.undecided.from(begin_at);
             let mut seen = None;
             let mut is_done = true;
             for (tx, prepared) in theirs.take_while(|(tx, _)| tx.as_str().starts_with(&begin)) {

@@ -1,17 +1,21 @@
-//! A bank as bytes, for the journal's snapshots: all that recovery needs. Outcomes that the
+//! A bank as bytes, for the journal's snapshots: all that recovery needs.
+//! A view of the bank as of one record is written while the bank goes on. Outcomes that the
 //! journal's index finds, and the past that only cuts need, are left out. The data that a later
 //! version added follows the bytes of the first version, so snapshots of all versions can be read.
 
 use crate::bank::Identity;
+use crate::bank::history::FrozenHistory;
 use crate::bank::io::{KnownVote, Seq};
 use crate::bank::known::{HistoryEntry, Prepared, Provenance};
 use crate::bank::state::Bank;
 use crate::commit::founding::FoundingId;
 use crate::ids::{BankId, Time, TxId};
-use crate::ledger::{Ledger, RegistersKnown};
+use crate::ledger::{FrozenLedger, Ledger, RegistersKnown};
+use crate::pieces::{PieceSink, PieceWriter};
+use crate::rows::SharedRows;
 use crate::wire::token::KeyId;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 /// The version that this program writes, the first number of every snapshot.
 const VERSION: u32 = 4;
@@ -25,66 +29,111 @@ const VERSION_WITH_REGISTERS: u32 = 4;
 const VERSION_WITH_FOUNDING: u32 = 4;
 
 /// The data that version 3 added.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct WithKey {
     key: Option<KeyId>,
     peers_votes: [Option<KnownVote>; 16],
 }
 
 /// The data that version 4 added.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct WithFounding {
     founding: Option<FoundingId>,
     introduced: bool,
     met: [Option<FoundingId>; 16],
 }
 
-#[derive(Serialize, Deserialize)]
-struct Snapshot<'a> {
+/// The data of the first version, before the ledger and behind it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Head {
     version: u32,
     consortium: Option<(BankId, Vec<String>)>,
     seq: Seq,
     clock: Time,
     known_votes: [Time; 16],
-    ledger: Cow<'a, Ledger>,
+}
+
+#[derive(Deserialize)]
+struct StoredBody {
     undecided: Vec<(TxId, Prepared)>,
     history: Vec<HistoryEntry>,
+    counts: Counts,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Counts {
     committed: u64,
     aborted: u64,
     stopped: Option<String>,
 }
 
-/// Serializes the durable state of `bank`.
-pub(crate) fn write(bank: &Bank) -> Vec<u8> {
-    let snapshot = Snapshot {
-        version: VERSION,
-        consortium: bank.consortium.clone(),
-        seq: bank.seq,
-        clock: bank.clock,
-        known_votes: bank.known_votes,
-        ledger: Cow::Borrowed(&bank.ledger),
-        undecided: bank
-            .undecided
-            .iter()
-            .map(|(tx, prepared)| (tx.clone(), prepared.clone()))
-            .collect(),
-        history: bank.history.iter().cloned().collect(),
-        committed: bank.committed,
-        aborted: bank.aborted,
-        stopped: bank.stopped.clone(),
-    };
-    let provenance: Vec<&Provenance> = bank.history.iter().map(|event| &event.provenance).collect();
-    let with_key = WithKey { key: bank.key, peers_votes: bank.peers_votes.clone() };
-    let with_founding =
-        WithFounding { founding: bank.founding, introduced: bank.introduced, met: bank.met };
-    postcard::to_stdvec(&(
-        snapshot,
-        provenance,
-        with_key,
-        bank.ledger.registers_known(),
-        with_founding,
-    ))
-    .expect("a bank's parts all have a length, so postcard can write them")
+/// The durable state of a bank as of one record; later records don't change it.
+#[derive(Debug, Clone)]
+pub struct FrozenBank {
+    head: Head,
+    ledger: FrozenLedger,
+    undecided: SharedRows<Option<(TxId, Prepared)>>,
+    history: FrozenHistory,
+    counts: Counts,
+    with_key: WithKey,
+    known: RegistersKnown,
+    with_founding: WithFounding,
+}
+
+impl FrozenBank {
+    /// The state of `bank` now. Copies what has a fixed bound, and shares the rest.
+    pub(super) fn of(bank: &Bank) -> FrozenBank {
+        FrozenBank {
+            head: Head {
+                version: VERSION,
+                consortium: bank.consortium.clone(),
+                seq: bank.seq,
+                clock: bank.clock,
+                known_votes: bank.known_votes,
+            },
+            ledger: bank.ledger.freeze(),
+            undecided: bank.undecided.rows().clone(),
+            history: bank.history.freeze(),
+            counts: Counts {
+                committed: bank.committed,
+                aborted: bank.aborted,
+                stopped: bank.stopped.clone(),
+            },
+            with_key: WithKey { key: bank.key, peers_votes: bank.peers_votes.clone() },
+            known: bank.ledger.registers_known(),
+            with_founding: WithFounding {
+                founding: bank.founding,
+                introduced: bank.introduced,
+                met: bank.met,
+            },
+        }
+    }
+
+    /// The number of the last record in it.
+    pub fn seq(&self) -> Seq {
+        self.head.seq
+    }
+
+    /// Passes on the snapshot in pieces, until `sink` breaks. Shared memory is given back as soon
+    /// as its part is made.
+    pub fn write(self, sink: &mut PieceSink<'_>) -> ControlFlow<()> {
+        let mut out = PieceWriter::new(sink);
+        out.put(&self.head)?;
+        self.ledger.write(&mut out)?;
+        let mut undecided: Vec<&(TxId, Prepared)> = self.undecided.iter().flatten().collect();
+        undecided.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        out.count(undecided.len())?;
+        undecided.into_iter().try_for_each(|row| out.put(row))?;
+        drop(self.undecided);
+        let entries = self.history.iter().count();
+        out.count(entries)?;
+        self.history.iter().try_for_each(|entry| out.put(entry))?;
+        out.put(&self.counts)?;
+        out.count(entries)?;
+        self.history.iter().try_for_each(|entry| out.put(&entry.provenance))?;
+        out.put(&(&self.with_key, self.known, &self.with_founding))?;
+        out.flush()
+    }
 }
 
 /// Restores a bank from the bytes of a snapshot.
@@ -94,8 +143,10 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     if !(1..=VERSION).contains(&version) {
         return Err(format!("snapshot version {version}, this program reads up to {VERSION}"));
     }
-    let (mut snapshot, mut rest): (Snapshot<'_>, _) =
-        postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
+    let mut rest = bytes;
+    let head: Head = take(&mut rest)?;
+    let ledger: Ledger = take(&mut rest)?;
+    let mut snapshot: StoredBody = take(&mut rest)?;
     if version >= VERSION_WITH_PROVENANCE {
         let provenance: Vec<Provenance> = take(&mut rest)?;
         if provenance.len() != snapshot.history.len() {
@@ -120,21 +171,21 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
         bank.introduced = with_founding.introduced;
         bank.met = with_founding.met;
     }
-    bank.consortium = snapshot.consortium;
-    bank.seq = snapshot.seq;
-    bank.clock = snapshot.clock;
-    bank.known_votes = snapshot.known_votes;
-    bank.ledger = snapshot.ledger.into_owned();
+    bank.consortium = head.consortium;
+    bank.seq = head.seq;
+    bank.clock = head.clock;
+    bank.known_votes = head.known_votes;
+    bank.ledger = ledger;
     bank.ledger.set_registers_known(known);
     // Cuts before this time are not possible: the snapshot holds only the balances as of now.
-    bank.ledger.begin_cuts_at(snapshot.clock);
+    bank.ledger.begin_cuts_at(head.clock);
     for (tx, prepared) in snapshot.undecided {
         bank.insert_undecided(tx, prepared);
     }
     bank.restore_history(snapshot.history);
-    bank.committed = snapshot.committed;
-    bank.aborted = snapshot.aborted;
-    bank.stopped = snapshot.stopped;
+    bank.committed = snapshot.counts.committed;
+    bank.aborted = snapshot.counts.aborted;
+    bank.stopped = snapshot.counts.stopped;
     Ok(bank)
 }
 

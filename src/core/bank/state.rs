@@ -8,6 +8,7 @@ use crate::bank::history::History;
 use crate::bank::io::{After, KnownVote, Outcome, OwnVote, Seq};
 use crate::bank::known::{Ended, HistoryEntry, Prepared, Provenance, not_named_by_set};
 use crate::bank::record::{Record, Registration};
+use crate::bank::undecided::Undecided;
 use crate::commit::founding::FoundingId;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::{Ledger, RegistersKnown};
@@ -46,7 +47,7 @@ pub(crate) struct Bank {
     pub peers_votes: [Option<KnownVote>; 16],
     pub ledger: Ledger,
     /// Transactions that this bank voted OK on and that have no outcome yet.
-    pub undecided: BTreeMap<TxId, Prepared>,
+    pub undecided: Undecided,
     /// Those that may commit at the time of this bank's vote or later, by that time: cuts wait for
     /// them.
     pub undecided_by_time: BTreeSet<(Time, TxId)>,
@@ -88,7 +89,7 @@ impl Bank {
             known_votes: [Time::default(); 16],
             peers_votes: [const { None }; 16],
             ledger: Ledger::new(),
-            undecided: BTreeMap::new(),
+            undecided: Undecided::new(),
             undecided_by_time: BTreeSet::new(),
             undecided_bytes: 0,
             sets_without: [0; BANKS_MAX],
@@ -274,8 +275,7 @@ impl Bank {
         if !prepared.transaction.has_outside() {
             self.undecided_by_time.insert((prepared.time, tx.clone()));
         }
-        let before = self.undecided.insert(tx, prepared);
-        assert!(before.is_none(), "a bank votes once for an id");
+        self.undecided.insert(tx, prepared);
     }
 
     /// Provenance many undecided transactions set a register and do not name `bank`.
@@ -378,7 +378,7 @@ impl Bank {
         let event =
             HistoryEntry { tx: tx.clone(), time, reason, transaction: of.cloned(), provenance };
         if let Some(oldest) = self.history.push(event) {
-            self.drove.remove(&oldest.tx);
+            self.drove.remove(&oldest);
         }
     }
 }

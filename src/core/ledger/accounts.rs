@@ -1,11 +1,14 @@
 //! Clients and accounts: which client holds which account, and each account's three figures. Totals
 //! and cuts are elsewhere.
 //!
-//! Both are stored in vectors in the order of their creation, so an index (an `AccountSlot`) never
-//! changes; ordered maps find them by their natural keys. The maps are rebuilt from the vectors and
-//! are not stored.
+//! Both are in rows in the order of their creation, so an index (an `AccountSlot`) never changes;
+//! ordered maps find them by their natural keys. The maps are rebuilt from the rows and are not
+//! stored.
 
 mod register;
+mod stored;
+
+pub(super) use stored::FrozenAccounts;
 
 use super::figures::{AccountFigures, FigureStep};
 use super::held::HeldRows;
@@ -13,6 +16,7 @@ use super::view::{AccountView, Holders};
 use crate::ids::{AccountNumber, TaxId, Time};
 use crate::limits::HOLDERS_MAX;
 use crate::money::Money;
+use crate::rows::SharedRows;
 use crate::wire::detail::Detail;
 use crate::wire::request::{NewAccount, NewClient};
 use crate::wire::transaction::Flow;
@@ -45,9 +49,10 @@ impl AccountSlot {
     }
 }
 
+/// What an opening determines. An account's figures are apart from it: they change with each
+/// transaction, and these rows never.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct AccountEntry {
-    figures: AccountFigures,
     opened: Time,
     holders: HolderSlots,
     number: AccountNumber,
@@ -66,35 +71,32 @@ enum HolderSlots {
 struct ClientEntry {
     data: NewClient,
     added: Time,
-    /// The client's accounts, by number. Not stored, but rebuilt from the accounts.
-    #[serde(skip)]
-    accounts: HeldRows,
-    /// The only account that the client holds alone. Not stored either.
-    #[serde(skip)]
+}
+
+/// The accounts of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct HeldAccounts {
+    /// All of them, by number.
+    all: HeldRows,
+    /// The only account that the client holds alone.
     individual: Option<AccountSlot>,
 }
 
-/// All clients and accounts of a bank.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "StoredAccounts")]
+/// All clients and accounts of a bank. The rows in the order of creation are what a snapshot
+/// stores; the rest follows from them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Accounts {
-    clients: Vec<ClientEntry>,
-    accounts: Vec<AccountEntry>,
-    #[serde(skip)]
+    clients: SharedRows<ClientEntry>,
+    accounts: SharedRows<AccountEntry>,
+    /// Those of each account.
+    figures: SharedRows<AccountFigures>,
+    /// Those of each client.
+    held: SharedRows<HeldAccounts>,
     by_cpf: BTreeMap<TaxId, u32>,
-    #[serde(skip)]
     by_number: BTreeMap<AccountNumber, AccountSlot>,
     /// `by_number` for short numbers: each step looks some up, and comparing one word is several
     /// times faster than comparing texts.
-    #[serde(skip)]
     by_short_number: BTreeMap<u128, AccountSlot>,
-}
-
-/// The part that a snapshot stores.
-#[derive(Deserialize)]
-struct StoredAccounts {
-    clients: Vec<ClientEntry>,
-    accounts: Vec<AccountEntry>,
 }
 
 impl Accounts {
@@ -133,7 +135,7 @@ impl Accounts {
         takes: i128,
         gives: i128,
     ) -> Result<(), Fault> {
-        let AccountEntry { number, figures, .. } = &self.accounts[slot.index()];
+        let (number, figures) = (self.number(slot), self.figures.at(slot.index()));
         if takes > figures.available().wide() {
             let available = figures.available().wide();
             let detail = Detail::Short { number: number.clone(), available, asked: takes };
@@ -158,16 +160,16 @@ impl Accounts {
         let Some(slot) = self.find(number) else {
             panic!("{step:?} of a {} on account {number}, which is not here", flow.as_str());
         };
-        let account = &mut self.accounts[slot.index()];
         if let FigureStep::Commit(time) = step {
             assert!(
-                time >= account.opened,
+                time >= self.opened(slot),
                 "account {number}: a commit at {time} is before its opening"
             );
         }
-        match account.figures.after(step, flow, amount) {
-            Some(figures) => account.figures = figures,
-            None => account.broken(step, flow, amount),
+        let figures = self.figures.at_mut(slot.index());
+        match figures.after(step, flow, amount) {
+            Some(after) => *figures = after,
+            None => figures.broken(number, step, flow, amount),
         }
         slot
     }
@@ -180,8 +182,8 @@ impl Accounts {
         time: Time,
         since: i128,
     ) -> (&AccountNumber, Option<Money>) {
-        let AccountEntry { number, figures, opened, .. } = &self.accounts[slot.index()];
-        if *opened > time {
+        let (number, figures) = (self.number(slot), self.figures.at(slot.index()));
+        if self.opened(slot) > time {
             return (number, None);
         }
         let then = figures.balance.wide() - since;
@@ -192,9 +194,9 @@ impl Accounts {
     }
 
     pub(super) fn view(&self, slot: AccountSlot) -> AccountView<'_> {
-        let AccountEntry { number, figures, .. } = &self.accounts[slot.index()];
+        let figures = self.figures.at(slot.index());
         AccountView {
-            number,
+            number: self.number(slot),
             holders: self.holders(slot),
             balance: figures.balance,
             held: figures.held,
@@ -222,17 +224,18 @@ impl Accounts {
         cpf: &TaxId,
         after: Option<&AccountNumber>,
     ) -> impl Iterator<Item = AccountSlot> + use<'a> {
-        let client = self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize]);
+        let held = self.by_cpf.get(cpf).map(|client| self.held.at(*client as usize));
         let is_before = |slot: AccountSlot| after.is_some_and(|after| self.number(slot) <= after);
-        client.map(|client| client.accounts.beyond(&is_before)).into_iter().flatten()
+        held.map(|held| held.all.beyond(&is_before)).into_iter().flatten()
     }
 
     pub(super) fn client(&self, cpf: &TaxId) -> Option<&NewClient> {
-        self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize].data)
+        self.by_cpf.get(cpf).map(|client| &self.clients.at(*client as usize).data)
     }
 
     /// All clients, in the order of creation.
-    pub(super) fn clients(&self) -> impl ExactSizeIterator<Item = &NewClient> {
+    #[cfg(test)]
+    pub(super) fn clients(&self) -> impl Iterator<Item = &NewClient> {
         self.clients.iter().map(|client| &client.data)
     }
 
@@ -242,31 +245,34 @@ impl Accounts {
         after: Option<&TaxId>,
     ) -> impl Iterator<Item = &'a NewClient> + use<'a> {
         let range = self.by_cpf.range((beyond(after), Bound::Unbounded));
-        range.map(|(_, client)| &self.clients[*client as usize].data)
+        range.map(|(_, client)| &self.clients.at(*client as usize).data)
     }
 
     pub(super) fn client_added(&self, cpf: &TaxId) -> Option<Time> {
-        self.by_cpf.get(cpf).map(|client| self.clients[*client as usize].added)
+        self.by_cpf.get(cpf).map(|client| self.clients.at(*client as usize).added)
     }
 
     pub(super) fn opened(&self, slot: AccountSlot) -> Time {
-        self.accounts[slot.index()].opened
+        self.accounts.at(slot.index()).opened
+    }
+
+    /// How many clients there are.
+    pub(super) fn count_clients(&self) -> usize {
+        self.clients.len()
     }
 
     /// Checks everything, panics if something is broken, and returns the sums of balances, holds
     /// and incoming amounts.
     pub(super) fn audit(&self) -> (i128, i128, i128) {
         let (mut balance, mut held, mut incoming) = (0, 0, 0);
-        for account in &self.accounts {
-            let AccountEntry { figures, number, .. } = account;
-            assert!(figures.are_sound(), "account {number} is broken: {figures:?}");
+        for (account, figures) in self.accounts.iter().zip(self.figures.iter()) {
+            assert!(figures.are_sound(), "account {} is broken: {figures:?}", account.number);
             balance += figures.balance.wide();
             held += figures.held.wide();
             incoming += figures.incoming.wide();
         }
-        let stored =
-            StoredAccounts { clients: self.clients.clone(), accounts: self.accounts.clone() };
-        match Accounts::try_from(stored) {
+        let (accounts, figures) = (self.accounts.clone(), self.figures.clone());
+        match Accounts::of_rows(self.clients.clone(), accounts, figures) {
             Ok(rebuilt) => {
                 assert!(*self == rebuilt, "the indexes of clients and accounts are broken")
             }
@@ -276,59 +282,15 @@ impl Accounts {
     }
 
     fn number(&self, slot: AccountSlot) -> &AccountNumber {
-        &self.accounts[slot.index()].number
+        &self.accounts.at(slot.index()).number
     }
 
     fn holders(&self, slot: AccountSlot) -> Holders<'_> {
-        let cpf = |client: u32| &self.clients[client as usize].data.cpf;
-        match self.accounts[slot.index()].holders {
+        let cpf = |client: u32| &self.clients.at(client as usize).data.cpf;
+        match self.accounts.at(slot.index()).holders {
             HolderSlots::One(one) => Holders { first: cpf(one), second: None },
             HolderSlots::Joint(one, other) => Holders { first: cpf(one), second: Some(cpf(other)) },
         }
-    }
-}
-
-impl TryFrom<StoredAccounts> for Accounts {
-    type Error = String;
-
-    /// Rebuilds the indexes. Data that can't have been written is an error and no panic.
-    fn try_from(
-        StoredAccounts { mut clients, accounts }: StoredAccounts,
-    ) -> Result<Accounts, String> {
-        let by_cpf: BTreeMap<_, _> =
-            (0..).zip(&clients).map(|(i, c)| (c.data.cpf.clone(), i)).collect();
-        let by_number: BTreeMap<_, _> = (0..)
-            .map(AccountSlot)
-            .zip(&accounts)
-            .map(|(slot, a)| (a.number.clone(), slot))
-            .collect();
-        let by_short_number =
-            by_number.iter().filter_map(|(n, slot)| Some((short(n)?, *slot))).collect();
-        if by_cpf.len() != clients.len() || by_number.len() != accounts.len() {
-            return Err("a client or an account occurs twice".to_string());
-        }
-        for client in &mut clients {
-            client.accounts = HeldRows::default();
-            client.individual = None;
-        }
-        for (number, slot) in &by_number {
-            let holders = accounts[slot.index()].holders;
-            for client in holders.iter() {
-                let Some(client) = clients.get_mut(client as usize) else {
-                    return Err(format!("account {number} has a holder that does not exist"));
-                };
-                if client.accounts.last() == Some(*slot) {
-                    return Err(format!("account {number} has one holder twice"));
-                }
-                client.accounts.insert(*slot, |_| true);
-                if let HolderSlots::One(_) = holders
-                    && client.individual.replace(*slot).is_some()
-                {
-                    return Err(format!("{} holds two individual accounts", client.data.cpf));
-                }
-            }
-        }
-        Ok(Accounts { clients, accounts, by_cpf, by_number, by_short_number })
     }
 }
 
@@ -339,18 +301,6 @@ impl HolderSlots {
             HolderSlots::Joint(one, other) => (one, Some(other)),
         };
         std::iter::once(one).chain(other)
-    }
-}
-
-impl AccountEntry {
-    #[cold]
-    fn broken(&self, step: FigureStep, flow: Flow, amount: Money) -> ! {
-        let AccountEntry { number, figures, .. } = self;
-        panic!(
-            "account {number}: {step:?} of a {} of {} breaks {figures:?}",
-            flow.as_str(),
-            amount.0
-        );
     }
 }
 

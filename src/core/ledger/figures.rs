@@ -1,6 +1,6 @@
 //! The three figures of an account, and how the steps of a transaction change them.
 
-use crate::ids::Time;
+use crate::ids::{AccountNumber, Time};
 use crate::money::Money;
 use crate::wire::transaction::Flow;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,18 @@ impl AccountFigures {
             && balance >= held
             && incoming >= Money::ZERO
             && balance.checked_add(incoming).is_some()
+    }
+
+    /// Panics because an operation breaks the figures of account `number`.
+    #[cold]
+    pub(super) fn broken(
+        &self,
+        number: &AccountNumber,
+        step: FigureStep,
+        flow: Flow,
+        amount: Money,
+    ) -> ! {
+        panic!("account {number}: {step:?} of a {} of {} breaks {self:?}", flow.as_str(), amount.0);
     }
 
     pub(super) fn available(&self) -> Money {

@@ -11,6 +11,7 @@
 mod accounts;
 mod cuts;
 mod figures;
+mod frozen;
 mod held;
 mod learned;
 mod read;
@@ -22,6 +23,7 @@ mod view;
 
 pub use accounts::RegistrationState;
 pub use cuts::Expired;
+pub(crate) use frozen::FrozenLedger;
 pub use learned::RegistersKnown;
 pub use totals::{CutTotals, Totals};
 pub use view::{AccountView, Holders};
@@ -37,7 +39,7 @@ use accounts::{AccountSlot, Accounts};
 use cuts::{CutChange, CutHistory, Overwritten};
 use figures::FigureStep;
 use registers::Registers;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 use totals::LedgerSums;
 
 /// The ledger of one bank. The history for cuts is neither compared nor stored in a snapshot;
@@ -49,7 +51,7 @@ pub struct Ledger {
     known: RegistersKnown,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 struct Book {
     accounts: Accounts,
     registers: Registers,
@@ -286,12 +288,6 @@ impl PartialEq for Ledger {
 }
 
 impl Eq for Ledger {}
-
-impl Serialize for Ledger {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.book.serialize(serializer)
-    }
-}
 
 impl<'de> Deserialize<'de> for Ledger {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

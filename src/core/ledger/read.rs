@@ -57,7 +57,7 @@ impl Ledger {
     /// The sums over all clients and accounts.
     pub fn totals(&self) -> Totals {
         let Book { accounts, registers: _, sums } = &self.book;
-        sums.totals(accounts.clients().len(), accounts.slots().len())
+        sums.totals(accounts.count_clients(), accounts.slots().len())
     }
 
     /// Checks the whole ledger.

@@ -67,7 +67,7 @@ pub(crate) fn write_index(
     for (page, entries) in (0..).zip(placed.chunks(pages.in_page())) {
         pages.encode(page, entries, &mut bytes);
     }
-    write_whole(disk, &index_name(closed.segment), &[&bytes], &AtomicBool::new(false))?;
+    write_whole(disk, &index_name(closed.segment), &bytes, &AtomicBool::new(false))?;
     Ok(Index {
         span: SegmentSpan::one(closed.segment),
         first: closed.first,
@@ -214,8 +214,8 @@ mod tests {
         }
         fn apply(&mut self, _: Seq, _: &Record) {}
         fn forget(&mut self, _: Seq) {}
-        fn snapshot(&self) -> Vec<u8> {
-            Vec::new()
+        fn freeze(&self) -> Box<dyn crate::StateView> {
+            panic!("no snapshot is due")
         }
     }
 

@@ -132,7 +132,16 @@ pub(super) const SENTENCES: Table = &[
     // Indexes, snapshots, the next segment.
     ("no index for segment {} yet, memory keeps its outcomes: {error}",
      "ainda não há índice do segmento {}, a memória guarda os seus resultados: {error}"),
-    ("no snapshot of {full} segments: {error}", "nenhum snapshot de {full} segmentos: {error}"),
+    ("no snapshot of {segments} segments: {error}",
+     "nenhum snapshot de {segments} segmentos: {error}"),
+    ("no snapshot of {segments} segments: too much changed while it was written; the next one is \
+      made once more segments are full",
+     "nenhum snapshot de {segments} segmentos: mudou demais enquanto era escrito; o próximo é \
+      feito quando mais segmentos estiverem cheios"),
+    ("the replay ended with record {last}", "o diário refeito terminou com o registro {last}"),
+    ("the journal does not begin with the consortium", "o diário não começa com o consórcio"),
+    ("it holds the bank as of record {found}, and not {seq}",
+     "contém o banco no registro {found}, e não {seq}"),
     ("indexes are not merged for now, which costs time alone: {error}",
      "índices não são unidos por ora, o que só custa tempo: {error}"),
     ("{}: can't be made again: {error}", "{}: não pode ser refeito: {error}"),

@@ -264,5 +264,18 @@ pub(super) const SENTENCES: Table = &[
      "{}: {records} registros, o último é o número {last}"),
     ("{found}; all of it is as it was written", "{found}; tudo está como foi escrito"),
     ("{found}; DAMAGED: {first}{more}", "{found}; DANIFICADO: {first}{more}"),
+    ("{path}: this snapshot is as the replay",
+     "{path}: este snapshot é igual ao diário refeito"),
+    ("{path}: an earlier version wrote this snapshot, so it is not compared",
+     "{path}: uma versão anterior escreveu este snapshot, por isso não é comparado"),
+    ("{path}: DIFFERS from the replay, first at byte {at} of its content; move this snapshot away, \
+      and the next start reads the journal instead",
+     "{path}: DIFERE do diário refeito, primeiro no byte {at} do conteúdo; mova este snapshot \
+      para outro lugar, e o próximo início lê o diário em seu lugar"),
+    ("{path}: this snapshot can't be used, and a start does not use it: {why}",
+     "{path}: este snapshot não pode ser usado, e um início não o usa: {why}"),
+    ("{}: DAMAGED: {fault}", "{}: DANIFICADO: {fault}"),
+    ("{}: {records} records replayed, {compared} snapshots compared",
+     "{}: {records} registros refeitos, {compared} snapshots comparados"),
     (" (and {} more places)", " (e mais {} lugares)"),
 ];

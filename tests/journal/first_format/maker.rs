@@ -9,7 +9,7 @@ use consorcio::bank::io::Input;
 use consorcio::bank::record::Record;
 use consorcio::commit::message::{PeerVerb, RequestKey};
 use consorcio::ids::{BankId, Time, TxId};
-use consorcio::journal::{BankReplica, FileDisk, JournalOptions, SegmentSizes};
+use consorcio::journal::{FileDisk, JournalOptions, SegmentSizes};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use consorcio::wire::token::{Seal, Token, Vote};
@@ -36,7 +36,6 @@ pub(super) fn options() -> JournalOptions {
     JournalOptions {
         sizes: SegmentSizes::all(8192),
         snapshot_after_segments: 2,
-        replica: Some(BankReplica::maker(identity())),
         new_id: Some(*b"the first format"),
         ..small()
     }

@@ -17,7 +17,7 @@ pub(super) fn a_damaged_or_missing_merged_index_is_rebuilt() {
     let (mut appender, ..) = must_open(disk.clone(), with_snapshots(0));
     fill(&mut appender, &disk, 12);
     // A snapshot covers the segments, so a start does not read them.
-    appender.snapshot_now().unwrap().unwrap();
+    let mut appender = reopen_with_snapshot(appender, &disk);
     fill(&mut appender, &disk, 20);
     let last = appender.last();
     appender.close().unwrap();

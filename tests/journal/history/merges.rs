@@ -58,12 +58,7 @@ pub(super) fn ids_of_segments_that_wait_for_their_index_are_read_again() {
 #[test]
 pub(super) fn merges_during_appends_and_look_ups() {
     let disk = MemDisk::new();
-    let options = JournalOptions {
-        threads: true,
-        replica: with_snapshots(9).replica,
-        snapshot_after_segments: 9,
-        ..bounds(2_000, 64)
-    };
+    let options = JournalOptions { threads: true, snapshot_after_segments: 9, ..bounds(2_000, 64) };
     let (mut appender, reader, ..) = must_open(disk.clone(), options.clone());
     let its = reader.clone();
     let looking = std::thread::spawn(move || {

@@ -79,11 +79,7 @@ pub(super) fn a_power_failure_within_a_merge_loses_nothing() {
 #[test]
 pub(super) fn a_power_failure_within_a_merge_of_a_higher_tier_loses_nothing() {
     let base = MemDisk::new();
-    let options = || JournalOptions {
-        replica: with_snapshots(3).replica,
-        snapshot_after_segments: 3,
-        ..bounds(500, 300)
-    };
+    let options = || JournalOptions { snapshot_after_segments: 3, ..bounds(500, 300) };
     let (mut appender, ..) = must_open(base.clone(), options());
     fill(&mut appender, &base, 63);
     let last = appender.last();

@@ -87,7 +87,7 @@ impl Replica for NullReplica {
     }
     fn apply(&mut self, _: Seq, _: &Record) {}
     fn forget(&mut self, _: Seq) {}
-    fn snapshot(&self) -> Vec<u8> {
-        Vec::new()
+    fn freeze(&self) -> Box<dyn consorcio::journal::StateView> {
+        panic!("no snapshot is due")
     }
 }

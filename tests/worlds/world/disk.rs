@@ -69,15 +69,19 @@ impl WorldDisk {
         *self.counts.entry(what).or_default() += 1;
     }
 
-    /// Writes and syncs records, the first of which has the number `first`. `false`: this failed,
-    /// the contents of the disk are unknown, and the process must stop.
-    pub fn write(&mut self, first: Seq, records: &[Record]) -> bool {
+    /// Writes and syncs records, the first of which has the number `first`. A snapshot that is due
+    /// at the end of all gets a view of `core`, the bank after them. `false`: this failed, the
+    /// contents of the disk are unknown, and the process must stop.
+    pub fn write(&mut self, first: Seq, records: &[Record], core: Option<&Core>) -> bool {
         let Some((appender, _, batch)) = &mut self.open else { return false };
         for (records, chunk) in records.chunks(BATCH_RECORDS).zip(0u64..) {
             batch.clear();
             let first = first + chunk * BATCH_RECORDS as u64;
             for (record, seq) in records.iter().zip(first..) {
                 batch.push(seq, record);
+            }
+            if let Some(core) = core.filter(|core| Some(core.seq()) == batch.last()) {
+                batch.end_segment_if_due(|| Box::new(core.freeze()));
             }
             if let Err(error) = appender.append(batch) {
                 let what = match error {
@@ -124,7 +128,7 @@ impl WorldDisk {
         if seed.is_multiple_of(2) {
             let stop_at_sync = Some(self.memory.syncs() + 1);
             self.memory.set_faults(Faults { stop_at_sync, ..Faults::default() });
-            self.write(first, unsynced);
+            self.write(first, unsynced, None);
         }
         self.open = None;
         self.memory = self.memory.crash(seed);
@@ -193,7 +197,7 @@ impl WorldDisk {
         bytes[at] ^= 1 << (seed % 8);
         copy.put(name, bytes);
         let mut replica = BankReplica::new(identity.clone());
-        match open(Arc::new(copy), self.options(identity), &mut replica) {
+        match open(Arc::new(copy), self.options(), &mut replica) {
             Ok(_) => {
                 assert!(
                     replica.core.same_as(core),
@@ -242,17 +246,16 @@ impl WorldDisk {
         self.open = None;
         let mut replica = BankReplica::new(identity.clone());
         let (appender, reader, recovered) =
-            open(Arc::new(self.memory.clone()), self.options(identity), &mut replica)?;
+            open(Arc::new(self.memory.clone()), self.options(), &mut replica)?;
         let batch = appender.batch();
         self.open = Some((appender, reader, batch));
         Ok((replica.core, recovered))
     }
 
-    fn options(&self, identity: &Identity) -> JournalOptions {
+    fn options(&self) -> JournalOptions {
         JournalOptions {
             sizes: SegmentSizes { first: self.sizes.first_segment, full: self.sizes.segment },
             snapshot_after_segments: 2,
-            replica: Some(BankReplica::maker(identity.clone())),
             threads: false,
             new_id: Some([7; 16]),
             ..JournalOptions::default()

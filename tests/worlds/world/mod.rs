@@ -19,6 +19,7 @@ mod replay;
 mod run;
 mod seen;
 pub mod text;
+mod views;
 
 use clocks::{ClockMistake, FollowedClock};
 use disk::{DiskSizes, WorldDisk};
@@ -30,6 +31,7 @@ use names::Names;
 use path::Path;
 pub use proofs::ProofMistake;
 pub use seen::Seen;
+use views::HeldView;
 
 use consorcio_core::bank::io::{
     After, Caller, CoreStep, Input, MeetingNotice, Now, Origin, Outgoing, Output, Past, Sending,
@@ -78,6 +80,7 @@ pub struct Node {
     pub disk: Option<WorldDisk>,
     /// The position of each decided transaction's record.
     past: BTreeMap<TxId, usize>,
+    view: HeldView,
 }
 
 /// Outcomes that a bank's shadow keeps in memory.
@@ -102,6 +105,7 @@ impl Node {
             met: Vec::new(),
             disk: disks.map(WorldDisk::new),
             past: BTreeMap::new(),
+            view: HeldView::default(),
         }
     }
 
@@ -341,7 +345,7 @@ impl World {
         let node = &mut self.nodes[bank];
         if let Some(disk) = node.disk.as_mut().filter(|_| node.synced < node.journal.len()) {
             let first = Seq::try_from(node.synced + 1).expect("a short journal");
-            if !disk.write(first, &node.journal[node.synced..]) {
+            if !disk.write(first, &node.journal[node.synced..], node.core.as_ref()) {
                 // The contents of the disk are unknown: the process ends, and nothing is sent.
                 self.seen.push(Seen::DiskFailed { bank });
                 return self.crash(bank);
@@ -349,6 +353,7 @@ impl World {
         }
         self.events += u64::from(node.synced < node.journal.len());
         node.made_durable();
+        node.view.check(node.core.as_ref(), &node.shadow);
         if let Some(core) = node.core.as_mut().filter(|_| self.forgetful) {
             let indexed = match &node.disk {
                 Some(disk) => disk.indexed_up_to(),

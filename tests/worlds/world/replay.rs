@@ -94,7 +94,7 @@ impl World {
             records.iter().for_each(|record| core.apply(record));
             let node = &mut self.nodes[bank];
             if let Some(disk) = &mut node.disk {
-                assert!(disk.write(first, &records), "a write to a new disk failed");
+                assert!(disk.write(first, &records, Some(&core)), "a write to a new disk failed");
             }
             node.journal.extend(records);
             node.made_durable();

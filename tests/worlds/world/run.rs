@@ -26,7 +26,7 @@ impl World {
             // The stop is a record; nothing else is sent any more.
             let first = node.unsynced_from();
             if let Some(disk) = &mut node.disk {
-                disk.write(first, &node.journal[node.synced..]);
+                disk.write(first, &node.journal[node.synced..], node.core.as_ref());
             }
             node.made_durable();
             self.seen.push(Seen::Stopped { bank, why });

@@ -23,7 +23,7 @@ impl Accounts {
     ) -> Result<RegistrationState, Fault> {
         let NewAccount { number, holders, deposit } = account;
         if let Some(slot) = self.find(number) {
-            let known = &self.accounts[slot.index()];
+            let known = self.accounts.at(slot.index());
             // The order of the two holders makes no difference.
             let same = known.deposit == *deposit
                 && holders.len() == self.holders(slot).iter().count()
@@ -50,14 +50,14 @@ impl Accounts {
             ));
         }
         for cpf in holders {
-            let Some(client) = self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize])
+            let Some(held) = self.by_cpf.get(cpf).map(|client| self.held.at(*client as usize))
             else {
                 return Err(Fault::of(
                     Reason::UnknownClient,
                     &Detail::NoClient { cpf: cpf.clone() },
                 ));
             };
-            if let (1, Some(slot)) = (holders.len(), client.individual) {
+            if let (1, Some(slot)) = (holders.len(), held.individual) {
                 let detail =
                     Detail::OneIndividual { cpf: cpf.clone(), number: self.number(slot).clone() };
                 return Err(Fault::of(Reason::Refused, &detail));
@@ -70,12 +70,8 @@ impl Accounts {
         let known = self.check_client(client);
         assert_eq!(known, Ok(RegistrationState::New), "client {} is to be added", client.cpf);
         self.by_cpf.insert(client.cpf.clone(), index_of_next(self.clients.len()));
-        self.clients.push(ClientEntry {
-            data: client.clone(),
-            added: time,
-            accounts: HeldRows::default(),
-            individual: None,
-        });
+        self.clients.push(ClientEntry { data: client.clone(), added: time });
+        self.held.push(HeldAccounts::default());
     }
 
     pub(in crate::ledger) fn open(&mut self, account: &NewAccount, time: Time) -> AccountSlot {
@@ -92,24 +88,21 @@ impl Accounts {
         let slot = AccountSlot(index_of_next(self.accounts.len()));
         let figures =
             AccountFigures { balance: *deposit, held: Money::ZERO, incoming: Money::ZERO };
-        self.accounts.push(AccountEntry {
-            figures,
-            opened: time,
-            holders,
-            number: number.clone(),
-            deposit: *deposit,
-        });
+        let (number, deposit) = (number.clone(), *deposit);
+        self.accounts.push(AccountEntry { opened: time, holders, number, deposit });
+        self.figures.push(figures);
+        let number = &account.number;
         self.by_number.insert(number.clone(), slot);
         if let Some(number) = short(number) {
             self.by_short_number.insert(number, slot);
         }
         for client in holders.iter() {
             let accounts = &self.accounts;
-            let client = &mut self.clients[client as usize];
-            client.accounts.insert(slot, |held| accounts[held.index()].number < *number);
+            let held = self.held.at_mut(client as usize);
+            held.all.insert(slot, |held| accounts.at(held.index()).number < *number);
         }
         if let HolderSlots::One(client) = holders {
-            self.clients[client as usize].individual = Some(slot);
+            self.held.at_mut(client as usize).individual = Some(slot);
         }
         slot
     }

@@ -7,7 +7,9 @@ mod rules;
 
 use super::*;
 use crate::ids::{ClientKind, ClientName};
+use crate::pieces::PieceWriter;
 use crate::wire::transaction::Op;
+use std::ops::ControlFlow;
 
 /// The bank under test, one of three.
 fn me() -> BankId {
@@ -138,4 +140,16 @@ fn run(ledger: &mut Ledger, tx: &str, transaction: &Transaction, time: i64) {
 fn figures(ledger: &Ledger, account: &str) -> [i64; 4] {
     let view = ledger.account(&number(account)).unwrap();
     [view.balance.0, view.held.0, view.available.0, view.incoming.0]
+}
+
+/// The ledger as in a snapshot.
+fn bytes_of(ledger: &Ledger) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut sink = |piece: &[u8]| {
+        bytes.extend_from_slice(piece);
+        ControlFlow::Continue(())
+    };
+    let mut out = PieceWriter::new(&mut sink);
+    assert!(ledger.freeze().write(&mut out).is_continue() && out.flush().is_continue());
+    bytes
 }

@@ -268,8 +268,7 @@ impl Model {
                 ledger.release(me(), &id(&tx), &transaction);
             }
             LedgerStep::Restart => {
-                let mut read: Ledger =
-                    postcard::from_bytes(&postcard::to_stdvec(ledger).unwrap()).unwrap();
+                let mut read: Ledger = postcard::from_bytes(&bytes_of(ledger)).unwrap();
                 assert_eq!(read, *ledger);
                 read.begin_cuts_at(Time(self.clock));
                 *ledger = read;
