@@ -49,6 +49,7 @@ impl Failure {
             ClientError::Unreachable { bank, address, why } => {
                 Failure::NoConnection(unreachable(list, bank, &address, &told(&why)))
             }
+            ClientError::Untrusted { .. } => Failure::NoConnection(words),
             ClientError::DiskHangs { bank, ms } => disk_hangs(bank, ms),
             ClientError::NoBank { bank, address, says } => {
                 Failure::NoConnection(no_bank(bank, &address, &says))

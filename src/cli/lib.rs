@@ -46,6 +46,7 @@ use consorcio_steps::steplog::{self, StepLog};
 use consorcio_system::config::Consortium;
 use consorcio_system::logging;
 use consorcio_system::switches;
+use consorcio_tls::TlsDialer;
 use failure::Failure;
 use language::word;
 use output::{CommandOutput, OutputForm, Paint};
@@ -71,10 +72,10 @@ struct Context {
 }
 
 impl Context {
-    /// The context for other banks. These have no positions in the step log, so nothing about them
-    /// is logged.
+    /// The context for other banks, in open mode. These have no positions in the step log, so
+    /// nothing about them is logged.
     fn at(&self, consortium: Consortium) -> Context {
-        let options = ClientOptions { observer: None, ..self.client.options().clone() };
+        let options = ClientOptions { observer: None, tls: None, ..self.client.options().clone() };
         Context {
             client: Client::new(consortium, options),
             steps: StepObserver::off(),
@@ -144,8 +145,12 @@ fn execute(arguments: Arguments) -> ExitCode {
     if let Some(CliCommand::Manual(command)) = &arguments.command {
         return ExitCode::from(output::print(&manual::run(command), form));
     }
+    let tls = match arguments.secure.dialer() {
+        Ok(tls) => tls,
+        Err(failure) => return ExitCode::from(output::print(&failure.into(), form)),
+    };
     let output = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(arguments)),
+        Ok(runtime) => runtime.block_on(run(arguments, tls)),
         Err(error) => Failure::Own(format!("the program can't start: {error}")).into(),
     };
     ExitCode::from(output::print(&output, form))
@@ -199,7 +204,7 @@ fn asks_for_json() -> bool {
     typed || std::env::var_os(args::OUTPUT_VARIABLE).is_some_and(|form| form == "json")
 }
 
-async fn run(arguments: Arguments) -> CommandOutput {
+async fn run(arguments: Arguments, tls: Option<TlsDialer>) -> CommandOutput {
     let places = arguments.consortium.to_texts();
     // A command that reads logs must not add to them.
     let on = !matches!(
@@ -231,6 +236,7 @@ async fn run(arguments: Arguments) -> CommandOutput {
         // shell has many of them.
         idle_connections_max: if is_shell { CLIENT_IDLE_CONNECTIONS_MAX } else { 0 },
         observer: Some(Arc::new(waits.clone())),
+        tls,
     };
     let context = Context {
         client: Client::new(arguments.consortium, options),

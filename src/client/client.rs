@@ -269,13 +269,18 @@ impl Client {
         crate::connection::slow_sync_ms(bank, address, &self.dialer).await
     }
 
-    /// A new id for a transaction, with the current time.
+    /// A new id for a transaction, with the current time. Over TLS it begins with the name of this
+    /// client, as banks in closed mode ask.
     ///
     /// # Errors
     /// `NoRandomness`
     pub fn new_tx(&self) -> Result<TxId, ClientError> {
         let ids = IdGenerator::new();
         let ids = ids.map_err(|error| ClientError::NoRandomness(error.to_string()));
-        Ok(ids?.now())
+        let id = ids?.now();
+        match &self.dialer.options.tls {
+            None => Ok(id),
+            Some(tls) => Ok(TxId::new(&format!("{}.{id}", tls.name())).unwrap_or(id)),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A connection to a bank: sends requests, and receives replies in the same order.
 
+use crate::dial::dial;
 use crate::error::ClientError;
 use crate::observe::{ClientEvent, RequestNumber};
 use crate::options::{Dialer, bank_may_wait};
@@ -13,6 +14,7 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
 use consorcio_system::crash;
 use consorcio_system::framed::{LineCodec, framed};
+use consorcio_tls::{DialError, PeerStream};
 use futures_util::future::{Either, select};
 use futures_util::{Sink, Stream};
 use std::future::poll_fn;
@@ -21,7 +23,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::codec::{Encoder, Framed};
 
@@ -45,7 +46,7 @@ enum Handshake {
 pub struct Connection {
     bank: BankId,
     address: String,
-    lines: Framed<TcpStream, LineCodec<ReadReply>>,
+    lines: Framed<PeerStream, LineCodec<ReadReply>>,
     dialer: Arc<Dialer>,
     /// The number of the next request; HELLO has number 1.
     next: RequestNumber,
@@ -79,14 +80,8 @@ impl Connection {
     ) -> Result<Connection, ClientError> {
         let within = dialer.options.answer_within;
         let until = Instant::now() + within;
-        let connected = match timeout_at(until, TcpStream::connect(address)).await {
-            Ok(Ok(socket)) => {
-                socket.set_nodelay(true).map(|()| socket).map_err(|error| words(&error))
-            }
-            Ok(Err(error)) => Err(words(&error)),
-            Err(_) => Err(silence(within)),
-        };
-        match connected {
+        let connected = timeout_at(until, dial(bank, address, dialer)).await;
+        match connected.unwrap_or_else(|_| Err(DialError::Failed(silence(within)))) {
             Ok(socket) => {
                 let from = socket.local_addr().ok();
                 dialer.observe(&ClientEvent::Connected(bank, from));
@@ -104,9 +99,14 @@ impl Connection {
                     nothing_done: false,
                 })
             }
-            Err(why) => {
+            Err(error) => {
+                let (why, address) = (error.to_string(), address.to_owned());
                 dialer.observe(&ClientEvent::NotConnected(bank, &why));
-                Err(ClientError::Unreachable { bank, address: address.to_owned(), why })
+                Err(match error {
+                    DialError::OtherBank(says) => ClientError::OtherBank { bank, address, says },
+                    DialError::Untrusted(why) => ClientError::Untrusted { bank, address, why },
+                    DialError::Failed(why) => ClientError::Unreachable { bank, address, why },
+                })
             }
         }
     }
@@ -277,6 +277,10 @@ impl Connection {
             }
             Some(HandshakeError::Declined(reason, text)) => {
                 ClientError::Declined { bank, reason: *reason, text: text.clone() }
+            }
+            // The bank refuses this client's certificate.
+            None if error.kind() == io::ErrorKind::PermissionDenied => {
+                ClientError::Untrusted { bank, address, why: words(error) }
             }
             None => ClientError::Unreachable { bank, address, why: words(error) },
         }

@@ -20,6 +20,17 @@ pub enum ClientError {
         /// The reason, in short.
         why: String,
     },
+    /// The bank does not accept this client's certificate, or this client not that of the bank; or
+    /// one of both speaks no TLS. The bank executed nothing.
+    #[error("bank {bank} at {address}: {why}")]
+    Untrusted {
+        /// The position of the bank.
+        bank: BankId,
+        /// The address in the list.
+        address: String,
+        /// The reason, as a sentence about the bank.
+        why: String,
+    },
     /// The bank's process replies, but its disk has not finished a sync.
     #[error("bank {bank}: its disk has not answered for {ms} ms")]
     DiskHangs {

@@ -15,6 +15,7 @@
 mod client;
 mod connection;
 mod cut;
+mod dial;
 mod driver;
 mod error;
 mod hello;

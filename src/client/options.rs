@@ -7,6 +7,7 @@ use consorcio_core::limits::{
     VOTE_TIMEOUT_MS,
 };
 use consorcio_core::wire::request::Request;
+use consorcio_tls::TlsDialer;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct ClientOptions {
     pub idle_connections_max: usize,
     /// Receives each event of the client.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Connects over TLS, to banks in closed mode; without it, to banks in open mode.
+    pub tls: Option<TlsDialer>,
 }
 
 impl Default for ClientOptions {
@@ -39,6 +42,7 @@ impl Default for ClientOptions {
             vote_within: Duration::from_millis(VOTE_TIMEOUT_MS),
             idle_connections_max: CLIENT_IDLE_CONNECTIONS_MAX,
             observer: None,
+            tls: None,
         }
     }
 }
@@ -50,6 +54,7 @@ impl fmt::Debug for ClientOptions {
             .field("vote_within", &self.vote_within)
             .field("idle_connections_max", &self.idle_connections_max)
             .field("observer", &self.observer.is_some())
+            .field("tls", &self.tls)
             .finish()
     }
 }

@@ -7,12 +7,14 @@ mod http;
 mod node;
 mod sessions;
 mod steps;
+mod tls;
 mod tools;
 
 pub use http::*;
 pub use node::*;
 pub use sessions::*;
 pub use steps::*;
+pub use tls::*;
 pub use tools::*;
 
 /// The longest line on the wire, for requests and replies, including its `\n`.

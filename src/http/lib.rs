@@ -46,6 +46,7 @@ use consorcio_core::limits::{
 };
 use consorcio_node::{Ask, SyncAge, asking};
 use consorcio_steps::steplog::StepLog;
+use consorcio_tls::BankTls;
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -79,6 +80,8 @@ pub struct HttpOptions {
     pub demo: Option<Demo>,
     /// Bounds; tests use smaller ones.
     pub bounds: HttpBounds,
+    /// Serves over TLS and dials other banks so, in closed mode.
+    pub tls: Option<BankTls>,
 }
 
 /// The bounds of HTTP, which tests may lower.
@@ -136,7 +139,7 @@ pub fn start(
     let (asker, asks) = asking(HTTP_REQUESTS_MAX);
     let stop = CancellationToken::new();
     let (ending, ended) = oneshot::channel();
-    let others = lines::client(&options.places).map_err(io::Error::other)?;
+    let others = lines::client(&options.places, options.tls.as_ref()).map_err(io::Error::other)?;
     let app = App::new(asker, others, options, stop.clone()).map_err(io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     listener.set_nonblocking(true)?;

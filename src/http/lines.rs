@@ -7,6 +7,7 @@ use consorcio_core::limits::HTTP_LINE_MS_MAX;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_system::config::BadConsortium;
+use consorcio_tls::BankTls;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -81,14 +82,16 @@ async fn ask(client: &Client, bank: BankId, request: &Request) -> Result<Reply, 
     })
 }
 
-/// A client of the banks at these addresses, by position.
+/// A client of the banks at these addresses, by position; in closed mode it shows the certificate
+/// of this bank.
 ///
 /// # Errors
 /// When they are no valid list.
-pub(crate) fn client(places: &[String]) -> Result<Client, BadConsortium> {
+pub(crate) fn client(places: &[String], tls: Option<&BankTls>) -> Result<Client, BadConsortium> {
     let options = ClientOptions {
         answer_within: Duration::from_millis(HTTP_LINE_MS_MAX),
         idle_connections_max: 0,
+        tls: tls.map(BankTls::dialer),
         ..ClientOptions::default()
     };
     Ok(Client::new(places.join(",").parse()?, options))

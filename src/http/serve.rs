@@ -16,13 +16,17 @@ use axum::response::IntoResponse;
 use consorcio_core::limits::{
     ACCEPT_PAUSE_MS, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_SHUTDOWN_MS_MAX,
 };
-use consorcio_system::crash::{self, Step};
+use consorcio_core::wire::Reason;
+use consorcio_steps::steplog::{OtherEnd, Step, StepLog};
+use consorcio_system::crash;
+use consorcio_tls::{BankTls, PeerStream, PortKind, RefusedPeer};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -57,7 +61,9 @@ pub(crate) async fn serve(app: App, listener: TcpListener) {
         };
         let Some(permit) = slots.take(peer.ip().to_canonical()) else {
             tracing::debug!(%peer, "all HTTP connections are taken: {peer} is refused");
-            refuse(&stream);
+            if app.options().tls.is_none() {
+                refuse(&stream);
+            }
             continue;
         };
         // A response is one write, so Nagle's algorithm would only add delay.
@@ -66,13 +72,16 @@ pub(crate) async fn serve(app: App, listener: TcpListener) {
         let (app, router) = (app.clone(), router.clone());
         let slot = permit.slot().clone();
         let client = ClientConnection(peer, slot.clone());
+        let (tls, steplog) = (app.options().tls.clone(), app.options().steplog.clone());
         let answer = move |request| answer(app.clone(), router.clone(), client.clone(), request);
-        let stream =
-            WriteTimeout::new(stream, Duration::from_millis(bounds.unread_ms), slot.clone());
-        let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
+        let (http, unread_ms) = (http.clone(), bounds.unread_ms);
         connections.spawn(async move {
-            let mut connection = pin!(connection);
             let served = async {
+                let Some(stream) = open(stream, peer, tls.as_ref(), &steplog).await else { return };
+                let stream =
+                    WriteTimeout::new(stream, Duration::from_millis(unread_ms), slot.clone());
+                let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
+                let mut connection = pin!(connection);
                 tokio::select! {
                     // The client may end its connection in any way.
                     _ = connection.as_mut() => return,
@@ -112,7 +121,7 @@ async fn answer(
     request.extensions_mut().insert(client);
     let mut response = TowerToHyperService::new(router).call(request).await?;
     cors.add_to(&mut response);
-    crash::step(Step::HttpAnswering);
+    crash::step(crash::Step::HttpAnswering);
     let work = complete.unwrap_or_else(|| slot.work());
     Ok(response.map(|body| Body::new(TrackedBody { body, _work: work })))
 }
@@ -155,6 +164,24 @@ impl EarlyResponse {
         match self {
             EarlyResponse::Refused(problem) => problem.into_response(),
             EarlyResponse::Preflight(cors) => cors.preflight(),
+        }
+    }
+}
+
+/// The connection to serve: over TLS in closed mode, once the handshake is complete.
+async fn open(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<&BankTls>,
+    steplog: &StepLog,
+) -> Option<PeerStream> {
+    let Some(tls) = tls else { return Some(PeerStream::Plain(stream)) };
+    match tls.accept(stream, PortKind::Http).await {
+        Ok(admitted) => Some(admitted.stream),
+        Err(RefusedPeer { why, .. }) => {
+            tracing::info!(%peer, "{peer} is refused: {why}");
+            steplog.record(Step::Bad(OtherEnd::Address(peer), Reason::Refused, why.into()));
+            None
         }
     }
 }

@@ -5,6 +5,7 @@ use consorcio_core::clock::{ClockFilter, Gap, Machine};
 use consorcio_core::ids::Time;
 use consorcio_system::systime;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 /// Receives messages for the operator.
 pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
@@ -15,6 +16,8 @@ pub struct WallClock {
     /// The gap that was reported last.
     gap: Gap,
     notice: Notice,
+    /// Where each reading is shown, in microseconds since 1970.
+    cell: Option<Arc<AtomicI64>>,
 }
 
 /// What the machine's clocks show now.
@@ -26,7 +29,14 @@ impl WallClock {
     /// A clock that follows the machine's as far as `filter` allows. `notice` is called when it
     /// stops following, and when it follows again.
     pub fn new(filter: ClockFilter, notice: Notice) -> WallClock {
-        WallClock { filter, gap: Gap::None, notice }
+        WallClock { filter, gap: Gap::None, notice, cell: None }
+    }
+
+    /// Shows each reading in `cell`, too: what judges by this clock on other threads reads it
+    /// there.
+    #[must_use]
+    pub fn shown_in(self, cell: Arc<AtomicI64>) -> WallClock {
+        WallClock { cell: Some(cell), ..self }
     }
 
     /// The present time; `clock` is the latest time that the bank has issued or received.
@@ -36,6 +46,9 @@ impl WallClock {
         if std::mem::discriminant(&followed.gap) != std::mem::discriminant(&self.gap) {
             self.gap = followed.gap;
             (self.notice)(&followed.gap.to_string());
+        }
+        if let Some(cell) = &self.cell {
+            cell.store(followed.now_us, Relaxed);
         }
         Now { wall_us: followed.now_us, shown_us: machine.wall_us, mono_us }
     }

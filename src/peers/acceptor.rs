@@ -5,6 +5,7 @@ use super::handshake::{
     HandshakePair, HandshakeRole, LinkHello, LinkProof, LinkWelcome, News, nonce, read,
     read_founding, same_consortium, same_key, write,
 };
+use consorcio_core::access::Principal;
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Origin;
 use consorcio_core::commit::founding::FoundingId;
@@ -13,7 +14,23 @@ use consorcio_steps::steplog::wall_us;
 
 /// The handshake of one session, which counts as a client's until the proof of a bank.
 #[derive(Debug, Default)]
-pub struct Acceptor(AcceptorState);
+pub struct Acceptor {
+    state: AcceptorState,
+    /// Whom its certificate names, in closed mode: the proof must be of the same bank.
+    certified: Certified,
+}
+
+/// What the certificate of the other end says about links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Certified {
+    /// There is no certificate, in open mode.
+    #[default]
+    Any,
+    /// It is of a client, which has no link.
+    Client,
+    /// It is of this bank.
+    Bank(BankId),
+}
 
 #[derive(Debug, Default)]
 enum AcceptorState {
@@ -43,9 +60,19 @@ pub(super) enum PeerAnswer {
 }
 
 impl Acceptor {
+    /// The handshake of a session of `principal`.
+    pub fn of(principal: &Principal) -> Acceptor {
+        let certified = match principal {
+            Principal::Operator => Certified::Any,
+            Principal::Named(_) => Certified::Client,
+            Principal::Bank(bank) => Certified::Bank(*bank),
+        };
+        Acceptor { state: AcceptorState::Client, certified }
+    }
+
     /// Whether the session is a client's or a link now.
     pub fn origin(&self) -> Origin {
-        match self.0 {
+        match self.state {
             AcceptorState::Client | AcceptorState::Welcomed(_) => Origin::Client,
             AcceptorState::Link(_) => Origin::Link,
         }
@@ -53,7 +80,7 @@ impl Acceptor {
 
     /// The bank at the other end of an open link.
     pub fn bank(&self) -> Option<BankId> {
-        match self.0 {
+        match self.state {
             AcceptorState::Client | AcceptorState::Welcomed(_) => None,
             AcceptorState::Link(bank) => Some(bank),
         }
@@ -71,16 +98,18 @@ impl Acceptor {
         met: impl Fn(BankId) -> Option<FoundingId>,
         json: &str,
     ) -> Result<PeerAnswer, String> {
-        match std::mem::take(&mut self.0) {
+        match std::mem::take(&mut self.state) {
             AcceptorState::Link(bank) => {
-                self.0 = AcceptorState::Link(bank);
+                self.state = AcceptorState::Link(bank);
                 let received: News = read(json)?;
                 Ok(PeerAnswer::News(write(&news(bank)), bank, received))
             }
             // A second hello restarts the handshake. A proof has no nonce.
             AcceptorState::Welcomed(_) | AcceptorState::Client if json.contains("\"nonce\"") => {
-                let (pair, welcome) = welcome(own, &read(json)?)?;
-                self.0 = AcceptorState::Welcomed(Box::new(pair));
+                let hello: LinkHello = read(json)?;
+                self.certified.allows(hello.bank)?;
+                let (pair, welcome) = welcome(own, &hello)?;
+                self.state = AcceptorState::Welcomed(Box::new(pair));
                 Ok(PeerAnswer::NotOpen(write(&welcome)))
             }
             AcceptorState::Client => {
@@ -96,9 +125,23 @@ impl Acceptor {
                 if met(bank).is_some_and(|met| met != founding) {
                     return Ok(PeerAnswer::NotOpen(write(&news(bank))));
                 }
-                self.0 = AcceptorState::Link(bank);
+                self.state = AcceptorState::Link(bank);
                 Ok(PeerAnswer::Opened(write(&news(bank)), bank, founding, proof.news))
             }
+        }
+    }
+}
+
+impl Certified {
+    /// Whether `bank` may have a link here.
+    fn allows(self, bank: BankId) -> Result<(), String> {
+        match self {
+            Certified::Any => Ok(()),
+            Certified::Bank(of) if of == bank => Ok(()),
+            Certified::Bank(of) => {
+                Err(format!("its certificate is of bank {of}, and it says that it is bank {bank}"))
+            }
+            Certified::Client => Err("a link needs the certificate of a bank".to_owned()),
         }
     }
 }

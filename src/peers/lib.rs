@@ -35,6 +35,7 @@ use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::token::Token;
 use consorcio_steps::steplog::StepLog;
+use consorcio_tls::BankTls;
 use handshake::News;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -98,6 +99,8 @@ impl Default for Timing {
 struct LinkTable {
     identity: Identity,
     steplog: StepLog,
+    /// Dials over TLS, in closed mode.
+    tls: Option<BankTls>,
     timing: Timing,
     /// The time of the last vote known of each bank, by position ...
     known: [AtomicI64; BANKS_MAX],
@@ -154,14 +157,23 @@ struct SendQueue {
 impl Peers {
     /// The links of the bank `identity`; they dial once the futures of `links` run. The link to a
     /// position marked `-` answers every message with nothing.
-    pub fn new(identity: Identity, founding: FoundingId, steplog: StepLog) -> Peers {
-        Peers::with_timing(identity, founding, steplog, Timing::default())
+    ///
+    /// In closed mode they dial over `tls`. The proofs by the consortium's key stay: they also bind
+    /// the journals of both banks.
+    pub fn new(
+        identity: Identity,
+        founding: FoundingId,
+        steplog: StepLog,
+        tls: Option<BankTls>,
+    ) -> Peers {
+        Peers::with_timing(identity, founding, steplog, tls, Timing::default())
     }
 
     fn with_timing(
         identity: Identity,
         founding: FoundingId,
         steplog: StepLog,
+        tls: Option<BankTls>,
         timing: Timing,
     ) -> Peers {
         let links = identity.places.iter().enumerate().map(|(position, address)| {
@@ -187,6 +199,7 @@ impl Peers {
         Peers(Arc::new(LinkTable {
             identity,
             steplog,
+            tls,
             timing,
             known,
             votes,
@@ -324,6 +337,11 @@ impl Peers {
 }
 
 impl LinkTable {
+    /// The time by which certificates are judged, in microseconds since 1970; 0 in open mode.
+    fn now_us(&self) -> i64 {
+        self.tls.as_ref().map_or(0, |tls| tls.clock().now_us())
+    }
+
     /// The time of the last vote known of `bank`.
     fn knows_up_to(&self, bank: BankId) -> Time {
         self.known.get(bank.index()).map_or(Time(0), |known| Time(known.load(Relaxed)))

@@ -134,6 +134,9 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
                     stop_at = Some(Instant::now() + timing.stop);
                 }
                 () = timer.as_mut() => {
+                    if open.certificate_end_us < shared.now_us() {
+                        return "a certificate of it has ended".to_owned();
+                    }
                     if let Some(since) = open.owes()
                         && since + timing.silence <= Instant::now()
                     {

@@ -12,6 +12,7 @@ use consorcio_core::wire::verb::Verb;
 use consorcio_steps::steplog::{RequestId, wall_us};
 use consorcio_system::crash::{self, RequestPoint, Step};
 use consorcio_system::framed::{LineCodec, framed};
+use consorcio_tls::PeerStream;
 use futures_util::{Sink, StreamExt};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -25,7 +26,11 @@ use tokio::time::{Instant, timeout};
 use tokio_util::codec::Framed;
 
 pub(super) struct OpenLink {
-    lines: Framed<TcpStream, LineCodec<Result<Reply, Fault>>>,
+    lines: Framed<PeerStream, LineCodec<Result<Reply, Fault>>>,
+    /// TLS holds bytes that the socket has not accepted yet.
+    unflushed: bool,
+    /// When a certificate of the connection ends, in microseconds since 1970.
+    pub(super) certificate_end_us: i64,
     pub(super) leaving: crash::BufferedPoints,
     /// Lines that are written or buffered, and not answered yet; in order.
     pub(super) under_way: VecDeque<UnderWay>,
@@ -79,9 +84,20 @@ impl OpenLink {
         let stream = stream.await.map_err(|_| late(&format!("a connection to {address}")))??;
         crash::step(Step::LinkDialled);
         let port = stream.local_addr().map_or(0, |address| address.port());
+        let (stream, certificate_end_us) = match &shared.tls {
+            None => (PeerStream::Plain(stream), i64::MAX),
+            Some(tls) => {
+                let dialer = tls.dialer();
+                let connected = timeout(step, dialer.connect(bank, stream)).await;
+                let connected = connected.map_err(|_| late("the TLS handshake"))?;
+                connected.map_err(|error| error.to_string())?
+            }
+        };
         let now = Instant::now();
         let mut open = OpenLink {
             lines: framed(stream, Reply::parse),
+            unflushed: false,
+            certificate_end_us,
             leaving: crash::BufferedPoints::default(),
             under_way: VecDeque::new(),
             port,
@@ -186,11 +202,14 @@ impl OpenLink {
         cx: &mut Context<'_>,
         answers: &mut Vec<Result<Reply, Fault>>,
     ) -> Poll<Result<(), String>> {
-        if self.unwritten_bytes() > 0 {
+        if self.unwritten_bytes() > 0 || self.unflushed {
             match Sink::<&[u8]>::poll_flush(Pin::new(&mut self.lines), cx) {
-                Poll::Ready(Ok(())) => self.leaving.written(),
+                Poll::Ready(Ok(())) => {
+                    self.unflushed = false;
+                    self.leaving.written();
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.to_string())),
-                Poll::Pending => {}
+                Poll::Pending => self.unflushed = true,
             }
         }
         // One answer more than lines under way: the caller ends the link.

@@ -1,9 +1,10 @@
 //! Accepts connections, evicts sessions for new ones, and ends all sessions.
 
 use crate::ServerState;
+use crate::handshakes::Handshakes;
 use crate::permits::Permit;
 use crate::session;
-use crate::session_table::{SessionEnd, SessionEntry, SessionTable};
+use crate::session_table::{SessionEnd, SessionEntry, SessionPeer, SessionTable};
 use consorcio_core::limits::{
     ACCEPT_PAUSE_MS, PROBATION_MS_MAX, PROBATION_MS_MIN, SESSION_LINGER_MS, SESSIONS_LINGERING_MAX,
     SESSIONS_SWEEP_MS,
@@ -11,12 +12,12 @@ use consorcio_core::limits::{
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 use consorcio_steps::steplog::{OtherEnd, Step};
+use consorcio_tls::PeerStream;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::{interval, sleep, timeout};
 
 impl ServerState {
@@ -24,7 +25,15 @@ impl ServerState {
     pub async fn accept(self: Rc<ServerState>, listener: TcpListener) {
         while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
             match accepted {
-                Ok((stream, peer)) => self.admit(stream, peer),
+                Ok((stream, peer)) => {
+                    // Short lines are answered one by one, so Nagle's algorithm would only add
+                    // delay.
+                    let _ = stream.set_nodelay(true);
+                    match &self.handshakes {
+                        None => self.admit(PeerStream::Plain(stream), SessionPeer::open_mode(peer)),
+                        Some(handshakes) => self.shake_hands(handshakes, stream, peer),
+                    }
+                }
                 // The client closed the connection before it was accepted.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -45,6 +54,7 @@ impl ServerState {
             due.tick().await;
             let now_us = self.now_us();
             let older = |since_us: u64, ms: u64| now_us.saturating_sub(since_us) >= ms * 1_000;
+            let certificates_at_us = self.handshakes.as_ref().map_or(0, Handshakes::now_us);
             let short = self.bytes.is_short();
             for entry in self.sessions.borrow().iter() {
                 let state = entry.state.borrow();
@@ -62,6 +72,8 @@ impl ServerState {
                     && silent(self.bounds.unread_ms)
                 {
                     Some(SessionEnd::Hoarding)
+                } else if entry.certificate_end_us < certificates_at_us {
+                    Some(SessionEnd::CertificateEnded)
                 } else {
                     None
                 };
@@ -86,7 +98,7 @@ impl ServerState {
 
     /// Shuts down our side of a connection whose input was not read to its end, and waits briefly
     /// for the client to close it.
-    pub(crate) async fn linger(&self, mut stream: TcpStream) {
+    pub(crate) async fn linger(&self, mut stream: PeerStream) {
         if self.lingering.get() >= SESSIONS_LINGERING_MAX || self.stop.is_cancelled() {
             return;
         }
@@ -105,9 +117,9 @@ impl ServerState {
         self.lingering.set(self.lingering.get() - 1);
     }
 
-    fn admit(self: &Rc<ServerState>, stream: TcpStream, peer: SocketAddr) {
-        // Short lines are answered one by one, so Nagle's algorithm would only add delay.
-        let _ = stream.set_nodelay(true);
+    /// Gives a connection a session, if there is a place for it.
+    pub(crate) fn admit(self: &Rc<ServerState>, mut stream: PeerStream, end: SessionPeer) {
+        let peer = end.address;
         let Some(permit) = self.find_permit() else {
             self.step_logger.record(|| {
                 Step::Bad(OtherEnd::Address(peer), Reason::Limit, "no place left".into())
@@ -115,13 +127,13 @@ impl ServerState {
             let mut line = Vec::new();
             Reply::Err(Reason::Limit, SessionEnd::NoPlace.as_str().to_owned()).write_to(&mut line);
             // A new socket accepts one line at once.
-            let _ = stream.try_write(&line);
+            stream.write_now(&line);
             let shared = self.clone();
             self.tasks.spawn_local(async move { shared.linger(stream).await });
             return;
         };
         self.step_logger.record(|| Step::Connect(OtherEnd::Address(peer), None));
-        let entry = self.sessions.borrow_mut().open(peer, Some(permit), self.now_us());
+        let entry = self.sessions.borrow_mut().open(end, Some(permit), self.now_us());
         self.tasks.spawn_local(session::run(self.clone(), entry, stream));
     }
 

@@ -89,6 +89,10 @@ pub(crate) struct ServerOptions {
     /// Accepts another key than the one that this bank's journal knows, once
     #[arg(long)]
     pub new_key: bool,
+    /// Closed mode: TLS with the certificates and keys in this folder (make them: servidor certs);
+    /// every client and bank has a name there
+    #[arg(long, value_name = "DIR", env = "CONSORCIO_TLS")]
+    pub tls: Option<PathBuf>,
     /// Banks that a bank with a new journal does not wait for before it takes part, by position:
     /// those that are down and have never met it
     #[arg(long, value_name = "N,...", value_delimiter = ',', env = "CONSORCIO_INTRODUCE_WITHOUT")]
@@ -272,6 +276,13 @@ impl ServerOptions {
     pub(crate) fn check_demo(&self) -> Result<(), BadOptions> {
         if !self.http.is_demo() {
             return Ok(());
+        }
+        if self.tls.is_some() {
+            return Err(BadOptions(
+                "--demo lets anybody on this machine stop a bank, and --tls is for who must not: \
+                 leave one of them out"
+                    .into(),
+            ));
         }
         if self.http.address().is_none() {
             return Err(BadOptions("--demo needs --http: the panel is served there".into()));

@@ -3,6 +3,7 @@
 
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
+use consorcio_core::access::Name;
 use consorcio_system::manual::ManPageArgs;
 use std::path::PathBuf;
 
@@ -18,6 +19,57 @@ Examples:
   servidor man journal | man -l -    the page of a command
   servidor man --dir ~/.local/share/man/man1";
 
+const CERTS: &str = "\
+Examples:
+  servidor certs ca                  two CAs and the consortium's key, in certs/
+  servidor certs bank 0 --host banco0.example
+  servidor certs client titular1
+  servidor certs list";
+
+/// The arguments of `certs`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CertsArgs {
+    /// The folder of the CAs, on a machine that is no bank
+    #[arg(long, global = true, value_name = "DIR", default_value = "certs")]
+    pub dir: PathBuf,
+    /// Which of the files to make.
+    #[command(subcommand)]
+    pub command: CertsCommand,
+}
+
+/// Which files `certs` makes, and the list of them.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum CertsCommand {
+    /// Makes two CAs, one for banks and one for clients, and the consortium's key
+    Ca {
+        /// Makes other CAs beside those that are there
+        #[arg(long)]
+        renew: bool,
+    },
+    /// Makes the certificate of a bank
+    Bank {
+        /// The position of the bank
+        position: usize,
+        /// A name or address by which browsers call its HTTP, in a certificate of its own; may be
+        /// repeated
+        #[arg(long, value_name = "NAME", value_delimiter = ',')]
+        host: Vec<String>,
+        /// Replaces the certificate of the same bank
+        #[arg(long)]
+        renew: bool,
+    },
+    /// Makes the certificate of a person or program
+    Client {
+        /// Its name: 1 to 24 of a-z 0-9 -, never given to a second one
+        name: Name,
+        /// Replaces the certificate of the same person or program
+        #[arg(long)]
+        renew: bool,
+    },
+    /// Prints all names that were given out, and until when their certificates count
+    List,
+}
+
 /// What `servidor` does besides running a bank.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServerCommand {
@@ -29,6 +81,9 @@ pub(crate) enum ServerCommand {
         #[arg(long)]
         if_missing: bool,
     },
+    /// Makes the certificates of closed mode: the CAs, and those of banks and clients
+    #[command(visible_alias = "certificados", before_help = CERTS)]
+    Certs(CertsArgs),
     /// Prints every record of a journal, one line each, and checks it: code 1 where it is damaged.
     /// The bank may run meanwhile
     Journal {

@@ -32,6 +32,28 @@ const SENTENCES: &[(&str, &str)] = &[
      "O arquivo a fazer; um que existe nunca é sobrescrito"),
     ("A key file that is there already is no error, if it holds a key",
      "Um arquivo que já existe não é um erro, se tem uma chave"),
+    ("Makes the certificates of closed mode: the CAs, and those of banks and clients",
+     "Faz os certificados do modo fechado: as autoridades, e os dos bancos e clientes"),
+    ("The folder of the CAs, on a machine that is no bank",
+     "A pasta das autoridades, numa máquina que não é banco"),
+    ("Makes two CAs, one for banks and one for clients, and the consortium's key",
+     "Faz duas autoridades, uma para bancos e uma para clientes, e a chave do consórcio"),
+    ("Makes other CAs beside those that are there", "Faz outras autoridades ao lado das que há"),
+    ("Makes the certificate of a bank", "Faz o certificado de um banco"),
+    ("The position of the bank", "A posição do banco"),
+    ("A name or address by which browsers call its HTTP, in a certificate of its own; may be \
+      repeated",
+     "Um nome ou endereço pelo qual navegadores chamam o seu HTTP, num certificado à parte; pode \
+      se repetir"),
+    ("Replaces the certificate of the same bank", "Troca o certificado do mesmo banco"),
+    ("Makes the certificate of a person or program",
+     "Faz o certificado de uma pessoa ou de um programa"),
+    ("Its name: 1 to 24 of a-z 0-9 -, never given to a second one",
+     "O seu nome: 1 a 24 de a-z 0-9 -, nunca dado a uma segunda"),
+    ("Replaces the certificate of the same person or program",
+     "Troca o certificado da mesma pessoa ou programa"),
+    ("Prints all names that were given out, and until when their certificates count",
+     "Mostra todos os nomes que foram dados, e até quando valem os certificados"),
     ("Prints every record of a journal, one line each, and checks it: code 1 where it is damaged. \
       The bank may run meanwhile",
      "Mostra cada registro de um diário, um por linha, e o verifica: código 1 se está danificado. \
@@ -75,6 +97,10 @@ const SENTENCES: &[(&str, &str)] = &[
       máquina, o primeiro a faz na pasta dos dados"),
     ("Accepts another key than the one that this bank's journal knows, once",
      "Aceita uma vez outra chave que a que o diário deste banco conhece"),
+    ("Closed mode: TLS with the certificates and keys in this folder (make them: servidor certs); \
+      every client and bank has a name there",
+     "Modo fechado: TLS com os certificados e chaves nesta pasta (faça-os: servidor certs); nele \
+      cada cliente e banco tem um nome"),
     ("Banks that a bank with a new journal does not wait for before it takes part, by position: \
       those that are down and have never met it",
      "Bancos que um banco de diário novo não espera antes de tomar parte, por posição: os que \

@@ -5,7 +5,7 @@
 //! asks have a bound of their own.
 
 use crate::ServerState;
-use crate::session_table::SessionEntry;
+use crate::session_table::{SessionEntry, SessionPeer};
 use consorcio_core::access::Principal;
 use consorcio_core::bank::io::{Caller, Input};
 use consorcio_core::limits::{COMMIT_ACKNOWLEDGED_MS_MAX, READ_WAITS_MS_MAX};
@@ -116,7 +116,8 @@ fn take(shared: &Rc<ServerState>, ask: Ask, n: u64, push: fn(&mut Queue, u64, In
         return;
     }
     let since_us = shared.now_us();
-    let entry = shared.sessions.borrow_mut().open(ask.peer, None, since_us);
+    let peer = SessionPeer::open_mode(ask.peer);
+    let entry = shared.sessions.borrow_mut().open(peer, None, since_us);
     let slot = entry.state.borrow_mut().slots.take(0, 0);
     let caller = Caller { session: entry.id, slot };
     let request = ask.request.clone();

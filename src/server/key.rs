@@ -11,7 +11,8 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The file in the data folder with the key that the banks of one machine made.
+/// The file with the key: in the folder of `--tls`; in open mode in the data folder, where the
+/// banks of one machine made it.
 const OWN_FILE: &str = "consortium.key";
 
 /// The key of the consortium, and its file.
@@ -26,7 +27,8 @@ pub(crate) struct ConsortiumKey {
 }
 
 impl ConsortiumKey {
-    /// The key of `--key-file`; without it the machine's own, which the first bank makes.
+    /// The key of `--key-file`; without it the one beside the certificates, in open mode the
+    /// machine's own, which the first bank makes.
     ///
     /// # Errors
     /// As `find`; when it can't be made.
@@ -51,9 +53,10 @@ impl ConsortiumKey {
     /// file is missing though a journal of this machine knows a key.
     pub(crate) fn find(options: &ServerOptions) -> anyhow::Result<Option<ConsortiumKey>> {
         let may_be_new = options.new_key;
-        if let Some(file) = &options.key_file {
-            let seal = Seal::keyed(read_key_file(file)?);
-            return Ok(Some(ConsortiumKey { seal, file: file.clone(), may_be_new }));
+        let in_tls = || options.tls.as_ref().map(|folder| folder.join(OWN_FILE));
+        if let Some(file) = options.key_file.clone().or_else(in_tls) {
+            let seal = Seal::keyed(read_key_file(&file)?);
+            return Ok(Some(ConsortiumKey { seal, file, may_be_new }));
         }
         options.check_loopback()?;
         let (data, file) = (&options.data_dir, options.data_dir.join(OWN_FILE));

@@ -8,6 +8,7 @@
 
 mod accept;
 mod args;
+mod certs;
 mod chain;
 mod check;
 mod commands;
@@ -15,6 +16,7 @@ mod files;
 mod folder;
 #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "HTTP alone asks without a session"))]
 mod gate;
+mod handshakes;
 mod health;
 mod hello;
 mod help;
@@ -39,6 +41,7 @@ mod session_table;
 mod slots;
 mod start;
 mod step_logger;
+mod tls;
 mod verify_command;
 mod watchdog;
 #[cfg_attr(not(feature = "http"), path = "no_web.rs")]
@@ -61,7 +64,9 @@ use consorcio_node::{Inbox, Released, SyncAge, Writer};
 use consorcio_peers::Peers;
 use consorcio_steps::steplog::StepLog;
 use consorcio_system::config::LEFT;
+use consorcio_tls::BankTls;
 use gate::Gate;
+use handshakes::Handshakes;
 use operator::OperatorNotices;
 use permits::Permits;
 use read_barrier::ReadBarrier;
@@ -131,6 +136,8 @@ pub struct ServerState {
     /// The tasks that the end waits for: sessions and lingering connections.
     pub(crate) tasks: TaskTracker,
     bounds: ServerBounds,
+    /// In closed mode: the TLS of this bank.
+    handshakes: Option<Handshakes>,
     lingering: Cell<usize>,
     /// Sessions with replies that get more of them after the next sync: one write is cheaper than
     /// two. Each is woken once this record is durable.
@@ -151,6 +158,7 @@ impl ServerState {
         peers: Peers,
         identity: Identity,
         bounds: ServerBounds,
+        tls: Option<BankTls>,
     ) -> Rc<ServerState> {
         Rc::new(ServerState {
             inbox,
@@ -171,6 +179,7 @@ impl ServerState {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             bounds,
+            handshakes: tls.map(Handshakes::new),
             lingering: Cell::new(0),
             held: RefCell::default(),
             spare_buffers: RefCell::default(),

@@ -6,6 +6,7 @@ use clap::Args;
 use consorcio_core::bank::Identity;
 use consorcio_node::SyncAge;
 use consorcio_steps::steplog::StepLog;
+use consorcio_tls::BankTls;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -51,6 +52,8 @@ pub(crate) struct NoServedBank<'a> {
     pub log_dir: PathBuf,
     /// The age of the sync under way.
     pub sync_age: Arc<SyncAge>,
+    /// The TLS of the bank, in closed mode.
+    pub tls: Option<&'a BankTls>,
 }
 
 /// The running HTTP; this type has no value.

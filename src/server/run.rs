@@ -13,7 +13,7 @@ use crate::otel::TraceExport;
 use crate::recover::{self, OpenedBank};
 use crate::watchdog::{self, SignalAction};
 use crate::web::{HttpSocket, HttpThread, ServedBank};
-use crate::{ServerBounds, ServerState, files, folder};
+use crate::{ServerBounds, ServerState, files, folder, tls};
 use anyhow::{Context, bail};
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Input, Start};
@@ -28,6 +28,7 @@ use consorcio_peers::Peers;
 use consorcio_steps::steplog::{Step, StepLog};
 use consorcio_system::logging::LIFECYCLE_TARGET;
 use consorcio_system::terminal;
+use consorcio_tls::BankTls;
 use std::io::{Write, stdout};
 use std::pin::pin;
 use std::rc::Rc;
@@ -63,6 +64,7 @@ pub(super) fn open_and_run(
     let mut bounds = options.bounds.bounds()?;
     let introduce_without = options.introduced_without()?;
     let key = ConsortiumKey::of(options)?;
+    let tls = tls::open(options, bank)?;
     let mut http_connections = options.http.connections_max();
     let others = options.consortium.banks().len().saturating_sub(1);
     if let Some(reduced) =
@@ -104,9 +106,12 @@ pub(super) fn open_and_run(
     report_recovery(&opened, began, &steplog);
     let clock = opened.core.clock();
     let wall = ClockFilter::start(machine(), clock, RELEASED_US, options.accept_clock)?;
-    let wall = WallClock::new(wall, notice(&steplog));
+    let mut wall = WallClock::new(wall, notice(&steplog));
+    if let Some(tls) = &tls {
+        wall = wall.shown_in(tls.clock().cell());
+    }
     let start = Start { introduce_without, run: fresh_run()? };
-    let server = BankServer { options, start, bank, identity, folder, bounds, web, steplog };
+    let server = BankServer { options, start, bank, identity, folder, bounds, web, steplog, tls };
     let ended = runtime.block_on(server.run(opened, wall, listener));
     // Does not wait for a name look-up that hangs.
     runtime.shutdown_background();
@@ -123,6 +128,8 @@ struct BankServer {
     bounds: ServerBounds,
     web: Option<HttpSocket>,
     steplog: StepLog,
+    /// What it shows and whom it admits, in closed mode.
+    tls: Option<BankTls>,
 }
 
 impl BankServer {
@@ -143,17 +150,19 @@ impl BankServer {
         let disk = JournalThread::start(appender, wake)?;
         let sync_age = disk.sync_age();
         let mut signals = watchdog::start(self.steplog.clone(), sync_age.clone())?;
-        let peers = Peers::new(self.identity.clone(), founding, self.steplog.clone());
+        let peers =
+            Peers::new(self.identity.clone(), founding, self.steplog.clone(), self.tls.clone());
         let met = met.into_iter().enumerate();
         met.filter_map(|(at, founding)| BankId::new(at).zip(founding))
             .for_each(|(bank, founding)| peers.met(bank, founding));
         let (steplog, bounds) = (self.steplog.clone(), self.bounds.clone());
-        let shared =
-            ServerState::new(inbox.clone(), steplog, peers.clone(), self.identity.clone(), bounds);
+        let (own, tls) = (self.identity.clone(), self.tls.clone());
+        let shared = ServerState::new(inbox.clone(), steplog, peers.clone(), own, bounds, tls);
         shared.set_sync_age(sync_age.clone());
         shared.gate.set(introduced, knows_registers);
         inbox.offer(Input::Started(self.start));
-        let stages = Stages::start(&peers, &shared, &inbox, listener);
+        let watched = (self.tls.as_ref(), &self.steplog);
+        let stages = Stages::start(&peers, &shared, &inbox, listener, watched);
         let http = self.start_http(&shared, sync_age.clone())?;
         self.report_ready(recovered.fresh)?;
         self.report_unmet(&shared, unmet);
@@ -167,7 +176,10 @@ impl BankServer {
                 biased;
                 ended = &mut node => return fatal(ended.err()),
                 signal = signals.next() => match signal {
-                    SignalAction::Reopen => self.steplog.reopen(),
+                    SignalAction::Reopen => {
+                        self.steplog.reopen();
+                        tls::reload(self.tls.as_ref(), &self.steplog);
+                    }
                     SignalAction::End(name) => break name,
                 }
             }
@@ -211,8 +223,8 @@ impl BankServer {
     ) -> anyhow::Result<Option<HttpThread>> {
         let Some(web) = self.web.take() else { return Ok(None) };
         let log_dir = self.options.log_dir.clone();
-        let served =
-            ServedBank { identity: &self.identity, steplog: &self.steplog, log_dir, sync_age };
+        let (identity, steplog, tls) = (&self.identity, &self.steplog, self.tls.as_ref());
+        let served = ServedBank { identity, steplog, log_dir, sync_age, tls };
         web.start(served, shared).map(Some)
     }
 
@@ -227,8 +239,9 @@ impl BankServer {
         let places = self.identity.places.len();
         let data = self.folder.display();
         let new = if fresh { ", new" } else { "" };
+        let mode = if self.tls.is_some() { ", TLS" } else { "" };
         let line = format!(
-            "bank {bank} ready on {address} ({places} places, key {key}, data {data}{new})"
+            "bank {bank} ready on {address} ({places} places, key {key}, data {data}{new}{mode})"
         );
         let number = bank.as_u8();
         info!(target: LIFECYCLE_TARGET, bank = number, address, %data, fresh, "{line}");
@@ -254,6 +267,7 @@ impl Stages {
         shared: &Rc<ServerState>,
         inbox: &Rc<Inbox>,
         listener: TcpListener,
+        (tls, steplog): (Option<&BankTls>, &StepLog),
     ) -> Stages {
         let (links, services) = (TaskTracker::new(), TaskTracker::new());
         let end_services = CancellationToken::new();
@@ -267,6 +281,9 @@ impl Stages {
         let flushing = async move { logging.step_logger.flush_in_time().await };
         serve(Box::pin(sweeping) as std::pin::Pin<Box<dyn Future<Output = ()>>>);
         serve(Box::pin(flushing));
+        if let Some(tls) = tls {
+            serve(Box::pin(tls::warn_in_time(tls.clone(), steplog.clone())));
+        }
         serve(Box::pin(async move { opening.open_in_time().await }));
         Stages { links, services, end_services }
     }

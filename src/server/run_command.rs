@@ -1,6 +1,7 @@
-//! Runs what `servidor` does besides running a bank: keys, journals, manuals.
+//! Runs what `servidor` does besides running a bank: keys, certificates, journals, manuals.
 
 use crate::args::BadOptions;
+use crate::certs;
 use crate::commands::ServerCommand;
 use crate::help::LocalizedCli;
 use crate::journal_command::print_journal;
@@ -24,6 +25,7 @@ pub(crate) fn run_command(command: ServerCommand) -> anyhow::Result<bool> {
             make_key_file(&file)?;
             Ok(true)
         }
+        ServerCommand::Certs(args) => print(&certs::run(args)?),
         ServerCommand::Journal { dir } => print_journal(&dir),
         ServerCommand::Verify { dir } => verify_snapshots(&dir),
         ServerCommand::Completions { shell } => {

@@ -23,18 +23,18 @@ use consorcio_core::wire::{Fault, Reason};
 use consorcio_peers::Acceptor;
 use consorcio_steps::steplog::{OtherEnd, Step};
 use consorcio_system::crash;
+use consorcio_tls::PeerStream;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
 
 /// Runs the session of `entry` on `stream` to its end, and returns its permit.
-pub(crate) async fn run(shared: Rc<ServerState>, entry: Rc<SessionEntry>, stream: TcpStream) {
+pub(crate) async fn run(shared: Rc<ServerState>, entry: Rc<SessionEntry>, stream: PeerStream) {
     let mut session = Session::new(shared.clone(), entry.clone(), stream);
     let why = poll_fn(|cx| session.poll(cx)).await;
-    let Session { stream, peer, lingers, .. } = session;
+    let Session { mut stream, peer, lingers, .. } = session;
     shared.step_logger.record(|| Step::Disconnect(peer, why.into()));
     shared.sessions.borrow_mut().close(&entry);
     shared.gate.leave(entry.id.0);
@@ -44,13 +44,17 @@ pub(crate) async fn run(shared: Rc<ServerState>, entry: Rc<SessionEntry>, stream
     }
     if lingers {
         shared.linger(stream).await;
+    } else {
+        stream.say_goodbye();
     }
 }
 
 struct Session {
     shared: Rc<ServerState>,
     entry: Rc<SessionEntry>,
-    stream: TcpStream,
+    stream: PeerStream,
+    /// TLS holds bytes that the socket has not accepted yet.
+    unflushed: bool,
     peer: OtherEnd,
     acceptor: Acceptor,
     lines: Lines,
@@ -96,14 +100,16 @@ enum ReadOutcome {
 }
 
 impl Session {
-    fn new(shared: Rc<ServerState>, entry: Rc<SessionEntry>, stream: TcpStream) -> Session {
+    fn new(shared: Rc<ServerState>, entry: Rc<SessionEntry>, stream: PeerStream) -> Session {
+        let acceptor = Acceptor::of(&entry.principal);
         Session {
             peer: OtherEnd::Address(entry.peer),
             share: MemoryShare::of(&shared.bytes),
             shared,
             entry,
             stream,
-            acceptor: Acceptor::default(),
+            unflushed: false,
+            acceptor,
             lines: Lines::new(),
             begun: false,
             read_bytes: SESSION_READ_BYTES_MIN,
@@ -199,13 +205,17 @@ impl Session {
                 self.closed_reads.get_or_insert(end.as_str());
                 false
             }
-            SessionEnd::NoPlace => {
-                if self.closed_reads.is_none() {
-                    self.refuse(state, Reason::Limit, end.as_str().to_owned(), end.as_str());
-                }
-                false
-            }
+            SessionEnd::NoPlace => self.end_with(state, Reason::Limit, end),
+            SessionEnd::CertificateEnded => self.end_with(state, Reason::Refused, end),
         }
+    }
+
+    /// Says why it ends, behind the replies that are due. Returns that it does not end at once.
+    fn end_with(&mut self, state: &mut SessionState, reason: Reason, end: SessionEnd) -> bool {
+        if self.closed_reads.is_none() {
+            self.refuse(state, reason, end.as_str().to_owned(), end.as_str());
+        }
+        false
     }
 
     /// Makes an ERR the last line of the session, and ignores all further input.
@@ -253,6 +263,7 @@ impl Session {
             match Pin::new(&mut self.stream).poll_write(cx, &self.out[self.written..]) {
                 Poll::Ready(Ok(taken)) if taken > 0 => {
                     self.written += taken;
+                    self.unflushed = matches!(self.stream, PeerStream::Tls(_));
                     state.unread_since_us = None;
                 }
                 Poll::Ready(Ok(_) | Err(_)) => return Err("the connection broke"),
@@ -266,6 +277,17 @@ impl Session {
                     return Ok(false);
                 }
             }
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(_)) => return Err("the connection broke"),
+                Poll::Pending => {
+                    state.unread_since_us.get_or_insert_with(|| self.shared.now_us());
+                    return Ok(false);
+                }
+            }
+            state.unread_since_us = None;
         }
         self.leaving.written();
         self.written = 0;

@@ -5,6 +5,7 @@
 
 use crate::permits::{Permit, Permits};
 use crate::slots::Slots;
+use consorcio_core::access::Principal;
 use consorcio_core::bank::io::{Outgoing, SessionId};
 use consorcio_node::SESSION_INDEX_BITS;
 use std::cell::RefCell;
@@ -23,6 +24,8 @@ pub enum SessionEnd {
     Hoarding,
     /// Only permits for banks were free, and it did not prove to be a bank.
     NoPlace,
+    /// The certificate of its other end has ended.
+    CertificateEnded,
     /// The server ends, after pending requests are answered.
     Shutdown,
 }
@@ -35,6 +38,7 @@ impl SessionEnd {
             SessionEnd::Idle => "idle, and all places are taken",
             SessionEnd::Hoarding => "idle with an unfinished line, and memory is short",
             SessionEnd::NoPlace => "too many connections, try again later",
+            SessionEnd::CertificateEnded => "the certificate of this connection has ended",
             SessionEnd::Shutdown => "this bank is shutting down",
         }
     }
@@ -47,8 +51,30 @@ pub(crate) struct SessionEntry {
     pub id: SessionId,
     /// The address that the connection came from.
     pub peer: SocketAddr,
+    /// Who is at its other end.
+    pub principal: Principal,
+    /// When the certificate of its other end ends, in microseconds since 1970; never in open mode.
+    pub certificate_end_us: i64,
     /// The state that its task and other tasks change.
     pub state: RefCell<SessionState>,
+}
+
+/// The other end of a new session.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionPeer {
+    /// The address that the connection came from.
+    pub address: SocketAddr,
+    /// Who is at that address.
+    pub principal: Principal,
+    /// When its certificate ends, in microseconds since 1970.
+    pub certificate_end_us: i64,
+}
+
+impl SessionPeer {
+    /// Any program of this machine, in open mode.
+    pub(crate) fn open_mode(address: SocketAddr) -> SessionPeer {
+        SessionPeer { address, principal: Principal::Operator, certificate_end_us: i64::MAX }
+    }
 }
 
 /// The shared state of a session.
@@ -102,10 +128,10 @@ impl SessionTable {
         SessionTable { permits, ..SessionTable::default() }
     }
 
-    /// Opens a session for `peer` with `permit`; a session inside this process needs none.
+    /// Opens a session for `end` with `permit`; a session inside this process needs none.
     pub(crate) fn open(
         &mut self,
-        peer: SocketAddr,
+        end: SessionPeer,
         permit: Option<Permit>,
         now_us: u64,
     ) -> Rc<SessionEntry> {
@@ -126,7 +152,9 @@ impl SessionTable {
             borrows: false,
         };
         let id = SessionId(self.opened << SESSION_INDEX_BITS | low);
-        let entry = Rc::new(SessionEntry { id, peer, state: RefCell::new(state) });
+        let SessionPeer { address: peer, principal, certificate_end_us } = end;
+        let state = RefCell::new(state);
+        let entry = Rc::new(SessionEntry { id, peer, principal, certificate_end_us, state });
         self.sessions[index] = Some(entry.clone());
         entry
     }
@@ -191,9 +219,9 @@ mod tests {
     #[test]
     fn a_reply_for_a_closed_session_is_dropped() {
         let mut sessions = SessionTable::default();
-        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let peer = SessionPeer::open_mode(SocketAddr::from(([127, 0, 0, 1], 1)));
         assert_eq!(sessions.permits.enter(), Some(Permit::Client));
-        let first = sessions.open(peer, Some(Permit::Client), 0);
+        let first = sessions.open(peer.clone(), Some(Permit::Client), 0);
         let slot = first.state.borrow_mut().slots.take(1, 1);
         sessions.close(&first);
         assert_eq!(sessions.iter().count(), 0);

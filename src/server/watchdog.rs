@@ -26,7 +26,7 @@ const LAST_LINES: Duration = Duration::from_millis(LAST_LINES_AT_ONCE_MS_MAX);
 /// What a signal requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignalAction {
-    /// Reopen the step log.
+    /// Reopen the step log, and read certificates and keys again.
     Reopen,
     /// End the bank; with the name of the signal.
     End(&'static str),
@@ -58,8 +58,7 @@ pub(crate) fn start(steplog: StepLog, sync_age: Arc<SyncAge>) -> std::io::Result
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             hup: signal(SignalKind::hangup())?,
-            // A bank that runs in a terminal ends with it; else SIGHUP means: reopen the log.
-            hang_up_ends: std::io::stdin().is_terminal(),
+            on_terminal: std::io::stdin().is_terminal(),
             actions,
             steplog,
             sync_age,
@@ -75,7 +74,9 @@ struct Watchdog {
     term: Signal,
     int: Signal,
     hup: Signal,
-    hang_up_ends: bool,
+    /// A bank that runs in a terminal ends with it; else SIGHUP means: read again what may have
+    /// changed, and reopen the log.
+    on_terminal: bool,
     actions: Sender<SignalAction>,
     steplog: StepLog,
     sync_age: Arc<SyncAge>,
@@ -95,7 +96,7 @@ impl Watchdog {
                     ("SIGINT", 130)
                 }
                 _ = self.hup.recv() => {
-                    if !self.hang_up_ends {
+                    if !(self.on_terminal && terminal_is_gone()) {
                         // A pending request covers this one. The last slot is reserved for `End`.
                         if self.actions.capacity() > 1 {
                             let _ = self.actions.try_send(SignalAction::Reopen);
@@ -143,6 +144,11 @@ impl Watchdog {
     fn end_now(&self, why: &str, code: i32) {
         end(&self.steplog, why, code);
     }
+}
+
+/// Whether the terminal was closed: it has no settings any more. A person may send SIGHUP as well.
+fn terminal_is_gone() -> bool {
+    matches!(rustix::termios::tcgetattr(std::io::stdin()), Err(rustix::io::Errno::IO))
 }
 
 fn end(steplog: &StepLog, why: &str, code: i32) -> ! {

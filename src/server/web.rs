@@ -14,6 +14,7 @@ use consorcio_node::SyncAge;
 use consorcio_steps::steplog::{Step, StepLog};
 use consorcio_system::logging::LIFECYCLE_TARGET;
 use consorcio_system::terminal;
+use consorcio_tls::BankTls;
 use std::io::{Write, stdout};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -99,6 +100,8 @@ pub(crate) struct ServedBank<'a> {
     pub log_dir: PathBuf,
     /// The age of the sync under way.
     pub sync_age: Arc<SyncAge>,
+    /// The TLS of the bank, in closed mode.
+    pub tls: Option<&'a BankTls>,
 }
 
 impl HttpSocket {
@@ -130,23 +133,27 @@ impl HttpSocket {
         let address = self.listener.local_addr()?;
         let demo = self.args.demo.as_deref().map(|folder| Demo::join(folder, *bank, places));
         let demo = demo.transpose().context("the demonstration can't be joined; see --demo")?;
+        let mut hosts = self.args.http_host;
+        hosts.extend(served.tls.map(BankTls::http_names).unwrap_or_default());
         let options = consorcio_http::HttpOptions {
             bank: *bank,
             places: places.clone(),
             on_loopback: address.ip().to_canonical().is_loopback() || address.ip().is_unspecified(),
-            hosts: self.args.http_host,
+            hosts,
             origins: self.args.http_origin,
             steplog: served.steplog.clone(),
             sync_age: served.sync_age,
             log_dir: served.log_dir,
             demo,
             bounds: self.bounds,
+            tls: served.tls.cloned(),
         };
         *shared.http.borrow_mut() = Some(reached_at(served.identity, address));
         let (thread, asks) =
             consorcio_http::start(self.listener, options).context("HTTP can't be started")?;
         tokio::task::spawn_local(inside::serve(shared.clone(), asks));
-        let line = format!("bank {bank} serves http://{address}/");
+        let scheme = if served.tls.is_some() { "https" } else { "http" };
+        let line = format!("bank {bank} serves {scheme}://{address}/");
         tracing::info!(target: LIFECYCLE_TARGET, bank = bank.as_u8(), %address, "{line}");
         served.steplog.record(Step::Ready(line.as_str().into()));
         let _ = writeln!(stdout(), "{}", terminal::output_line("servidor", &line));

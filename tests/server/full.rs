@@ -52,8 +52,8 @@ fn fill(
     let wake = Arc::new(Notify::new());
     let inbox = Rc::new(Inbox::new(MonotonicClock::start(), wake.clone()));
     inbox.offer(Input::Started(Start::default()));
-    let peers = Peers::new(identity.clone(), FoundingId::new([1; 16]), StepLog::off());
-    let shared = ServerState::new(inbox.clone(), StepLog::off(), peers, identity, bounds);
+    let peers = Peers::new(identity.clone(), FoundingId::new([1; 16]), StepLog::off(), None);
+    let shared = ServerState::new(inbox.clone(), StepLog::off(), peers, identity, bounds, None);
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();

@@ -21,6 +21,7 @@ mod settings;
 mod shutdown;
 mod start;
 mod tampering;
+mod tls;
 mod unread;
 mod verify;
 

@@ -14,6 +14,7 @@ mod monitor;
 mod overview;
 mod portuguese;
 mod registers;
+mod secure;
 mod shell;
 mod top;
 mod trace;
@@ -41,6 +42,7 @@ pub(crate) use monitor::MonitorArguments;
 pub(crate) use overview::OverviewCommand;
 pub(crate) use portuguese::{BilingualArguments, with_portuguese};
 pub(crate) use registers::RegisterCommand;
+pub(crate) use secure::SecureArguments;
 pub(crate) use shell::ShellArguments;
 pub(crate) use top::TopArguments;
 pub(crate) use trace::TraceArguments;
@@ -157,6 +159,8 @@ pub(crate) struct Arguments {
         value_parser = language::read,
     )]
     pub lang: Option<Lang>,
+    #[command(flatten)]
+    pub secure: SecureArguments,
     #[command(flatten, next_help_heading = EVERYWHERE)]
     pub config: ConfigArgs,
     #[command(flatten, next_help_heading = EVERYWHERE)]

@@ -10,6 +10,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("aborted", "abortadas"),
     ("account", "conta"),
     ("accounts", "contas"),
+    ("as", "como"),
     ("bank", "banco"),
     ("client-logs", "log-por-cliente"),
     ("clients", "clientes"),

@@ -244,7 +244,7 @@ fn a_refused_peer_gets_no_link_and_the_reason_is_logged_once() {
             peer.places.push("127.0.0.1:10".to_owned());
             let mut identity = Identity { bank: bank(1), places: peer.places.clone(), seal: key() };
             change(&mut identity);
-            let far = Peers::new(identity, founding(1), StepLog::off());
+            let far = Peers::new(identity, founding(1), StepLog::off(), None);
             let path = folder.path().join(name);
             let steplog = StepLog::open(&path, StepLogOptions::default()).unwrap();
             let places = &peer.places[..];

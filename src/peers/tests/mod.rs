@@ -62,7 +62,7 @@ struct DialingBank {
 impl DialingBank {
     fn start(places: &[String], seal: Seal, steplog: StepLog, timing: Timing) -> DialingBank {
         let identity = Identity { bank: bank(0), places: places.to_vec(), seal };
-        let peers = Peers::with_timing(identity, founding(0), steplog, timing);
+        let peers = Peers::with_timing(identity, founding(0), steplog, None, timing);
         let (sender, inputs) = channel(INPUTS_MAX);
         let links = peers.links(move |inputs: &mut Vec<Input>| {
             for input in inputs.drain(..) {
@@ -115,7 +115,7 @@ impl ScriptedPeer {
     /// Bank 1 as seen by its own sessions. Its links never run.
     fn acceptor(&self, seal: Seal) -> Peers {
         let identity = Identity { bank: bank(1), places: self.places.clone(), seal };
-        Peers::new(identity, founding(1), StepLog::off())
+        Peers::new(identity, founding(1), StepLog::off(), None)
     }
 
     async fn accept(&self) -> ScriptedSession {

@@ -5,10 +5,10 @@ use super::Table;
 #[rustfmt::skip]
 pub(super) const SENTENCES: Table = &[
     // The start and the end.
-    ("bank {bank} ready on {address} ({places} places, key {key}, data {data}{new})",
-     "banco {bank} pronto em {address} ({places} lugares, chave {key}, dados {data}{new})"),
+    ("bank {bank} ready on {address} ({places} places, key {key}, data {data}{new}{mode})",
+     "banco {bank} pronto em {address} ({places} lugares, chave {key}, dados {data}{new}{mode})"),
     (", new", ", novos"),
-    ("bank {bank} serves http://{address}/", "banco {bank} atende em http://{address}/"),
+    ("bank {bank} serves {scheme}://{address}/", "banco {bank} atende em {scheme}://{address}/"),
     ("servidor {version} bank {bank} of {consortium}",
      "servidor {version}, banco {bank} de {consortium}"),
     ("{line} starts", "{line} começa"),

@@ -9,6 +9,7 @@ mod command_line;
 mod journal;
 mod settings;
 mod system;
+mod tls;
 mod tools;
 
 use super::Lang;
@@ -17,12 +18,13 @@ use super::process::lang;
 /// English templates with their Portuguese ones; `{}` is the next value, `{name}` one by its name.
 type Table = &'static [(&'static str, &'static str)];
 
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     banks::SENTENCES,
     settings::SENTENCES,
     command_line::SENTENCES,
     journal::SENTENCES,
     system::SENTENCES,
+    tls::SENTENCES,
     tools::SENTENCES,
 ];
 

@@ -1,0 +1,41 @@
+//! SIGHUP reads the folder again; what is damaged changes nothing.
+
+use super::{LINE, SecureBanks};
+use crate::support::signal;
+
+const PONG: &str = "PONG";
+
+#[test]
+fn an_authority_is_replaced_while_clients_work_and_damage_changes_nothing() {
+    let banks = SecureBanks::start(1);
+    let ask = |name: &str| banks.dial(0, name, LINE).ask("PING");
+    let folder = banks.cluster.path().join("tls-0");
+    let mut lasting = banks.dial(0, "titular1", LINE);
+    assert_eq!(lasting.ask("PING").as_deref(), Ok(PONG));
+
+    // A damaged file: the old ones stay in force.
+    std::fs::write(folder.join("ca-clients.crt"), "-----BEGIN CERTIFICATE-----\nx\n").unwrap();
+    signal("HUP", banks.cluster.pid(0));
+    banks.wait_logged(0, "what was read before stays in force: tls-0/ca-clients.crt, line 1: ");
+    assert_eq!(ask("titular1").as_deref(), Ok(PONG));
+
+    // Another CA beside the first one: certificates of both count.
+    let first = std::fs::read_to_string(banks.file("ca-clients.crt")).unwrap();
+    banks.certs(&["ca", "--renew"]).expect_code(0);
+    let both = std::fs::read_to_string(banks.file("ca-clients.crt")).unwrap();
+    assert!(both.starts_with(&first) && both.len() > first.len());
+    banks.certs(&["client", "novo"]).expect_code(0);
+    assert!(ask("novo").is_err());
+    banks.hand_out(0);
+    signal("HUP", banks.cluster.pid(0));
+    banks.wait_logged(0, "the certificates and keys in tls-0 are read again");
+    assert_eq!(ask("novo").as_deref(), Ok(PONG));
+    assert_eq!(ask("titular1").as_deref(), Ok(PONG));
+
+    // The first one is taken out.
+    std::fs::write(folder.join("ca-clients.crt"), &both[first.len()..]).unwrap();
+    signal("HUP", banks.cluster.pid(0));
+    crate::support::wait_until("the first CA is gone", || ask("titular1").err());
+    assert_eq!(ask("novo").as_deref(), Ok(PONG));
+    assert_eq!(lasting.ask("PING").as_deref(), Ok(PONG), "a session stays");
+}
