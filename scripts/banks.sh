@@ -3,6 +3,8 @@
 #
 #   scripts/banks.sh                      builds, then lines on 8886 to 8888, HTTP on 5030 to 5032
 #   scripts/banks.sh --demo               the same, and the panel may stop, freeze, kill and restart each bank
+#   scripts/banks.sh --secure             in closed mode: TLS with certificates in certs/, made at the first start;
+#                                         a teller, two holders and an auditor; prints what to type next
 #   CONSORCIO_PORT=9000 CONSORCIO_HTTP_PORT=6000 scripts/banks.sh   the same elsewhere
 #
 # Journals stay in data/ and logs in logs/ of the folder that it is started in, so the banks go on where they ended.
@@ -15,7 +17,7 @@ if [[ $(trap -p INT) == *"''"* ]] && env --default-signal=INT true 2>/dev/null; 
     exec env --default-signal=INT "$0" "$@"
 fi
 
-case ${1:-} in -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+case ${1:-} in -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 first=${CONSORCIO_PORT:-8886} first_http=${CONSORCIO_HTTP_PORT:-5030}
 for port in "$first" "$first_http"; do
     if ! [[ $port =~ ^[0-9]{1,5}$ ]] || ((10#$port < 1 || 10#$port > 65533)); then
@@ -29,6 +31,42 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 if [ -z "$programs" ]; then
     (cd "$here" && cargo build --release --locked --bin servidor)
     programs=${CARGO_TARGET_DIR:-$here/target}/release
+fi
+
+if [ "${1:-}" = --secure ]; then
+    shift
+    unset CONSORCIO_AS
+    if ! [ -e certs/ca-banks.key ]; then
+        # The key of votes that these banks have from open mode goes on.
+        if [ -e data/consortium.key ]; then
+            mkdir -m 700 -p certs
+            cp -p data/consortium.key certs/
+        fi
+        {
+            "$programs/servidor" certs ca
+            for bank in 0 1 2; do "$programs/servidor" certs bank $bank --host "bank$bank.localhost"; done
+            for name in caixa titular1 titular2 auditor; do "$programs/servidor" certs client $name; done
+        } >/dev/null
+        (
+            umask 077
+            printf '[%s]\nroles = ["%s"]\n\n' caixa teller auditor auditor
+            printf '[%s]\nroles = ["holder"]\ncpf = ["%s"]\n\n' titular1 11111111111 titular2 33333333333
+        ) >certs/access.toml
+        chmod 600 certs/access.toml
+    fi
+    cat <<END
+Closed mode: certificates in $PWD/certs, of caixa (teller), titular1, titular2 (holders), auditor.
+In another terminal:
+  cd $PWD; export CONSORCIO_TLS=certs CONSORCIO_CONSORTIUM=$first-$((first + 2)) CONSORCIO_AS=caixa
+  cliente client add --bank 0 --cpf 11111111111 --name "Maria Souza"
+  cliente client add --bank 2 --cpf 33333333333 --name "Clara Dias"
+  cliente account open 0/12345-6 --cpf 11111111111 --deposit 1000
+  cliente account open 2/78910-0 --cpf 33333333333
+  cliente --as titular1 transfer --from 0/12345-6=200,50 --to 2/78910-0
+  cliente --as auditor audit
+  curl --cacert certs/ca-banks.crt https://bank0.localhost:$first_http/status
+END
+    set -- --tls "$PWD/certs" "$@"
 fi
 
 demo=

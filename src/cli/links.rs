@@ -5,8 +5,10 @@ use super::language::say;
 use super::output::{Paint, Tone};
 use consorcio_client::{ClientError, Connection, read, sync_ms_of};
 use consorcio_core::ids::BankId;
+use consorcio_core::limits::{CERTIFICATE_WARNED_DAYS, DAY_US};
 use consorcio_core::wire::answer::BankAnswer;
 use consorcio_core::wire::request::{Local, Request};
+use consorcio_system::systime;
 use consorcio_words::sentences::told;
 use serde_json::value::RawValue;
 
@@ -20,6 +22,8 @@ pub(crate) struct Links {
     pub sync_ms: Option<u64>,
     /// The bank's disk has no room for new transactions.
     disk_full: bool,
+    /// The days to the end of the bank's certificate, if it ends soon.
+    certificate_days: Option<i64>,
     /// The bank's own answer, for programs.
     pub json: Box<RawValue>,
 }
@@ -34,9 +38,13 @@ impl Links {
         let json = connection.ask_done(&Request::Local(Local::Banks)).await?;
         let mut others: Vec<BankAnswer<'static>> = read(bank, &json)?;
         let disk_full = others.iter().any(|place| place.bank == bank && place.disk_full);
+        let own = others.iter().find(|place| place.bank == bank);
+        let end_us = own.and_then(|place| place.certificate_end_us);
+        let days = end_us.map(|end| end.saturating_sub(systime::wall_us()).div_euclid(DAY_US));
+        let certificate_days = days.filter(|days| *days < CERTIFICATE_WARNED_DAYS);
         others.retain(|place| place.bank != bank);
         let sync_ms = sync_ms_of(bank, &json);
-        Ok(Links { bank, others, sync_ms, disk_full, json: read(bank, &json)? })
+        Ok(Links { bank, others, sync_ms, disk_full, certificate_days, json: read(bank, &json)? })
     }
 
     /// A cell such as `2/3`: the number of open links.
@@ -46,7 +54,8 @@ impl Links {
         (tone, format!("{open}/{}", self.others.len()))
     }
 
-    /// A line for each link that is not open, with the reason; and one if the bank's disk is full.
+    /// A line for each link that is not open, with the reason; one if the bank's disk is full; and
+    /// one if its certificate ends soon.
     pub(crate) fn lines(&self, paint: Paint) -> String {
         let closed = self.others.iter().filter(|place| !place.online);
         let lines = closed.map(|place| {
@@ -67,6 +76,14 @@ impl Links {
             );
             format!("{}\n", paint.text(Tone::Bad, &line))
         });
-        paint.words(lines.chain(full).collect())
+        let ends = self.certificate_days.map(|days| {
+            let bank = self.bank;
+            let line = say!(
+                "the certificate of bank {bank} ends in {days} days"
+                    / "o certificado do banco {bank} termina em {days} dias"
+            );
+            format!("{}\n", paint.text(Tone::Bad, &line))
+        });
+        paint.words(lines.chain(full).chain(ends).collect())
     }
 }

@@ -73,6 +73,14 @@ fn page(app: &App, info: Option<&InfoAnswer<'static>>, banks: &[BankAnswer<'stat
         "Seconds since the sync of the data disk began that is under way; 0 while there is none.",
         format_args!("{}.{:03}", age_ms / 1_000, age_ms % 1_000),
     );
+    if let Some(end_us) = banks.iter().find_map(|bank| bank.certificate_end_us) {
+        page.one(
+            "certificate_end_timestamp_seconds",
+            "gauge",
+            "When the certificate of this bank ends, in closed mode; seconds since 1970.",
+            end_us.div_euclid(1_000_000),
+        );
+    }
     page.head("bank_online", "gauge", "Whether the link to a bank is open.");
     for bank in banks {
         page.line("bank_online", &format!("bank=\"{}\"", bank.bank), u8::from(bank.online));

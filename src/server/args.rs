@@ -214,9 +214,8 @@ impl ServerOptions {
             });
         }
         if self.port == 0 {
-            return Err(BadOptions(
-                "--port 0 needs --bank: the port does not tell which bank this is".into(),
-            ));
+            let text = "--port 0 needs --bank: the port does not tell which bank this is";
+            return Err(BadOptions::new(text));
         }
         let exact: Vec<BankId> = self.places_where(|place| place == own);
         let like = || self.places_where(|place| is_like(place, &self.host, self.port));
@@ -268,6 +267,19 @@ impl ServerOptions {
         }
     }
 
+    /// Checks that HTTP has names of the operator's in closed mode alone: others call it by them.
+    ///
+    /// # Errors
+    /// When a name is given without `--tls`.
+    pub(crate) fn check_http_host(&self) -> Result<(), BadOptions> {
+        if self.tls.is_some() || !self.http.has_hosts() {
+            return Ok(());
+        }
+        Err(BadOptions::new(
+            "--http-host is for HTTP that others reach, which needs closed mode: give --tls DIR",
+        ))
+    }
+
     /// Checks that the panel of a demonstration, which controls processes, is only reachable from
     /// this machine.
     ///
@@ -278,14 +290,13 @@ impl ServerOptions {
             return Ok(());
         }
         if self.tls.is_some() {
-            return Err(BadOptions(
+            return Err(BadOptions::new(
                 "--demo lets anybody on this machine stop a bank, and --tls is for who must not: \
-                 leave one of them out"
-                    .into(),
+                 leave one of them out",
             ));
         }
         if self.http.address().is_none() {
-            return Err(BadOptions("--demo needs --http: the panel is served there".into()));
+            return Err(BadOptions::new("--demo needs --http: the panel is served there"));
         }
         match self.first_elsewhere() {
             Some(address) => Err(BadOptions(format!(

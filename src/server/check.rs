@@ -8,7 +8,7 @@ use crate::chain::chain;
 use crate::key::ConsortiumKey;
 use crate::opening::{listen, steplog_path};
 use crate::run_command::print;
-use crate::{files, folder, web};
+use crate::{files, folder, tls, web};
 use anyhow::{Context, bail};
 use consorcio_core::bank::record::Record;
 use consorcio_core::ids::BankId;
@@ -16,6 +16,7 @@ use consorcio_core::wire::token::KeyId;
 use consorcio_journal::{FileDisk, FolderError, JournalError, JournalScan, Scanned};
 use consorcio_system::config::follows;
 use consorcio_system::switches::GivenSettings;
+use consorcio_tls::date;
 use consorcio_words::Lang;
 use consorcio_words::process::lang;
 use consorcio_words::sentences::told;
@@ -31,6 +32,7 @@ use tokio::runtime::Builder;
 pub(crate) fn check(options: &ServerOptions, given: &GivenSettings) -> anyhow::Result<bool> {
     let bank = options.own_bank()?;
     options.check_demo()?;
+    options.check_http_host()?;
     options.introduced_without()?;
     let mut report = CheckReport::default();
     report.settings(given);
@@ -48,6 +50,7 @@ pub(crate) fn check(options: &ServerOptions, given: &GivenSettings) -> anyhow::R
         Err(error) if error.is::<BadOptions>() => return Err(error),
         Err(error) => report.fails("key", &error),
     }
+    report.add("certificates", certificates(options, bank));
     let journal = JournalLook::at(options, bank, known);
     let is_running = matches!(journal, Ok(JournalLook::Running(_)));
     report.add("journal", journal.map(|look| look.text()));
@@ -119,6 +122,13 @@ fn yes_or_no(holds: bool) -> &'static str {
         (Lang::Pt, true) => "sim",
         (Lang::Pt, false) => "não",
     }
+}
+
+fn certificates(options: &ServerOptions, bank: BankId) -> anyhow::Result<String> {
+    Ok(tls::open(options, bank)?.map_or_else(String::new, |tls| {
+        let (folder, end) = (tls.folder().display(), date(tls.end_us()));
+        format!("certificates in {folder}, until {end}")
+    }))
 }
 
 fn open_files(options: &ServerOptions) -> anyhow::Result<String> {

@@ -42,6 +42,11 @@ impl Handshakes {
     pub(crate) fn now_us(&self) -> i64 {
         self.tls.clock().now_us()
     }
+
+    /// When the bank's own certificate ends, in microseconds since 1970.
+    pub(crate) fn end_us(&self) -> i64 {
+        self.tls.end_us()
+    }
 }
 
 /// The handshakes under way by address; without addresses that have none.

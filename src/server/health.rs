@@ -7,13 +7,19 @@
 use crate::args::{BadOptions, ServerOptions};
 use crate::listen::address;
 use crate::run_command::print;
+use crate::tls;
 use anyhow::{Context, bail};
+use consorcio_core::ids::BankId;
 use consorcio_core::limits::{CLIENT_TIMEOUT_MS, LINE_BYTES_MAX};
 use consorcio_core::wire::answer::InfoAnswer;
+use consorcio_tls::BankTls;
 use consorcio_words::sentences::told;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Builder;
+use tokio::time::timeout;
 
 const WITHIN: Duration = Duration::from_millis(CLIENT_TIMEOUT_MS);
 
@@ -28,6 +34,13 @@ pub(crate) fn ask(options: &ServerOptions) -> anyhow::Result<bool> {
     let bank = options.own_bank()?;
     let address = reached_at(&options.host, options.port);
     let began = Instant::now();
+    if let Some(tls) = tls::open(options, bank)? {
+        ask_over_tls(&tls, bank, &address)
+            .with_context(|| format!("bank {bank} at {address} does not work"))?;
+        let took = began.elapsed().as_micros();
+        let found = format!("bank {bank} works on {address}: answer after {took} µs");
+        return print(&(told(&found) + "\n"));
+    }
     let line = info(&address).with_context(|| format!("bank {bank} at {address} does not work"))?;
     let Some(answer) = line.strip_prefix("DONE ") else {
         bail!("bank {bank} at {address} does not work: it answers {:?}", line.trim_end());
@@ -41,6 +54,30 @@ pub(crate) fn ask(options: &ServerOptions) -> anyhow::Result<bool> {
     let found =
         format!("bank {bank} works on {address}: {undecided} undecided, answer after {took} µs");
     print(&(told(&found) + "\n"))
+}
+
+/// Asks for the state of a transaction that does not exist, with the bank's own certificate: a link
+/// may ask that, and the answer has passed the whole bank.
+fn ask_over_tls(tls: &BankTls, bank: BankId, address: &str) -> anyhow::Result<()> {
+    let asked = async {
+        let socket = tokio::net::TcpStream::connect(address).await.context("no connection")?;
+        let (mut stream, _) = tls.dialer().connect(bank, socket).await?;
+        stream.write_all(b"STATUS servidor-health\n").await?;
+        let mut line = String::new();
+        let room = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
+        tokio::io::BufReader::new(stream.take(room)).read_line(&mut line).await?;
+        if !line.starts_with("UNKNOWN ") {
+            bail!("it answers {:?}", line.trim_end());
+        }
+        Ok(())
+    };
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match timeout(WITHIN, asked).await {
+            Ok(asked) => asked,
+            Err(_) => bail!("no answer within {} s", WITHIN.as_secs()),
+        }
+    })
 }
 
 /// The answer to INFO, one line.

@@ -204,6 +204,7 @@ impl ServerState {
         let status = self.peers.status();
         let own_http = self.http.borrow();
         let own = self.identity.bank;
+        let certificate_end_us = self.handshakes.as_ref().map(Handshakes::end_us);
         let banks = self.identity.places.iter().enumerate().filter_map(|(position, address)| {
             let bank = BankId::new(position).filter(|_| address != LEFT)?;
             let link = status.iter().find(|status| status.bank == bank);
@@ -219,6 +220,7 @@ impl ServerState {
                 http: own_http.as_deref().filter(|_| is_own).map(Cow::Borrowed),
                 sync_ms: sync_ms.filter(|ms| is_own && *ms >= SLOW_SYNC_MS),
                 disk_full: is_own && self.disk_full.get(),
+                certificate_end_us: certificate_end_us.filter(|_| is_own),
             })
         });
         serde_json::to_string(&banks.collect::<Vec<_>>()).expect("it is plain JSON")

@@ -32,6 +32,11 @@ impl NoHttpArgs {
         false
     }
 
+    /// There are no names.
+    pub(crate) fn has_hosts(&self) -> bool {
+        false
+    }
+
     /// HTTP takes no connection.
     pub(crate) fn connections_max(&self) -> usize {
         0

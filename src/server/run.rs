@@ -61,6 +61,7 @@ pub(super) fn open_and_run(
     let began = Instant::now();
     let bank = options.own_bank()?;
     options.check_demo()?;
+    options.check_http_host()?;
     let mut bounds = options.bounds.bounds()?;
     let introduce_without = options.introduced_without()?;
     let key = ConsortiumKey::of(options)?;

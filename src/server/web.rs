@@ -66,6 +66,11 @@ impl HttpArgs {
         self.demo.is_some()
     }
 
+    /// Is it called by names of the operator's?
+    pub(crate) fn has_hosts(&self) -> bool {
+        !self.http_host.is_empty()
+    }
+
     /// The maximum number of connections; 0 if HTTP is off.
     pub(crate) fn connections_max(&self) -> usize {
         self.http.as_ref().map_or(0, |_| self.http_connections_max)

@@ -154,17 +154,17 @@ fn event_streams_are_for_the_banks_own_pages() {
     wait_until("a free slot", || (open(0).0 == 200).then_some(()));
 }
 
-/// `Host` must be loopback or a name that the operator configured, on every listening address.
+/// `Host` must be loopback, on every listening address; names need closed mode.
 #[test]
 fn a_host_is_checked_on_every_address() {
-    let cluster = HttpCluster::start_with(1, &["--http-host", "painel.example"]);
+    let cluster = HttpCluster::start_with(1, &[]);
     let mut http = cluster.connect(0);
     for (host, status) in [
-        ("painel.example", 200),
-        ("PAINEL.example:443", 200),
+        ("painel.localhost", 200),
+        ("LOCALHOST:443", 200),
         ("127.0.0.1:1", 200),
         ("evil.example", 403),
-        ("painel.example.evil.example", 403),
+        ("localhost.evil.example", 403),
     ] {
         assert_eq!(http.ask("GET", "/clientes", &[("host", host)], "").status, status, "{host}");
     }

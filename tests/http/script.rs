@@ -58,6 +58,28 @@ fn three_banks_run_until_they_are_interrupted() {
     assert_all_gone(http);
 }
 
+/// In closed mode each line that the script prints can be typed as it is.
+#[test]
+fn three_banks_in_closed_mode_are_one_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut script, http) = start(folder.path(), &["sh", "-c", "exec \"$0\" --secure"]);
+    let printed: Vec<String> = script.0.seen().iter().map(|line| line.trim().to_owned()).collect();
+    let typed: Vec<&String> = printed
+        .iter()
+        .filter(|line| line.starts_with("cliente") || line.starts_with("cd "))
+        .collect();
+    assert!(typed.len() >= 7, "{printed:?}");
+    let lines = typed.iter().map(|line| format!("{line} &&\n")).collect::<String>() + "true";
+    let programs = Path::new(servidor_path()).parent().unwrap().display().to_string();
+    let path = format!("{programs}:{}", std::env::var("PATH").unwrap_or_default());
+    let ran = Command::new("sh").args(["-c", &lines]).env("PATH", path).env("LC_ALL", "C").output();
+    let ran = ran.unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    script.0.interrupt();
+    assert_eq!(script.0.wait(), Some(130));
+    assert_all_gone(http);
+}
+
 /// The script handles signals even if its parent ignores them, as `nohup` does.
 #[test]
 fn three_banks_end_even_if_the_parent_ignores_signals() {

@@ -224,7 +224,8 @@ fn a_file_has_lists_numbers_and_words() {
     let folder = SettingsFolder::new("");
     let text = format!(
         "consortium = [{}]\nlog-format = \"json\"\n[servidor]\nport = \"{}\"\nlog-steps = false\n\
-         introduce-without = [1, 2]\nhttp = 0\nhttp-host = \"a.example,b.example\"\n",
+         introduce-without = [1, 2]\nhttp = 0\n\
+         http-origin = \"http://a.example,http://b.example\"\n",
         folder.list(),
         folder.ports[0]
     );
@@ -233,7 +234,7 @@ fn a_file_has_lists_numbers_and_words() {
     for line in [
         "introduce-without  1,2",
         "log-steps          off",
-        "http-host          a.example,b.example",
+        "http-origin        http://a.example,http://b.example",
         "http               0",
         "log-format         json",
     ] {

@@ -91,22 +91,9 @@ impl Session {
         let is_first = !self.begun && opening(self.lines.waiting()) == Opening::Verb;
         let is_hello = is_first && is_hello(self.lines.waiting());
         let before = self.lines.waiting_bytes();
-        let line = self.lines.next()?.map(Request::parse);
+        let (parsed, is_text) = self.parse_line()?;
         self.begun |= is_first;
         let line_bytes = before - self.lines.waiting_bytes();
-        let parsed = match line {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                match error {
-                    LineError::NotUtf8 => {}
-                    LineError::TooLong => {
-                        self.lingers = true;
-                        self.closed_reads = Some("a line was too long");
-                    }
-                }
-                Err(Fault::from(error))
-            }
-        };
         if state.permit == Some(Permit::Probation)
             && !matches!(parsed, Ok(Request::Local(Local::Peer(_))))
         {
@@ -137,7 +124,32 @@ impl Session {
             self.refuse(state, fault.reason, fault.text, "its HELLO was for another bank");
             return None;
         }
+        if !is_text {
+            let text = fault.text.as_str();
+            self.shared.step_logger.record(|| Step::Bad(self.peer, fault.reason, text.into()));
+            self.refuse(state, fault.reason, fault.text, "a line was no text");
+            return None;
+        }
         Some((Err(fault), line_bytes))
+    }
+
+    /// Parses the next line. Returns also whether it is text: another program's bytes may hold
+    /// lines that a page in a browser chose, and one that is none is followed by nothing.
+    fn parse_line(&mut self) -> Option<(Result<Request, Fault>, bool)> {
+        Some(match self.lines.next()? {
+            Ok(line) => {
+                let parsed = Request::parse(line);
+                // No request has such characters, so only faults are searched for them.
+                let is_text = parsed.is_ok() || !line.chars().any(|c| c.is_control() && c != '\t');
+                (parsed, is_text)
+            }
+            Err(LineError::NotUtf8) => (Err(Fault::from(LineError::NotUtf8)), false),
+            Err(LineError::TooLong) => {
+                self.lingers = true;
+                self.closed_reads = Some("a line was too long");
+                (Err(Fault::from(LineError::TooLong)), true)
+            }
+        })
     }
 
     /// The foreign protocol of the input: by the first line, or later by a header line of HTTP.

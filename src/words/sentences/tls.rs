@@ -110,6 +110,13 @@ pub(super) const SENTENCES: Table = &[
       them out",
      "--demo deixa qualquer um nesta máquina parar um banco, e --tls é para quem não deve: deixe \
       um deles de fora"),
+    ("certificates", "certificados"),
+    ("certificates in {folder}, until {end}", "certificados em {folder}, até {end}"),
+    ("--http-host is for HTTP that others reach, which needs closed mode: give --tls DIR",
+     "--http-host é para HTTP que outros alcançam, o que precisa do modo fechado: dê --tls PASTA"),
+    ("bank {bank} works on {address}: answer after {took} µs",
+     "o banco {bank} trabalha em {address}: resposta após {took} µs"),
+    ("it answers {:?}", "ele responde {:?}"),
     // cliente.
     ("--tls needs --as NAME: the name whose certificate is shown",
      "--tls precisa de --como NOME: o nome cujo certificado é mostrado"),

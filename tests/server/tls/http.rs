@@ -21,7 +21,7 @@ fn get(address: &str, folder: &Path, name: Option<&str>, protocols: &[&[u8]]) ->
 fn http_is_served_over_tls_with_and_without_a_certificate() {
     let mut banks = SecureBanks::new(1);
     let port = free_ports(1)[0].to_string();
-    banks.cluster.add_switches(0, &["--http", &port]);
+    banks.cluster.add_switches(0, &["--http", &port, "--http-host", "painel.example"]);
     banks.cluster.start_bank(0);
     let (address, folder) = (format!("127.0.0.1:{port}"), banks.file(""));
     for name in [None, Some("titular1")] {
@@ -37,12 +37,18 @@ fn http_is_served_over_tls_with_and_without_a_certificate() {
     let mut plain = Wire::connect(&address);
     plain.send("GET /status HTTP/1.1\r\nHost: x\r\n\r");
     assert_eq!(plain.try_receive().filter(|line| line.contains("200")), None);
-    // The name of the certificate is one of its hosts, and others are not.
-    let mut client = TlsClient::dial(&address, &folder, None, 0, &[HTTP]);
-    client
-        .send(b"GET /status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    assert!(client.rest().starts_with("HTTP/1.1 403"));
+    // The names of the certificate and of the operator are its hosts, and others are not.
+    for (host, status) in [
+        ("painel.example", 200),
+        ("PAINEL.example:443", 200),
+        ("evil.example", 403),
+        ("painel.example.evil.example", 403),
+    ] {
+        let mut client = TlsClient::dial(&address, &folder, None, 0, &[HTTP]);
+        let head = format!("GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        client.send(head.as_bytes()).unwrap();
+        assert!(client.rest().starts_with(&format!("HTTP/1.1 {status}")), "{host}");
+    }
 }
 
 #[test]

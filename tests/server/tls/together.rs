@@ -1,6 +1,7 @@
 //! Three banks and `cliente` over TLS.
 
 use super::{LINE, SecureBanks};
+use crate::support::ProgramRun;
 
 #[test]
 fn three_banks_and_clients_work_over_tls_as_they_do_without() {
@@ -19,6 +20,30 @@ fn three_banks_and_clients_work_over_tls_as_they_do_without() {
     let sent = banks.cliente("caixa1", &["bench", "--yes", "--clients", "8", "--seconds", "1"]);
     sent.expect_code(0);
     caixa(&["audit"]);
+}
+
+#[test]
+fn a_bank_in_closed_mode_is_checked_and_asked_for_its_health() {
+    let mut banks = SecureBanks::new(1);
+    let run = |banks: &SecureBanks, switch: &str| {
+        let output = banks.cluster.servidor(0).arg(switch).env("LC_ALL", "C").output();
+        ProgramRun::of(&[switch], &output.unwrap())
+    };
+    run(&banks, "--check").expect_code(0).expect("certificates in tls-0, until 20");
+    run(&banks, "--health").expect_code(1);
+    banks.cluster.start_bank(0);
+    run(&banks, "--health").expect_code(0).expect("bank 0 works on 127.0.0.1:");
+    std::fs::remove_file(banks.cluster.path().join("tls-0/bank-0.key")).unwrap();
+    run(&banks, "--check").expect_code(1).expect("bank-0.key is not there");
+}
+
+#[test]
+fn names_of_http_need_closed_mode() {
+    let cluster = crate::support::Cluster::new(1, true);
+    let switches = ["--http", "5030", "--http-host", "painel.example"];
+    let output = cluster.servidor(0).args(switches).env("LC_ALL", "C").output().unwrap();
+    let ran = ProgramRun::of(&switches, &output).expect_code(2);
+    assert!(ran.stderr.contains("--http-host is for HTTP that others reach"), "{ran:?}");
 }
 
 #[test]

@@ -74,6 +74,9 @@ pub struct BankAnswer<'a> {
     /// Is the answering bank's disk too full for new transactions?
     #[serde(default, skip_serializing_if = "is_false")]
     pub disk_full: bool,
+    /// When the answering bank's certificate ends, in microseconds since 1970; none in open mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_end_us: Option<i64>,
 }
 
 /// The answer to HELLO.

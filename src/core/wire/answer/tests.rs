@@ -223,6 +223,7 @@ fn banks_and_the_greeting() {
         http: None,
         sync_ms: None,
         disk_full: false,
+        certificate_end_us: None,
     };
     let head = r#"{"bank":0,"address":"127.0.0.1:5000","online":"#;
     as_on_the_wire(&bare, &format!(r#"{head}false,"latency_us":null}}"#));
@@ -234,6 +235,7 @@ fn banks_and_the_greeting() {
         http: Some("127.0.0.1:5030".into()),
         sync_ms: Some(900),
         disk_full: true,
+        certificate_end_us: Some(7),
         ..bare
     };
     as_on_the_wire(
@@ -242,7 +244,7 @@ fn banks_and_the_greeting() {
             "{head}{}",
             concat!(
                 r#"true,"latency_us":7,"clock_us":-3,"why":"a \"b\"","http":"127.0.0.1:5030","#,
-                r#""sync_ms":900,"disk_full":true}"#,
+                r#""sync_ms":900,"disk_full":true,"certificate_end_us":7}"#,
             )
         ),
     );
