@@ -275,9 +275,8 @@ impl ServerOptions {
         if self.tls.is_some() || !self.http.has_hosts() {
             return Ok(());
         }
-        Err(BadOptions::new(
-            "--http-host is for HTTP that others reach, which needs closed mode: give --tls DIR",
-        ))
+        let text = "--http-host is for HTTP that others reach, which needs closed mode: give --tls";
+        Err(BadOptions::new(text))
     }
 
     /// Checks that the panel of a demonstration, which controls processes, is only reachable from
@@ -290,10 +289,8 @@ impl ServerOptions {
             return Ok(());
         }
         if self.tls.is_some() {
-            return Err(BadOptions::new(
-                "--demo lets anybody on this machine stop a bank, and --tls is for who must not: \
-                 leave one of them out",
-            ));
+            let text = "--demo lets anybody here stop a bank: leave it or --tls out";
+            return Err(BadOptions::new(text));
         }
         if self.http.address().is_none() {
             return Err(BadOptions::new("--demo needs --http: the panel is served there"));
@@ -309,7 +306,7 @@ impl ServerOptions {
     }
 
     /// The first address beyond this machine that this bank would listen on or dial.
-    fn first_elsewhere(&self) -> Option<String> {
+    pub(crate) fn first_elsewhere(&self) -> Option<String> {
         let places = self.consortium.places().iter().flatten().cloned();
         let own = std::iter::once(self.own_address()).chain(self.http.address().map(str::to_owned));
         own.chain(places).find(|address| !is_loopback(address))

@@ -96,6 +96,10 @@ pub(super) fn open_and_run(
     info!(target: LIFECYCLE_TARGET, version, bank = bank.as_u8(), %consortium, "{line} starts");
     steplog.record(Step::Start(line.into()));
     warn_of_backlog(&steplog);
+    if let Some(open) = tls::open_elsewhere(&options) {
+        warn!("{open}");
+        steplog.record(Step::Fault(open.into()));
+    }
     let notice_of_journal = notice(&steplog);
     let folder = folder::choose(&options.data_dir, bank, |text| notice_of_journal(&text))?;
     if let Some(exposed) = folder::exposed(&options.data_dir, &folder) {

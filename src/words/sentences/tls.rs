@@ -106,14 +106,14 @@ pub(super) const SENTENCES: Table = &[
       makes it read",
      "o certificado deste banco termina em {days} dias, em {end}; faça outro, e SIGHUP o faz ser \
       lido"),
-    ("--demo lets anybody on this machine stop a bank, and --tls is for who must not: leave one of \
-      them out",
-     "--demo deixa qualquer um nesta máquina parar um banco, e --tls é para quem não deve: deixe \
-      um deles de fora"),
+    ("--demo lets anybody here stop a bank: leave it or --tls out",
+     "--demo deixa qualquer um aqui parar um banco: deixe-o ou --tls de fora"),
+    ("{address} is not on this machine: without --tls who reaches it moves money",
+     "{address} não é desta máquina: sem --tls quem o alcança move dinheiro"),
     ("certificates", "certificados"),
     ("certificates in {folder}, until {end}", "certificados em {folder}, até {end}"),
-    ("--http-host is for HTTP that others reach, which needs closed mode: give --tls DIR",
-     "--http-host é para HTTP que outros alcançam, o que precisa do modo fechado: dê --tls PASTA"),
+    ("--http-host is for HTTP that others reach, which needs closed mode: give --tls",
+     "--http-host é para HTTP que outros alcançam, o que precisa do modo fechado: dê --tls"),
     ("bank {bank} works on {address}: answer after {took} µs",
      "o banco {bank} trabalha em {address}: resposta após {took} µs"),
     ("it answers {:?}", "ele responde {:?}"),

@@ -125,5 +125,5 @@ fn a_demonstration_is_refused_in_closed_mode() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("--demo lets anybody on this machine stop a bank"), "{text}");
+    assert!(text.contains("--demo lets anybody here stop a bank"), "{text}");
 }

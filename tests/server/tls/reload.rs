@@ -2,8 +2,20 @@
 
 use super::{LINE, SecureBanks};
 use crate::support::signal;
+use crate::support::terminal::Terminal;
 
 const PONG: &str = "PONG";
+
+/// A bank on a terminal ends by SIGHUP where the terminal is gone; a person may send it, too.
+#[test]
+fn a_bank_on_a_terminal_reads_its_files_again_as_well() {
+    let banks = SecureBanks::new(1);
+    let mut terminal = Terminal::start(&banks.cluster.servidor(0), 200);
+    terminal.expect("ready on");
+    signal("HUP", terminal.pid());
+    banks.wait_logged(0, "the certificates and keys in tls-0 are read again");
+    assert_eq!(banks.dial(0, "titular1", LINE).ask("PING").as_deref(), Ok(PONG));
+}
 
 #[test]
 fn an_authority_is_replaced_while_clients_work_and_damage_changes_nothing() {
