@@ -3,6 +3,9 @@
 //! All of them are compared as bytes, and stored inline if short.
 
 pub mod fit;
+mod tax_id;
+
+pub use tax_id::TaxId;
 
 use crate::limits::{
     BANKS_MAX, CLIENT_NAME_BYTES_MAX, NAME_BYTES_MAX, REGISTER_VALUE_BYTES_MAX, TX_ID_BYTES_MAX,
@@ -217,19 +220,6 @@ name!(
     "register value",
     "at most 256 bytes without control characters",
     |text| text.len() <= REGISTER_VALUE_BYTES_MAX && is_plain(text)
-);
-
-name!(
-    /// A CPF (11 digits) or, for companies, a CNPJ (14 of A-Z and 0-9). Check digits are not
-    /// required.
-    TaxId,
-    "cpf",
-    "11 digits, or for companies 14 of A-Z and 0-9",
-    |text| match text.len() {
-        11 => text.bytes().all(|b| b.is_ascii_digit()),
-        14 => text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()),
-        _ => false,
-    }
 );
 
 name!(

@@ -2,7 +2,7 @@
 //!
 //! The durable state (`state`) changes by `apply` of records only, the volatile state (`volatile`)
 //! by `change` only. `decide` holds every branch. No clock, no socket, no file, no randomness, no
-//! unordered map: the server, a simulator and a checker run the same code.
+//! visible order of a hash table: the server, a simulator and a checker run the same code.
 
 mod admit;
 mod ask;

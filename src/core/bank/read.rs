@@ -12,8 +12,8 @@ use crate::bank::volatile::Waits;
 use crate::ids::{AccountNumber, RegisterKey, TaxId, Time, TxId};
 use crate::limits::{HISTORY_MAX, LIST_BYTES_MAX, PENDING_PAGE_ITEMS_MAX, REFUSAL_TEXT_BYTES_MAX};
 use crate::wire::answer::{
-    AccountAnswer, ClientAnswer, HistoryAnswer, HistoryOutcome, InfoAnswer, PageWriter,
-    PendingAnswer, RegisterAnswer,
+    AccountAnswer, HistoryAnswer, HistoryOutcome, InfoAnswer, PageWriter, PendingAnswer,
+    RegisterAnswer,
 };
 use crate::wire::detail::{Detail, SingleWord};
 use crate::wire::reading::Reading;
@@ -52,9 +52,7 @@ impl Deciding<'_> {
     pub(super) fn clients(&mut self, caller: Caller, after: Option<&TaxId>) {
         let mut page = PageWriter::new(LIST_BYTES_MAX, after.map(TaxId::as_str));
         for client in self.bank.ledger.clients_after(after) {
-            let created = self.bank.ledger.client_added(&client.cpf);
-            let line = ClientAnswer { created, ..ClientAnswer::of(client) };
-            if !page.push(client.cpf.as_str(), &line) {
+            if !page.push(client.cpf.as_str(), &client.answer()) {
                 break;
             }
         }

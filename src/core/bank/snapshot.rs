@@ -10,7 +10,7 @@ use crate::bank::known::{HistoryEntry, Prepared, Provenance};
 use crate::bank::state::Bank;
 use crate::commit::founding::FoundingId;
 use crate::ids::{BankId, Time, TxId};
-use crate::ledger::{FrozenLedger, Ledger, RegistersKnown};
+use crate::ledger::{FrozenLedger, RegistersKnown, StoredLedger};
 use crate::pieces::{PieceSink, PieceWriter};
 use crate::rows::SharedRows;
 use crate::wire::token::KeyId;
@@ -145,7 +145,8 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     }
     let mut rest = bytes;
     let head: Head = take(&mut rest)?;
-    let ledger: Ledger = take(&mut rest)?;
+    let ledger: StoredLedger = take(&mut rest)?;
+    let ledger = ledger.into_ledger(identity.seal.hash_seed())?;
     let mut snapshot: StoredBody = take(&mut rest)?;
     if version >= VERSION_WITH_PROVENANCE {
         let provenance: Vec<Provenance> = take(&mut rest)?;

@@ -76,6 +76,7 @@ impl Bank {
             if place == "-" { None } else { BankId::new(position) }
         };
         let members = identity.places.iter().enumerate().filter_map(present).collect();
+        let ledger = Ledger::seeded(identity.seal.hash_seed());
         Bank {
             identity,
             members,
@@ -88,7 +89,7 @@ impl Bank {
             clock: Time::default(),
             known_votes: [Time::default(); 16],
             peers_votes: [const { None }; 16],
-            ledger: Ledger::new(),
+            ledger,
             undecided: Undecided::new(),
             undecided_by_time: BTreeSet::new(),
             undecided_bytes: 0,

@@ -1,18 +1,20 @@
 //! Clients and accounts: which client holds which account, and each account's three figures. Totals
 //! and cuts are elsewhere.
 //!
-//! Both are in rows in the order of their creation, so an index (an `AccountSlot`) never changes;
-//! ordered maps find them by their natural keys. The maps are rebuilt from the rows and are not
-//! stored.
+//! Both are in rows in the order of their creation, so an index (an `AccountSlot`) never changes.
+//! Hash tables find them by their natural keys, and orders list them by these; both hold indexes
+//! only, and are built from the rows again at a start.
 
 mod register;
+mod rows;
 mod stored;
 
-pub(super) use stored::FrozenAccounts;
+pub(super) use stored::{FrozenAccounts, StoredAccounts};
 
 use super::figures::{AccountFigures, FigureStep};
-use super::held::HeldRows;
-use super::view::{AccountView, Holders};
+use super::order::SlotOrder;
+use super::table::{HashSeed, SlotFinder};
+use super::view::{AccountView, ClientView, Holders};
 use crate::ids::{AccountNumber, TaxId, Time};
 use crate::limits::HOLDERS_MAX;
 use crate::money::Money;
@@ -21,9 +23,7 @@ use crate::wire::detail::Detail;
 use crate::wire::request::{NewAccount, NewClient};
 use crate::wire::transaction::Flow;
 use crate::wire::{Fault, Reason};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use rows::{AccountEntry, ClientRow, HeldAccounts, HolderSlots, Kinds};
 
 /// The result of checking a client or an account that is to be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,76 +35,60 @@ pub enum RegistrationState {
 }
 
 /// The index of an account, in the order of creation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct AccountSlot(u32);
 
 impl AccountSlot {
     pub(super) fn index(self) -> usize {
         self.0 as usize
     }
-
-    #[cfg(test)]
-    pub(super) fn of(index: u32) -> AccountSlot {
-        AccountSlot(index)
-    }
 }
 
-/// What an opening determines. An account's figures are apart from it: they change with each
-/// transaction, and these rows never.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct AccountEntry {
-    opened: Time,
-    holders: HolderSlots,
-    number: AccountNumber,
-    /// As given at the opening, to compare a repeated request with it.
-    deposit: Money,
-}
-
-/// The indexes of an account's holders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum HolderSlots {
-    One(u32),
-    Joint(u32, u32),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct ClientEntry {
-    data: NewClient,
-    added: Time,
-}
-
-/// The accounts of a client.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct HeldAccounts {
-    /// All of them, by number.
-    all: HeldRows,
-    /// The only account that the client holds alone.
-    individual: Option<AccountSlot>,
-}
-
-/// All clients and accounts of a bank. The rows in the order of creation are what a snapshot
-/// stores; the rest follows from them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// All clients and accounts of a bank.
+#[derive(Debug, Clone)]
 pub(super) struct Accounts {
-    clients: SharedRows<ClientEntry>,
+    clients: SharedRows<ClientRow>,
     accounts: SharedRows<AccountEntry>,
     /// Those of each account.
     figures: SharedRows<AccountFigures>,
     /// Those of each client.
     held: SharedRows<HeldAccounts>,
-    by_cpf: BTreeMap<TaxId, u32>,
-    by_number: BTreeMap<AccountNumber, AccountSlot>,
-    /// `by_number` for short numbers: each step looks some up, and comparing one word is several
-    /// times faster than comparing texts.
-    by_short_number: BTreeMap<u128, AccountSlot>,
+    kinds: Kinds,
+    client_table: SlotFinder,
+    client_order: SlotOrder<TaxId>,
+    account_table: SlotFinder,
+    account_order: SlotOrder<AccountNumber>,
 }
 
+/// Equal if the rows are: the rest follows from them.
+impl PartialEq for Accounts {
+    fn eq(&self, other: &Accounts) -> bool {
+        self.clients == other.clients
+            && self.accounts == other.accounts
+            && self.figures == other.figures
+    }
+}
+
+impl Eq for Accounts {}
+
 impl Accounts {
-    pub(super) fn find(&self, number: &AccountNumber) -> Option<AccountSlot> {
-        match short(number) {
-            Some(number) => self.by_short_number.get(&number).copied(),
-            None => self.by_number.get(number).copied(),
+    pub(super) fn new(seed: HashSeed) -> Accounts {
+        Accounts {
+            clients: SharedRows::new(),
+            accounts: SharedRows::new(),
+            figures: SharedRows::new(),
+            held: SharedRows::new(),
+            kinds: Kinds::default(),
+            client_table: SlotFinder::new(seed),
+            client_order: SlotOrder::new(),
+            account_table: SlotFinder::new(seed),
+            account_order: SlotOrder::new(),
         }
+    }
+
+    pub(super) fn find(&self, number: &AccountNumber) -> Option<AccountSlot> {
+        let is = |slot: u32| *self.number(AccountSlot(slot)) == *number;
+        self.account_table.find(number.as_str(), is).map(AccountSlot)
     }
 
     /// Finds the account that an operation names, and checks its holder if the operation names one.
@@ -135,14 +119,15 @@ impl Accounts {
         takes: i128,
         gives: i128,
     ) -> Result<(), Fault> {
-        let (number, figures) = (self.number(slot), self.figures.at(slot.index()));
+        let figures = self.figures.at(slot.index());
         if takes > figures.available().wide() {
             let available = figures.available().wide();
-            let detail = Detail::Short { number: number.clone(), available, asked: takes };
+            let number = self.number(slot).clone();
+            let detail = Detail::Short { number, available, asked: takes };
             return Err(Fault::of(Reason::InsufficientFunds, &detail));
         }
         if figures.balance.wide() + figures.incoming.wide() + gives > Money(i64::MAX).wide() {
-            let detail = Detail::Full { number: number.clone(), more: gives };
+            let detail = Detail::Full { number: self.number(slot).clone(), more: gives };
             return Err(Fault::of(Reason::Limit, &detail));
         }
         Ok(())
@@ -215,7 +200,8 @@ impl Accounts {
         &'a self,
         after: Option<&AccountNumber>,
     ) -> impl Iterator<Item = AccountSlot> + use<'a> {
-        self.by_number.range((beyond(after), Bound::Unbounded)).map(|(_, slot)| *slot)
+        let number_of = |slot: u32| self.number(AccountSlot(slot));
+        self.account_order.after(after, &number_of).map(AccountSlot)
     }
 
     /// A client's accounts after `after`, by number.
@@ -224,32 +210,27 @@ impl Accounts {
         cpf: &TaxId,
         after: Option<&AccountNumber>,
     ) -> impl Iterator<Item = AccountSlot> + use<'a> {
-        let held = self.by_cpf.get(cpf).map(|client| self.held.at(*client as usize));
-        let is_before = |slot: AccountSlot| after.is_some_and(|after| self.number(slot) <= after);
-        held.map(|held| held.all.beyond(&is_before)).into_iter().flatten()
+        let held = self.find_client(cpf).map(|client| self.held.at(client as usize));
+        held.map(|held| held.after(after, &self.accounts)).into_iter().flatten()
     }
 
-    pub(super) fn client(&self, cpf: &TaxId) -> Option<&NewClient> {
-        self.by_cpf.get(cpf).map(|client| &self.clients.at(*client as usize).data)
+    pub(super) fn client(&self, cpf: &TaxId) -> Option<ClientView<'_>> {
+        self.find_client(cpf).map(|client| self.clients.at(client as usize).view())
     }
 
     /// All clients, in the order of creation.
     #[cfg(test)]
-    pub(super) fn clients(&self) -> impl Iterator<Item = &NewClient> {
-        self.clients.iter().map(|client| &client.data)
+    pub(super) fn clients(&self) -> impl Iterator<Item = ClientView<'_>> {
+        self.clients.iter().map(ClientRow::view)
     }
 
     /// The clients after `after`, by cpf.
     pub(super) fn clients_after<'a>(
         &'a self,
         after: Option<&TaxId>,
-    ) -> impl Iterator<Item = &'a NewClient> + use<'a> {
-        let range = self.by_cpf.range((beyond(after), Bound::Unbounded));
-        range.map(|(_, client)| &self.clients.at(*client as usize).data)
-    }
-
-    pub(super) fn client_added(&self, cpf: &TaxId) -> Option<Time> {
-        self.by_cpf.get(cpf).map(|client| self.clients.at(*client as usize).added)
+    ) -> impl Iterator<Item = ClientView<'a>> + use<'a> {
+        let all = self.client_order.after(after, &|client| self.cpf(client));
+        all.map(|client| self.clients.at(client as usize).view())
     }
 
     pub(super) fn opened(&self, slot: AccountSlot) -> Time {
@@ -261,24 +242,12 @@ impl Accounts {
         self.clients.len()
     }
 
-    /// Checks everything, panics if something is broken, and returns the sums of balances, holds
-    /// and incoming amounts.
-    pub(super) fn audit(&self) -> (i128, i128, i128) {
-        let (mut balance, mut held, mut incoming) = (0, 0, 0);
-        for (account, figures) in self.accounts.iter().zip(self.figures.iter()) {
-            assert!(figures.are_sound(), "account {} is broken: {figures:?}", account.number);
-            balance += figures.balance.wide();
-            held += figures.held.wide();
-            incoming += figures.incoming.wide();
-        }
-        let (accounts, figures) = (self.accounts.clone(), self.figures.clone());
-        match Accounts::of_rows(self.clients.clone(), accounts, figures) {
-            Ok(rebuilt) => {
-                assert!(*self == rebuilt, "the indexes of clients and accounts are broken")
-            }
-            Err(broken) => panic!("clients and accounts are broken: {broken}"),
-        }
-        (balance, held, incoming)
+    fn find_client(&self, cpf: &TaxId) -> Option<u32> {
+        self.client_table.find(cpf.as_str(), |client| *self.cpf(client) == *cpf)
+    }
+
+    fn cpf(&self, client: u32) -> &TaxId {
+        &self.clients.at(client as usize).cpf
     }
 
     fn number(&self, slot: AccountSlot) -> &AccountNumber {
@@ -286,31 +255,13 @@ impl Accounts {
     }
 
     fn holders(&self, slot: AccountSlot) -> Holders<'_> {
-        let cpf = |client: u32| &self.clients.at(client as usize).data.cpf;
-        match self.accounts.at(slot.index()).holders {
-            HolderSlots::One(one) => Holders { first: cpf(one), second: None },
-            HolderSlots::Joint(one, other) => Holders { first: cpf(one), second: Some(cpf(other)) },
+        match self.accounts.at(slot.index()).holders() {
+            HolderSlots::One(one) => Holders { first: self.cpf(one), second: None },
+            HolderSlots::Joint(one, other) => {
+                Holders { first: self.cpf(one), second: Some(self.cpf(other)) }
+            }
         }
     }
-}
-
-impl HolderSlots {
-    fn iter(self) -> impl Iterator<Item = u32> {
-        let (one, other) = match self {
-            HolderSlots::One(one) => (one, None),
-            HolderSlots::Joint(one, other) => (one, Some(other)),
-        };
-        std::iter::once(one).chain(other)
-    }
-}
-
-/// The text of a number of at most 16 bytes as one word, in the same order. A number has no zero
-/// byte, so the words of two numbers differ.
-fn short(number: &AccountNumber) -> Option<u128> {
-    let text = number.as_str().as_bytes();
-    let mut word = [0; 16];
-    word.get_mut(..text.len())?.copy_from_slice(text);
-    Some(u128::from_be_bytes(word))
 }
 
 /// The index of the next of `count` items.
@@ -326,8 +277,4 @@ fn check_capacity(
         Ok(count) if count < u32::MAX => Ok(RegistrationState::New),
         Ok(_) | Err(_) => Err(Fault::of(Reason::Limit, &full(count))),
     }
-}
-
-fn beyond<T>(after: Option<&T>) -> Bound<&T> {
-    after.map_or(Bound::Unbounded, Bound::Excluded)
 }

@@ -1,10 +1,14 @@
-//! A ledger as of one record, for a snapshot, while the ledger goes on.
+//! A ledger as of one record, for a snapshot, while the ledger goes on; and read from one.
 
-use super::Ledger;
-use super::accounts::FrozenAccounts;
-use super::registers::FrozenRegisters;
+use super::accounts::{Accounts, FrozenAccounts, StoredAccounts};
+use super::cuts::CutHistory;
+use super::registers::{FrozenRegisters, Registers};
+use super::table::HashSeed;
 use super::totals::LedgerSums;
+use super::{Book, Ledger, RegistersKnown};
+use crate::ids::Time;
 use crate::pieces::PieceWriter;
+use serde::Deserialize;
 use std::ops::ControlFlow;
 
 /// Accounts, registers and sums as they were. The history for cuts is not part of it.
@@ -13,6 +17,30 @@ pub(crate) struct FrozenLedger {
     accounts: FrozenAccounts,
     registers: FrozenRegisters,
     sums: LedgerSums,
+}
+
+/// A ledger as snapshots store it.
+#[derive(Deserialize)]
+pub(crate) struct StoredLedger {
+    accounts: StoredAccounts,
+    registers: Registers,
+    sums: LedgerSums,
+}
+
+impl StoredLedger {
+    /// The ledger, with its indexes.
+    ///
+    /// # Errors
+    /// If it can't have been written.
+    pub(crate) fn into_ledger(self, seed: HashSeed) -> Result<Ledger, String> {
+        let StoredLedger { accounts, registers, sums } = self;
+        let accounts = Accounts::of_stored(accounts, seed)?;
+        Ok(Ledger {
+            book: Book { accounts, registers, sums },
+            past: CutHistory::beginning_at(Time::MAX),
+            known: RegistersKnown::Always,
+        })
+    }
 }
 
 impl Ledger {

@@ -12,10 +12,11 @@ mod accounts;
 mod cuts;
 mod figures;
 mod frozen;
-mod held;
 mod learned;
+mod order;
 mod read;
 mod registers;
+mod table;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -23,10 +24,11 @@ mod view;
 
 pub use accounts::RegistrationState;
 pub use cuts::Expired;
-pub(crate) use frozen::FrozenLedger;
+pub(crate) use frozen::{FrozenLedger, StoredLedger};
 pub use learned::RegistersKnown;
+pub(crate) use table::HashSeed;
 pub use totals::{CutTotals, Totals};
-pub use view::{AccountView, Holders};
+pub use view::{AccountView, ClientView, Holders};
 
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, RegisterValue, TaxId, Time, TxId};
 use crate::limits::OPS_MAX;
@@ -39,7 +41,6 @@ use accounts::{AccountSlot, Accounts};
 use cuts::{CutChange, CutHistory, Overwritten};
 use figures::FigureStep;
 use registers::Registers;
-use serde::{Deserialize, Deserializer};
 use totals::LedgerSums;
 
 /// The ledger of one bank. The history for cuts is neither compared nor stored in a snapshot;
@@ -51,7 +52,7 @@ pub struct Ledger {
     known: RegistersKnown,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Book {
     accounts: Accounts,
     registers: Registers,
@@ -59,10 +60,20 @@ struct Book {
 }
 
 impl Ledger {
-    /// An empty ledger, from the beginning of time.
+    /// An empty ledger, from the beginning of time. For tests: its hash tables have no seed.
     pub fn new() -> Ledger {
+        Ledger::seeded([0; 2])
+    }
+
+    /// An empty ledger whose hash tables have this seed.
+    pub(crate) fn seeded(seed: HashSeed) -> Ledger {
+        let book = Book {
+            accounts: Accounts::new(seed),
+            registers: Registers::default(),
+            sums: LedgerSums::default(),
+        };
         let past = CutHistory::beginning_at(Time::default());
-        Ledger { book: Book::default(), past, known: RegistersKnown::Always }
+        Ledger { book, past, known: RegistersKnown::Always }
     }
 
     /// Checks that the bank `me` can vote OK on its part of `transaction`. `consortium` is the set
@@ -288,17 +299,6 @@ impl PartialEq for Ledger {
 }
 
 impl Eq for Ledger {}
-
-impl<'de> Deserialize<'de> for Ledger {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let book = Book::deserialize(deserializer)?;
-        Ok(Ledger {
-            book,
-            past: CutHistory::beginning_at(Time::MAX),
-            known: RegistersKnown::Always,
-        })
-    }
-}
 
 /// The operations of one bank that move money.
 fn money_ops(

@@ -26,13 +26,8 @@ impl Ledger {
     }
 
     /// The client with this CPF or CNPJ.
-    pub fn client(&self, cpf: &TaxId) -> Option<&NewClient> {
+    pub fn client(&self, cpf: &TaxId) -> Option<ClientView<'_>> {
         self.book.accounts.client(cpf)
-    }
-
-    /// When a client was registered.
-    pub fn client_added(&self, cpf: &TaxId) -> Option<Time> {
-        self.book.accounts.client_added(cpf)
     }
 
     /// When an account was opened.
@@ -44,13 +39,13 @@ impl Ledger {
     pub(crate) fn clients_after<'a>(
         &'a self,
         after: Option<&TaxId>,
-    ) -> impl Iterator<Item = &'a NewClient> + use<'a> {
+    ) -> impl Iterator<Item = ClientView<'a>> + use<'a> {
         self.book.accounts.clients_after(after)
     }
 
     /// All clients in the order of their registration; the position of a client never changes.
     #[cfg(test)]
-    pub(crate) fn clients_by_creation(&self) -> impl Iterator<Item = &NewClient> {
+    pub(crate) fn clients_by_creation(&self) -> impl Iterator<Item = ClientView<'_>> {
         self.book.accounts.clients()
     }
 

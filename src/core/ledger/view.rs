@@ -1,9 +1,9 @@
-//! A borrowed view of an account.
+//! Borrowed views of an account and a client.
 
-use crate::ids::{AccountNumber, TaxId};
+use crate::ids::{AccountNumber, ClientKind, ClientName, TaxId, Time};
 use crate::money::Money;
-use crate::wire::answer::{AccountAnswer, AccountHolders};
-use crate::wire::request::NewAccount;
+use crate::wire::answer::{AccountAnswer, AccountHolders, ClientAnswer};
+use crate::wire::request::{NewAccount, NewClient};
 use std::borrow::Cow;
 
 /// An account with its current figures, in centavos.
@@ -59,6 +59,37 @@ impl<'a> AccountView<'a> {
             available: self.available,
             incoming: self.incoming,
             created: None,
+        }
+    }
+}
+
+/// A client as registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientView<'a> {
+    /// CPF or CNPJ, its natural key.
+    pub cpf: &'a TaxId,
+    /// The name, exactly as registered.
+    pub name: &'a ClientName,
+    /// The kind, exactly as registered.
+    pub kind: &'a ClientKind,
+    /// When it was registered.
+    pub added: Time,
+}
+
+impl<'a> ClientView<'a> {
+    /// Is it what `client` asks for?
+    pub(super) fn is(&self, client: &NewClient) -> bool {
+        let NewClient { cpf, name, kind } = client;
+        (self.cpf, self.name, self.kind) == (cpf, name, kind)
+    }
+
+    /// Its line in CLIENTS.
+    pub(crate) fn answer(&self) -> ClientAnswer<'a> {
+        ClientAnswer {
+            cpf: Cow::Borrowed(self.cpf),
+            name: Cow::Borrowed(self.name),
+            kind: Cow::Borrowed(self.kind),
+            created: Some(self.added),
         }
     }
 }

@@ -229,6 +229,13 @@ impl Seal {
         KeyId(*id.as_bytes().first_chunk().unwrap_or(&[0; 8]))
     }
 
+    /// The seed of hash tables: who does not have the key can't choose ids that collide in them.
+    pub(crate) fn hash_seed(&self) -> [u64; 2] {
+        let hash = blake3::keyed_hash(&self.0, b"consorcio hash tables");
+        let (halves, _) = hash.as_bytes().as_chunks();
+        [0, 1].map(|half| u64::from_le_bytes(halves[half]))
+    }
+
     /// Makes the token of a vote or a statement.
     pub fn token(
         &self,

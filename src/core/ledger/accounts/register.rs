@@ -8,7 +8,7 @@ impl Accounts {
         client: &NewClient,
     ) -> Result<RegistrationState, Fault> {
         match self.client(&client.cpf) {
-            Some(known) if known == client => Ok(RegistrationState::Same),
+            Some(known) if known.is(client) => Ok(RegistrationState::Same),
             Some(_) => {
                 let detail = Detail::OtherClient { cpf: client.cpf.clone() };
                 Err(Fault::of(Reason::AlreadyExists, &detail))
@@ -50,14 +50,15 @@ impl Accounts {
             ));
         }
         for cpf in holders {
-            let Some(held) = self.by_cpf.get(cpf).map(|client| self.held.at(*client as usize))
-            else {
+            let Some(client) = self.find_client(cpf) else {
                 return Err(Fault::of(
                     Reason::UnknownClient,
                     &Detail::NoClient { cpf: cpf.clone() },
                 ));
             };
-            if let (1, Some(slot)) = (holders.len(), held.individual) {
+            if holders.len() == 1
+                && let Some(slot) = self.held.at(client as usize).individual(&self.accounts)
+            {
                 let detail =
                     Detail::OneIndividual { cpf: cpf.clone(), number: self.number(slot).clone() };
                 return Err(Fault::of(Reason::Refused, &detail));
@@ -69,8 +70,12 @@ impl Accounts {
     pub(in crate::ledger) fn add_client(&mut self, client: &NewClient, time: Time) {
         let known = self.check_client(client);
         assert_eq!(known, Ok(RegistrationState::New), "client {} is to be added", client.cpf);
-        self.by_cpf.insert(client.cpf.clone(), index_of_next(self.clients.len()));
-        self.clients.push(ClientEntry { data: client.clone(), added: time });
+        let slot = index_of_next(self.clients.len());
+        self.client_table.insert(client.cpf.as_str(), slot);
+        let clients = &self.clients;
+        let cpf_of = |client: u32| &clients.at(client as usize).cpf;
+        self.client_order.insert(&client.cpf, slot, cpf_of);
+        self.clients.push(ClientRow::new(client.clone(), time, &mut self.kinds));
         self.held.push(HeldAccounts::default());
     }
 
@@ -78,31 +83,27 @@ impl Accounts {
         let NewAccount { number, holders, deposit } = account;
         let known = self.check_account(account);
         assert_eq!(known, Ok(RegistrationState::New), "account {number} is to be opened");
+        let client = |cpf: &TaxId| self.find_client(cpf).expect("it was just found");
         let holders = match holders.as_slice() {
-            [one] => HolderSlots::One(self.by_cpf[one]),
-            [one, other] => HolderSlots::Joint(self.by_cpf[one], self.by_cpf[other]),
+            [one] => HolderSlots::One(client(one)),
+            [one, other] => HolderSlots::Joint(client(one), client(other)),
             [] | [_, _, ..] => {
                 panic!("account {number} is to be opened for {} holders", holders.len())
             }
         };
         let slot = AccountSlot(index_of_next(self.accounts.len()));
-        let figures =
-            AccountFigures { balance: *deposit, held: Money::ZERO, incoming: Money::ZERO };
-        let (number, deposit) = (number.clone(), *deposit);
-        self.accounts.push(AccountEntry { opened: time, holders, number, deposit });
-        self.figures.push(figures);
-        let number = &account.number;
-        self.by_number.insert(number.clone(), slot);
-        if let Some(number) = short(number) {
-            self.by_short_number.insert(number, slot);
-        }
+        self.account_table.insert(number.as_str(), slot.0);
+        let accounts = &self.accounts;
+        let number_of = |slot: u32| &accounts.at(slot as usize).number;
+        self.account_order.insert(number, slot.0, number_of);
+        self.accounts.push(AccountEntry::new(number.clone(), time, *deposit, holders));
+        self.figures.push(AccountFigures {
+            balance: *deposit,
+            held: Money::ZERO,
+            incoming: Money::ZERO,
+        });
         for client in holders.iter() {
-            let accounts = &self.accounts;
-            let held = self.held.at_mut(client as usize);
-            held.all.insert(slot, |held| accounts.at(held.index()).number < *number);
-        }
-        if let HolderSlots::One(client) = holders {
-            self.held.at_mut(client as usize).individual = Some(slot);
+            self.held.at_mut(client as usize).add(slot, &self.accounts);
         }
         slot
     }

@@ -122,7 +122,7 @@ fn after_a_snapshot_cuts_are_possible_from_a_given_time() {
     let waiting = across(&[debit("a", 1)]);
     hold(&mut ledger, "t1", &waiting);
     run(&mut ledger, "t2", &across(&[debit("a", 10)]), 20);
-    let mut read: Ledger = postcard::from_bytes(&bytes_of(&ledger)).unwrap();
+    let mut read = ledger_of(&bytes_of(&ledger)).unwrap();
     assert_eq!(read, ledger);
     assert!(read.cut(Time(1_000)).is_err(), "no cut is possible before the call");
     read.begin_cuts_at(Time(25));

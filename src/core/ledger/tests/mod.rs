@@ -153,3 +153,9 @@ fn bytes_of(ledger: &Ledger) -> Vec<u8> {
     assert!(ledger.freeze().write(&mut out).is_continue() && out.flush().is_continue());
     bytes
 }
+
+/// The ledger of the bytes of a snapshot.
+fn ledger_of(bytes: &[u8]) -> Result<Ledger, String> {
+    let stored: StoredLedger = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+    stored.into_ledger([3, 4])
+}

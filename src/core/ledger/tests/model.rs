@@ -268,7 +268,7 @@ impl Model {
                 ledger.release(me(), &id(&tx), &transaction);
             }
             LedgerStep::Restart => {
-                let mut read: Ledger = postcard::from_bytes(&bytes_of(ledger)).unwrap();
+                let mut read = ledger_of(&bytes_of(ledger)).unwrap();
                 assert_eq!(read, *ledger);
                 read.begin_cuts_at(Time(self.clock));
                 *ledger = read;
