@@ -88,7 +88,9 @@ async fn overview(context: &Context, command: OverviewCommand) -> CommandOutput 
         OverviewCommand::Pending(watch) => repeated(context, watch, overview::pending).await,
         OverviewCommand::Doubt => doubt::doubt(context).await,
         OverviewCommand::Resolve { tx } => resolve::resolve(context, tx).await,
-        OverviewCommand::History { count, bank } => overview::history(context, count, bank).await,
+        OverviewCommand::History { count, bank, who } => {
+            overview::history(context, count, bank, who).await
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::output::{CommandOutput, ErrorPart, Paint, Tone, plain, utc};
 use super::requests::{self, AnswerOf, views};
 use super::table::TableLayout;
 use consorcio_client::{BankClock, Client, Extent, latest, pending_request, read};
+use consorcio_core::access::owner_of;
 use consorcio_core::clock;
 use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::money::{Money, Total};
@@ -308,6 +309,7 @@ pub(crate) async fn history(
     context: &Context,
     count: usize,
     bank: Option<BankId>,
+    who: bool,
 ) -> CommandOutput {
     let request = |after: Option<&str>| {
         let after = after.map(TxId::new).transpose()?;
@@ -326,17 +328,23 @@ pub(crate) async fn history(
     let rows = newest.into_iter().map(|(view, banks)| {
         let tone = if view.is_committed() { Tone::Good } else { Tone::Bad };
         let banks: Vec<String> = banks.iter().map(BankId::to_string).collect();
-        vec![
-            context.paint.time(view.time),
-            plain(&view.tx),
+        let owner = who.then(|| plain(owner_of(&view.tx).unwrap_or_default()));
+        let begin = [context.paint.time(view.time), plain(&view.tx)];
+        let rest = [
             context.paint.term(tone, view.outcome.as_str()),
             plain(reason_of(context.paint, view.reason.as_deref())),
             plain(banks.join(",")),
             plain(in_words(context.paint, &view.ops)),
-        ]
+        ];
+        begin.into_iter().chain(owner).chain(rest).collect()
     });
+    let headings: Vec<&str> = ["time", "transaction"]
+        .into_iter()
+        .chain(who.then_some("who"))
+        .chain(["outcome", "reason", "banks", "operations"])
+        .collect();
     let layout = TableLayout {
-        headings: &["time", "transaction", "outcome", "reason", "banks", "operations"],
+        headings: &headings,
         right: &[],
         below: Some("operations"),
         spare: &["banks", "reason"],

@@ -210,6 +210,7 @@ fn in_portuguese(heading: &str) -> Option<&'static str> {
         "operations" => "operações",
         "outcome" => "resultado",
         "reason" => "motivo",
+        "who" => "quem",
         "says" => "diz",
         "since" => "desde",
         "state" => "estado",

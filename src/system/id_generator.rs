@@ -1,5 +1,6 @@
 //! Generates transaction ids: ordered by time, and short enough to be stored inline (24 bytes).
 
+use consorcio_core::access::Name;
 use consorcio_core::ids::TxId;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,8 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 pub struct IdGenerator {
     random: u64,
     count: u64,
+    /// In closed mode: the name that its ids begin with.
+    owner: Option<Name>,
 }
 
 impl IdGenerator {
@@ -22,12 +25,18 @@ impl IdGenerator {
     /// # Errors
     /// If the system has no randomness.
     pub fn new() -> Result<IdGenerator, getrandom::Error> {
-        Ok(IdGenerator { random: getrandom::u64()?, count: getrandom::u64()? })
+        Ok(IdGenerator::seeded(getrandom::u64()?, getrandom::u64()?))
     }
 
     /// A generator with these parts: its ids follow from them, for measurements that repeat.
     pub fn seeded(random: u64, count: u64) -> IdGenerator {
-        IdGenerator { random, count }
+        IdGenerator { random, count, owner: None }
+    }
+
+    /// The same generator for transactions of `owner`: its ids begin with that name and a dot.
+    #[must_use]
+    pub fn owned_by(self, owner: Option<Name>) -> IdGenerator {
+        IdGenerator { owner, ..self }
     }
 
     /// The next id, at `ms` since 1970.
@@ -38,7 +47,11 @@ impl IdGenerator {
         digits(self.random, &mut text[10..16]);
         digits(self.count, &mut text[16..]);
         let text = std::str::from_utf8(&text).expect("DIGITS are ASCII");
-        TxId::new(text).expect("DIGITS are legal in an id")
+        let id = match &self.owner {
+            None => TxId::new(text),
+            Some(owner) => TxId::new(&format!("{owner}.{text}")),
+        };
+        id.expect("a name, a dot and DIGITS are legal in an id")
     }
 
     /// The next id, with the current time.
@@ -77,6 +90,15 @@ mod tests {
         assert!(ids.is_sorted());
         assert_ne!(generator.at(5), generator.at(5));
         assert!(ids.iter().all(|id| id.as_str().len() <= 24));
+    }
+
+    #[test]
+    fn ids_of_an_owner_begin_with_its_name() {
+        let longest = Name::new("abcdefghijklmnopqrstuvwx").unwrap();
+        let mut generator = IdGenerator::seeded(7, 0).owned_by(Some(longest.clone()));
+        let id = generator.at(1_795_000_000_000);
+        assert_eq!(consorcio_core::access::owner_of(&id), Some(longest.as_str()));
+        assert!(generator.at(1_795_000_000_001) > id);
     }
 
     #[test]

@@ -156,6 +156,8 @@ const SENTENCES: &[(&str, &str)] = &[
     ("The id of the transaction", "O identificador da transação"),
     // Clients and accounts.
     ("Only those of this bank", "Só os deste banco"),
+    ("Show whose transaction each is (closed mode)",
+     "Mostra de quem é cada transação (modo fechado)"),
     ("Only those of this holder", "Só as deste titular"),
     ("The account, as BANK/ACCOUNT", "A conta, BANCO/CONTA"),
     ("The account, as BANK/ACCOUNT; its number is unique at that bank",

@@ -36,7 +36,8 @@ Examples:
 const HISTORY: &str = "\
 Examples:
   cliente history                    the newest 20
-  cliente history 1000 --bank 0 | grep aborted";
+  cliente history 1000 --bank 0 | grep aborted
+  cliente history --who              and whose they are";
 
 /// Commands about banks and transactions.
 #[derive(Debug, Clone, Subcommand)]
@@ -77,6 +78,9 @@ pub(crate) enum OverviewCommand {
         /// Only those of this bank.
         #[arg(long, value_parser = bank)]
         bank: Option<BankId>,
+        /// Show whose transaction each is (closed mode).
+        #[arg(long)]
+        who: bool,
     },
 }
 

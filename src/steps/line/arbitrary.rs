@@ -3,6 +3,7 @@
 use super::field::CpfEnd;
 use super::ops::LoggedOps;
 use super::parts::{Load, LoggedOutcome, OkCount, Ordinal, OtherEnd, ReplySummary, RequestId};
+use consorcio_core::access::Name;
 use consorcio_core::bank::io::DoubtCause;
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time, TxId};
@@ -46,6 +47,9 @@ any! {
     (usize, usize): any::<(usize, usize)>();
     Time: any::<i64>().prop_map(Time);
     Option<Time>: proptest::option::of(Time::any());
+    Option<Box<Name>>: proptest::option::of(
+        "[a-z][a-z0-9]{0,20}".prop_filter_map("a name", |name| Name::new(&name).ok().map(Box::new)),
+    );
     BankId: (0..BANKS_MAX).prop_filter_map("a bank", BankId::new);
     BankSet: vec(BankId::any(), 0..4).prop_map(|banks| banks.into_iter().collect());
     Option<SocketAddr>: proptest::option::of(socket());

@@ -4,6 +4,7 @@
 use super::parts::{Ordinal, RequestId};
 use super::reader::FieldReader;
 use super::text::{number, push_text, socket};
+use consorcio_core::access::Name;
 use consorcio_core::bank::io::DoubtCause;
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time};
@@ -170,6 +171,20 @@ impl LineField for Option<Time> {
     fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Option<Time>> {
         let at_us = words.at_us();
         Some(words.optional(name, |value| time_value(value, at_us)))
+    }
+}
+
+/// Lines of open mode have no name.
+impl LineField for Option<Box<Name>> {
+    fn write(&self, name: &str, out: &mut FieldOut<'_>) {
+        if let Some(by) = self {
+            next(out, name);
+            out.extend_from_slice(by.as_str().as_bytes());
+        }
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Option<Box<Name>>> {
+        Some(words.field(name, |value| Name::new(value).ok().map(Box::new)))
     }
 }
 

@@ -5,6 +5,7 @@
 use super::field::CpfEnd;
 use super::ops::LoggedOps;
 use super::parts::{Load, LoggedOutcome, OkCount, Ordinal, OtherEnd, ReplySummary, RequestId};
+use consorcio_core::access::Name;
 use consorcio_core::bank::io::{DoubtCause, Seq};
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time, TxId};
@@ -61,6 +62,8 @@ pub enum Step {
         load: Load,
         /// The number of the request on its connection.
         n: Ordinal,
+        /// The name of whoever sent it; in open mode there is none.
+        by: Option<Box<Name>>,
         /// The operations of an EXECUTE. Those of a PREPARE are named by the vote.
         ops: LoggedOps,
     },

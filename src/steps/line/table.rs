@@ -211,7 +211,7 @@ events! {
     Connect "connect" [peer = 0 peer] [1 from "from="];
     Disconnect "disconnect" [peer = 0 peer] [1 why];
     Receive "recv" [tx = tx tx, peer = peer peer] [
-        verb verb, load load, n n "n=", ops operations
+        verb verb, load load, n n "n=", by asker "by=", ops operations
     ];
     Bad "bad" [peer = 0 peer] [1 reason, 2 text];
     Vote "vote" [tx = tx tx] [

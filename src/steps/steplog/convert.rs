@@ -3,6 +3,7 @@
 use crate::line::{
     CpfEnd, Load, LoggedOps, LoggedOutcome, OtherEnd, ReplySummary, RequestId, Step,
 };
+use consorcio_core::access::Principal;
 use consorcio_core::bank::io::{CoreStep, Outcome, Seq};
 use consorcio_core::bank::record::{Record, Registration};
 use consorcio_core::commit::coordinator;
@@ -24,7 +25,17 @@ impl Step {
             Request::Execute(_, transaction) => named(transaction),
             _ => (load, LoggedOps::Unnamed),
         };
-        Step::Receive { peer, verb, tx: tx.cloned(), load, n: NonZeroU64::new(n), ops }
+        let n = NonZeroU64::new(n);
+        Step::Receive { peer, verb, tx: tx.cloned(), load, n, by: None, ops }
+    }
+
+    /// The step of a received request, with the name of whoever sent it.
+    #[must_use]
+    pub fn asked_by(mut self, asker: &Principal) -> Step {
+        if let Step::Receive { by, .. } = &mut self {
+            *by = asker.name().map(Box::new);
+        }
+        self
     }
 
     /// The step of a client's request that was sent to the bank `to`.
