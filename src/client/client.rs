@@ -7,12 +7,14 @@ use crate::hello::HelloAnswers;
 use crate::observe::{ClientEvent, Observer};
 use crate::options::{ClientOptions, Dialer};
 use crate::reading::{read, unreadable};
+use consorcio_core::access::Name;
 use consorcio_core::ids::{BadName, BankId, TxId};
 use consorcio_core::limits::BANKS_MAX;
 use consorcio_core::wire::answer::AnswerPage;
 use consorcio_core::wire::request::Request;
 use consorcio_system::config::Consortium;
 use consorcio_system::id_generator::IdGenerator;
+use consorcio_tls::TlsDialer;
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -277,10 +279,11 @@ impl Client {
     pub fn new_tx(&self) -> Result<TxId, ClientError> {
         let ids = IdGenerator::new();
         let ids = ids.map_err(|error| ClientError::NoRandomness(error.to_string()));
-        let id = ids?.now();
-        match &self.dialer.options.tls {
-            None => Ok(id),
-            Some(tls) => Ok(TxId::new(&format!("{}.{id}", tls.name())).unwrap_or(id)),
-        }
+        Ok(ids?.owned_by(self.name()).now())
+    }
+
+    /// The name that ids of its transactions begin with, in closed mode.
+    pub fn name(&self) -> Option<Name> {
+        self.dialer.options.tls.as_ref().map(TlsDialer::name)
     }
 }

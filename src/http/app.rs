@@ -6,19 +6,21 @@
 
 use crate::HttpOptions;
 use crate::answers;
+use crate::asker;
 use crate::connections::Connections;
 use crate::counts::ResponseCounts;
 use crate::host::bare_host;
 use crate::late::{Late, in_time};
 use crate::problem::Problem;
 use consorcio_client::Client;
+use consorcio_core::access::{Name, Principal};
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::limits::{HTTP_STREAMS_MAX, HTTP_STREAMS_OF_HOST_MAX, SLOW_SYNC_MS};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::answer::AnswerPage;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
-use consorcio_node::Asker;
+use consorcio_node::{Asker, SharedAccess};
 use consorcio_panel::texts::{Lang, texts};
 use consorcio_system::id_generator::IdGenerator;
 use serde::de::DeserializeOwned;
@@ -110,7 +112,27 @@ impl App {
 
     /// A new id for a transaction.
     pub(crate) fn fresh_id(&self) -> TxId {
-        self.0.ids.lock().unwrap_or_else(PoisonError::into_inner).now()
+        let id = self.0.ids.lock().unwrap_or_else(PoisonError::into_inner).now();
+        asker::owned(&id).unwrap_or(id)
+    }
+
+    /// What this bank grants.
+    pub(crate) fn access(&self) -> &SharedAccess {
+        &self.0.options.access
+    }
+
+    /// Who makes the request that this task handles. In closed mode a task of no request is nobody.
+    pub(crate) fn asker(&self) -> Principal {
+        let nobody = || match Name::new("nobody") {
+            Ok(name) if self.is_closed() => Principal::Named(name),
+            Ok(_) | Err(_) => Principal::Operator,
+        };
+        asker::current().unwrap_or_else(nobody)
+    }
+
+    /// Whether requests need a credential.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.options.tls.is_some()
     }
 
     /// Cancelled when the process ends; open streams end then.
@@ -178,7 +200,8 @@ impl App {
         peer: SocketAddr,
         request: Request,
     ) -> Result<(), Problem> {
-        self.handed(self.0.asker.hand_over(peer, request)).await.map(drop)
+        let asker = self.asker();
+        self.handed(self.0.asker.hand_over(peer, asker, request)).await.map(drop)
     }
 
     /// The bank's reply to `request`, made on behalf of the client at `peer`.
@@ -188,7 +211,8 @@ impl App {
     /// still be carried out.
     pub(crate) async fn ask(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
         let changes = changes(&request);
-        let answered = self.handed(self.0.asker.hand_over(peer, request)).await?;
+        let asker = self.asker();
+        let answered = self.handed(self.0.asker.hand_over(peer, asker, request)).await?;
         self.answered(answered, changes).await
     }
 
@@ -201,7 +225,9 @@ impl App {
         peer: SocketAddr,
         request: Request,
     ) -> Result<Reply, Problem> {
-        let answered = self.handed(self.0.asker.hand_over_as_outside(peer, request)).await?;
+        let asker = self.asker();
+        let handing = self.0.asker.hand_over_as_outside(peer, asker, request);
+        let answered = self.handed(handing).await?;
         self.answered(answered, true).await
     }
 

@@ -10,6 +10,7 @@ use crate::reais::Reais;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri, header};
 use axum::response::Response;
+use consorcio_core::access::Privilege;
 use consorcio_core::ids::{BankId, RegisterKey, RegisterValue, TaxId, TxId};
 use consorcio_core::limits::{HTTP_PENDING_PAGE_MAX, TX_ID_BYTES_MAX};
 use consorcio_core::wire::Reason;
@@ -67,8 +68,15 @@ pub(crate) async fn history(
     let page = pending_page(&app, reader.peer, None, HTTP_PENDING_PAGE_MAX).await?;
     let (mut pending, next) = (page.items, page.next);
     pending.sort_by_key(|pending| pending.since);
-    let info: InfoAnswer<'static> = app.read(reader.peer, Request::Read(Read::Info)).await?;
+    // Whoever sees only its own is told how many of those there are.
+    let all = if app.sees_all(Privilege::History) {
+        let info: InfoAnswer<'static> = app.read(reader.peer, Request::Read(Read::Info)).await?;
+        Some(info.committed + info.aborted)
+    } else {
+        None
+    };
     let mut events = events(&app, reader.peer).await?;
+    let all = all.unwrap_or_else(|| u64::try_from(events.len()).unwrap_or(u64::MAX));
     events.reverse();
     let undecided =
         |pending: &PendingAnswer<'static>| !events.iter().any(|event| event.tx == pending.tx);
@@ -76,7 +84,7 @@ pub(crate) async fn history(
     let lines: Vec<HistoryLine> =
         events.into_iter().map(|event| ended(&app, event)).chain(pending).collect();
     let mut response = with_next(permit.json(&lines, &reader.slot), next.as_deref());
-    response.headers_mut().insert(TOTAL_HEADER, HeaderValue::from(info.committed + info.aborted));
+    response.headers_mut().insert(TOTAL_HEADER, HeaderValue::from(all));
     Ok(response)
 }
 

@@ -1,11 +1,13 @@
 //! Idempotency keys: bytes that a caller chose, mapped to ids of transactions.
 //!
-//! A key that is a legal id is used as the id; any other key is hashed. An attempt that was aborted
+//! A key that is a legal id is used as the id; any other key is hashed. In closed mode the id
+//! begins with the caller's name, so two callers never meet. An attempt that was aborted
 //! for a transient reason (a locked register, a busy or unreachable bank, a time-out) stays
 //! aborted, so the same key makes another attempt, under a hashed id of its own. At most one
 //! attempt of a key commits.
 
 use crate::app::App;
+use crate::asker;
 use crate::lines;
 use crate::problem::Problem;
 use consorcio_core::ids::{BankSet, TxId};
@@ -28,8 +30,13 @@ impl IdempotencyKey {
     /// The key with these bytes.
     pub(crate) fn new(bytes: &[u8]) -> IdempotencyKey {
         let own = std::str::from_utf8(bytes).ok().and_then(|text| TxId::new(text).ok());
-        let own = own.filter(|id| id.check_new().is_ok());
+        let own = own.filter(|id| id.check_new().is_ok()).and_then(|id| asker::owned(&id));
         IdempotencyKey { bytes: bytes.to_owned(), first: own.unwrap_or_else(|| hashed(bytes, 1)) }
+    }
+
+    /// The key of the transaction with this id.
+    pub(crate) fn of(tx: TxId) -> IdempotencyKey {
+        IdempotencyKey { bytes: tx.as_str().as_bytes().to_owned(), first: tx }
     }
 
     /// The id of the first attempt.
@@ -177,7 +184,9 @@ fn hashed(bytes: &[u8], attempt: u32) -> TxId {
     let mut hasher = blake3::Hasher::new_derive_key("consorcio idempotency key");
     hasher.update(&attempt.to_le_bytes()).update(bytes);
     let hex = hasher.finalize().to_hex();
-    TxId::new(&format!("k-{}", &hex.as_str()[..32])).expect("hexadecimal digits make an id")
+    let id = format!("k-{}", &hex.as_str()[..32]);
+    let id = asker::owner().map_or(id.clone(), |owner| format!("{owner}.{id}"));
+    TxId::new(&id).expect("a name and hexadecimal digits make an id")
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 
 mod answers;
 mod app;
+mod asker;
 mod call;
 mod clients;
 mod connections;
@@ -32,6 +33,7 @@ mod outside;
 mod pages;
 mod problem;
 mod reais;
+mod rights;
 mod routes;
 mod serve;
 mod timeline;
@@ -44,7 +46,7 @@ use consorcio_core::limits::{
     HTTP_BODY_MS_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MS_MAX, HTTP_LISTS_MAX, HTTP_REQUESTS_MAX,
     HTTP_UNREAD_MS_MAX,
 };
-use consorcio_node::{Ask, SyncAge, asking};
+use consorcio_node::{Ask, SharedAccess, SyncAge, asking};
 use consorcio_steps::steplog::StepLog;
 use consorcio_tls::BankTls;
 use std::io;
@@ -82,6 +84,8 @@ pub struct HttpOptions {
     pub bounds: HttpBounds,
     /// Serves over TLS and dials other banks so, in closed mode.
     pub tls: Option<BankTls>,
+    /// What names may do, in closed mode.
+    pub access: SharedAccess,
 }
 
 /// The bounds of HTTP, which tests may lower.

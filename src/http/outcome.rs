@@ -11,6 +11,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
+use consorcio_core::access::{Name, Privilege, owner_of};
 use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::claims::{self, Claim, Refusal};
@@ -77,16 +78,29 @@ pub(crate) async fn transaction(
 ) -> Result<Response, Problem> {
     let given = path.map(|Path(given)| given).unwrap_or_default();
     // The path may also have the idempotency key of the request.
-    let tx = IdempotencyKey::new(given.as_bytes()).newest(&app, reader.peer).await?;
+    let key = match named(&app, &given) {
+        Some(tx) => IdempotencyKey::of(tx),
+        None => IdempotencyKey::new(given.as_bytes()),
+    };
+    let tx = key.newest(&app, reader.peer).await?;
     let response = async {
         let mut outcome = outcome(&app, reader.peer, &tx).await?;
         // Where several transactions share the id, operations and steps are ambiguous.
-        if uri.query() != Some("resumo") && outcome.transacoes.is_none() {
+        let is_whole = uri.query() != Some("resumo") && app.has(Privilege::Steps);
+        if is_whole && outcome.transacoes.is_none() {
             details(&app, reader.peer, &tx, &mut outcome).await?;
         }
         Ok(about(json(StatusCode::OK, &outcome), &tx))
     };
     response.await.map_err(|problem: Problem| problem.under(&tx))
+}
+
+/// In closed mode: the id of a transaction of any owner, for an asker who sees them all.
+fn named(app: &App, given: &str) -> Option<TxId> {
+    let tx =
+        TxId::new(given).ok().filter(|_| app.is_closed() && app.sees_all(Privilege::Status))?;
+    let has_owner = owner_of(&tx).is_some_and(|owner| Name::new(owner).is_ok());
+    has_owner.then_some(tx)
 }
 
 async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<OutcomeBody, Problem> {

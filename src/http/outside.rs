@@ -5,6 +5,7 @@
 //! votes are recorded before they are answered.
 
 use crate::app::{App, unexpected};
+use crate::asker;
 use crate::call::JsonRequest;
 use crate::fields::BodyFields;
 use crate::moves::{Holder, bank};
@@ -98,7 +99,8 @@ async fn ask(app: &App, call: &JsonRequest, tx: &TxId, request: Request) -> Resu
 
 /// The id of the transaction; an idempotency key must equal it.
 fn id(call: &JsonRequest, fields: &BodyFields<'_>) -> Result<TxId, Problem> {
-    let tx = fields.tx("id")?;
+    let given = fields.tx("id")?;
+    let tx = asker::owned(&given).ok_or_else(|| fields.wrong("id", "é longo demais"))?;
     match &call.key {
         Some(key) if *key.first() != tx => {
             Err(fields.wrong("id", "difere do cabeçalho `Idempotency-Key`").under(&tx))

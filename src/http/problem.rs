@@ -80,9 +80,12 @@ impl Problem {
         Problem::unavailable(texts(Lang::Pt).answer_unexpected).with_details(answer)
     }
 
-    /// Adds the reason of the protocol.
+    /// Adds the reason of the protocol. A right that is missing has a status of its own, 403.
     pub(crate) fn because(mut self, reason: Reason) -> Problem {
         self.body.motivo = Some(reason.as_str());
+        if reason == Reason::NotAllowed {
+            self.status = StatusCode::FORBIDDEN;
+        }
         self
     }
 

@@ -4,13 +4,15 @@ use crate::app::App;
 use crate::late::with_bound;
 use crate::pages::Visit;
 use crate::problem::Problem;
+use crate::rights::{self, GuardedRoute, guarded};
 use crate::{clients, health, history, moves, openapi, outcome, outside, pages};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, any, get, post};
+use consorcio_core::access::Privilege;
 
 /// A route: its method, its path, and its handler.
 pub struct Route {
@@ -18,45 +20,57 @@ pub struct Route {
     pub method: Method,
     /// The path, with `{name}` for each parameter.
     pub path: &'static str,
+    /// The privilege that it needs in closed mode; without one it is anybody's.
+    pub needs: Option<Privilege>,
     answer: MethodRouter<App>,
 }
 
 /// The JSON routes, in the order of docs/HTTP.md.
 pub fn all_routes() -> Vec<Route> {
-    let read = |path, answer| Route { method: Method::GET, path, answer };
-    let change = |path, answer| Route { method: Method::POST, path, answer };
+    let read = |path, needs, answer| Route { method: Method::GET, path, needs, answer };
+    let change = |path, needs, answer| Route { method: Method::POST, path, needs, answer };
     vec![
-        read("/status", get(clients::status)),
-        read("/bancos_on", get(clients::banks_online)),
-        read("/clientes", get(clients::clients)),
-        read("/contas/{cpf}", get(clients::accounts)),
-        change("/criar_cliente", post(clients::create_client)),
-        change("/criar_conta", post(clients::open_account)),
-        change("/depositar", post(moves::deposit)),
-        change("/sacar", post(moves::withdraw)),
-        change("/transferir", post(moves::transfer)),
-        change("/transferencia_composta", post(moves::composite)),
-        change("/creditar", post(moves::credit)),
-        change("/prepare", post(outside::prepare)),
-        change("/commit", post(outside::commit)),
-        change("/abort", post(outside::abort)),
-        read("/historico", get(history::history)),
-        read("/pendentes", get(history::pending)),
-        read("/transacoes/{id}", get(outcome::transaction)),
-        read("/openapi.json", get(openapi::openapi)),
-        read("/metrics", get(health::metrics)),
-        read("/healthz", get(health::healthz)),
-        read("/readyz", get(health::readyz)),
+        read("/status", None, get(clients::status)),
+        read("/bancos_on", Some(Privilege::Talk), get(clients::banks_online)),
+        read("/clientes", Some(Privilege::Lists), get(clients::clients)),
+        read("/contas/{cpf}", Some(Privilege::Account), get(clients::accounts)),
+        change("/criar_cliente", Some(Privilege::Cashier), post(clients::create_client)),
+        change("/criar_conta", Some(Privilege::Cashier), post(clients::open_account)),
+        change("/depositar", Some(Privilege::Cashier), post(moves::deposit)),
+        change("/sacar", Some(Privilege::Move), post(moves::withdraw)),
+        change("/transferir", Some(Privilege::Move), post(moves::transfer)),
+        change("/transferencia_composta", Some(Privilege::Move), post(moves::composite)),
+        change("/creditar", Some(Privilege::Cashier), post(moves::credit)),
+        change("/prepare", Some(Privilege::Coordinate), post(outside::prepare)),
+        change("/commit", Some(Privilege::Coordinate), post(outside::commit)),
+        change("/abort", Some(Privilege::Coordinate), post(outside::abort)),
+        read("/historico", Some(Privilege::History), get(history::history)),
+        read("/pendentes", Some(Privilege::History), get(history::pending)),
+        read("/transacoes/{id}", Some(Privilege::Status), get(outcome::transaction)),
+        read("/openapi.json", None, get(openapi::openapi)),
+        read("/metrics", Some(Privilege::Audit), get(health::metrics)),
+        read("/healthz", None, get(health::healthz)),
+        read("/readyz", None, get(health::readyz)),
     ]
 }
 
 /// The router of all routes.
 pub(crate) fn router(app: App) -> Router {
     let mut router = Router::new();
-    for route in all_routes() {
-        router = router.route(route.path, route.answer);
+    for Route { path, needs, answer, .. } in all_routes() {
+        let guarded_by = GuardedRoute { app: app.clone(), needs };
+        let answer = match app.is_closed() {
+            true => answer.layer(from_fn_with_state(guarded_by, guarded)),
+            false => answer,
+        };
+        router = router.route(path, answer);
     }
-    let router = router.merge(pages::router());
+    let router = match app.is_closed() {
+        true => {
+            router.route("/", get(rights::closed)).route("/painel/{*page}", any(rights::closed))
+        }
+        false => router.merge(pages::router()),
+    };
     let router = router.fallback(unknown_path).method_not_allowed_fallback(wrong_method);
     router.layer(from_fn_with_state(app.clone(), count)).with_state(app)
 }

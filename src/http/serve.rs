@@ -7,19 +7,22 @@ use crate::app::App;
 use crate::call::ClientConnection;
 use crate::connections::AtWork;
 use crate::guard::{self, EarlyResponse};
+use crate::rights::Credential;
 use crate::routes;
 use crate::write_timeout::WriteTimeout;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
+use consorcio_core::ids::Time;
 use consorcio_core::limits::{
-    ACCEPT_PAUSE_MS, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_SHUTDOWN_MS_MAX,
+    ACCEPT_PAUSE_MS, CERTIFICATE_EARLY_MINUTES, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX,
+    HTTP_SHUTDOWN_MS_MAX,
 };
 use consorcio_core::wire::Reason;
 use consorcio_steps::steplog::{OtherEnd, Step, StepLog};
 use consorcio_system::crash;
-use consorcio_tls::{BankTls, PeerStream, PortKind, RefusedPeer};
+use consorcio_tls::{Admitted, BankTls, PeerStream, PortKind, RefusedPeer};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -73,11 +76,15 @@ pub(crate) async fn serve(app: App, listener: TcpListener) {
         let slot = permit.slot().clone();
         let client = ClientConnection(peer, slot.clone());
         let (tls, steplog) = (app.options().tls.clone(), app.options().steplog.clone());
-        let answer = move |request| answer(app.clone(), router.clone(), client.clone(), request);
         let (http, unread_ms) = (http.clone(), bounds.unread_ms);
         connections.spawn(async move {
             let served = async {
-                let Some(stream) = open(stream, peer, tls.as_ref(), &steplog).await else { return };
+                let opened = open(stream, peer, tls.as_ref(), &steplog).await;
+                let Some((stream, credential)) = opened else { return };
+                let answer = move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(credential.clone());
+                    answer(app.clone(), router.clone(), client.clone(), request)
+                };
                 let stream =
                     WriteTimeout::new(stream, Duration::from_millis(unread_ms), slot.clone());
                 let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
@@ -174,10 +181,13 @@ async fn open(
     peer: SocketAddr,
     tls: Option<&BankTls>,
     steplog: &StepLog,
-) -> Option<PeerStream> {
-    let Some(tls) = tls else { return Some(PeerStream::Plain(stream)) };
+) -> Option<(PeerStream, Credential)> {
+    let Some(tls) = tls else { return Some((PeerStream::Plain(stream), Credential::NONE)) };
     match tls.accept(stream, PortKind::Http).await {
-        Ok(admitted) => Some(admitted.stream),
+        Ok(Admitted { stream, principal, begin_us, .. }) => {
+            let made = Time(begin_us.saturating_add(CERTIFICATE_EARLY_MINUTES * 60_000_000));
+            Some((stream, Credential { principal, made }))
+        }
         Err(RefusedPeer { why, .. }) => {
             tracing::info!(%peer, "{peer} is refused: {why}");
             steplog.record(Step::Bad(OtherEnd::Address(peer), Reason::Refused, why.into()));

@@ -4,11 +4,12 @@
 //! each ask a session of its own on the node's thread. The number of asks under way is bounded; the
 //! next one waits.
 
+use consorcio_core::access::{Access, Principal};
 use consorcio_core::bank::io::Origin;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// A request to the bank from another thread.
@@ -16,6 +17,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 pub struct Ask {
     /// The client that it is made for, as the step log names it.
     pub peer: SocketAddr,
+    /// The principal on whose behalf it is made.
+    pub asker: Principal,
     /// Whether a client or an outside coordinator makes it.
     pub origin: Origin,
     /// The same request that a line would make.
@@ -48,9 +51,10 @@ impl Asker {
     pub async fn hand_over(
         &self,
         peer: SocketAddr,
+        asker: Principal,
         request: Request,
     ) -> Option<oneshot::Receiver<Reply>> {
-        self.hand_over_as(Origin::Client, peer, request).await
+        self.hand_over_as(Origin::Client, (peer, asker), request).await
     }
 
     /// Like `hand_over`, for an outside coordinator: its PREPARE, and its votes by COMMIT and
@@ -58,20 +62,37 @@ impl Asker {
     pub async fn hand_over_as_outside(
         &self,
         peer: SocketAddr,
+        asker: Principal,
         request: Request,
     ) -> Option<oneshot::Receiver<Reply>> {
-        self.hand_over_as(Origin::Outside, peer, request).await
+        self.hand_over_as(Origin::Outside, (peer, asker), request).await
     }
 
     async fn hand_over_as(
         &self,
         origin: Origin,
-        peer: SocketAddr,
+        (peer, asker): (SocketAddr, Principal),
         request: Request,
     ) -> Option<oneshot::Receiver<Reply>> {
         let permit = self.permits.clone().acquire_owned().await.ok()?;
         let (reply, answered) = oneshot::channel();
-        self.asks.send(Ask { peer, origin, request, reply, permit }).await.ok()?;
+        self.asks.send(Ask { peer, asker, origin, request, reply, permit }).await.ok()?;
         Some(answered)
+    }
+}
+
+/// What this bank grants at present, for the threads that serve it.
+#[derive(Debug, Clone, Default)]
+pub struct SharedAccess(Arc<RwLock<Arc<Access>>>);
+
+impl SharedAccess {
+    /// From here on this is granted.
+    pub fn set(&self, access: Arc<Access>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = access;
+    }
+
+    /// What is granted now.
+    pub fn get(&self) -> Arc<Access> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

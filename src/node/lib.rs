@@ -19,7 +19,7 @@ mod run;
 mod tests;
 mod writer;
 
-pub use ask::{Ask, Asker, asking};
+pub use ask::{Ask, Asker, SharedAccess, asking};
 pub use clock::{Notice, WallClock, machine};
 pub use disk::{JournalThread, SyncAge, SyncDone};
 pub use inbox::{Inbox, MonotonicClock};

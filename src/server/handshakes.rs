@@ -102,10 +102,21 @@ impl ServerState {
             let accepted = shared.stop.run_until_cancelled(accepting).await;
             drop(permit);
             match accepted {
-                Some(Ok(Admitted { stream, principal: Some(principal), end_us })) => {
-                    let certificate_end_us = end_us;
-                    let end = SessionPeer { address: peer, principal, certificate_end_us };
-                    shared.admit(stream, end);
+                Some(Ok(Admitted { stream, principal: Some(principal), begin_us, end_us })) => {
+                    let end = SessionPeer {
+                        address: peer,
+                        principal,
+                        certificate_begin_us: begin_us,
+                        certificate_end_us: end_us,
+                    };
+                    match shared.admits(&end) {
+                        Ok(()) => shared.admit(stream, end),
+                        Err(denied) => {
+                            let (why, stream) = (denied.to_string(), Some(stream));
+                            let refused = RefusedPeer { why, stream, speaks_tls: true };
+                            shared.turn_away(peer, refused).await;
+                        }
+                    }
                 }
                 // Only HTTP admits without a name.
                 Some(Ok(Admitted { principal: None, .. })) | None => {}

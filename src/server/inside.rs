@@ -6,7 +6,6 @@
 
 use crate::ServerState;
 use crate::session_table::{SessionEntry, SessionPeer};
-use consorcio_core::access::Principal;
 use consorcio_core::bank::io::{Caller, Input};
 use consorcio_core::limits::{COMMIT_ACKNOWLEDGED_MS_MAX, READ_WAITS_MS_MAX};
 use consorcio_core::wire::reply::Reply;
@@ -110,13 +109,13 @@ fn reads(request: &Request) -> bool {
 fn take(shared: &Rc<ServerState>, ask: Ask, n: u64, push: fn(&mut Queue, u64, Input)) {
     let client = OtherEnd::Address(ask.peer);
     crash::received(&ask.request, ask.origin);
-    shared.step_logger.record(|| Step::of_request(&ask.request, client, n));
+    shared.step_logger.record(|| Step::of_request(&ask.request, client, n).asked_by(&ask.asker));
     if ask.request == Request::Local(Local::Banks) {
         answer(shared, ask, n, Reply::Done(shared.banks_json()));
         return;
     }
     let since_us = shared.now_us();
-    let peer = SessionPeer::open_mode(ask.peer);
+    let peer = SessionPeer::inside(ask.peer, ask.asker.clone());
     let entry = shared.sessions.borrow_mut().open(peer, None, since_us);
     let slot = entry.state.borrow_mut().slots.take(0, 0);
     let caller = Caller { session: entry.id, slot };
@@ -126,7 +125,7 @@ fn take(shared: &Rc<ServerState>, ask: Ask, n: u64, push: fn(&mut Queue, u64, In
     let input = Input::Request {
         caller,
         origin: ask.origin,
-        asker: Principal::Operator,
+        asker: ask.asker.clone(),
         request,
         waited_us: 0,
         past: None,

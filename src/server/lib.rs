@@ -34,6 +34,7 @@ mod permits;
 #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "HTTP alone waits for it"))]
 mod read_barrier;
 mod recover;
+mod rights;
 mod run;
 mod run_command;
 mod session;
@@ -52,6 +53,7 @@ pub use session_table::SessionEnd;
 pub use start::main;
 
 use bytes::BytesMut;
+use consorcio_core::access::Access;
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::ids::BankId;
@@ -60,7 +62,7 @@ use consorcio_core::limits::{
     SESSIONS_MAX, SLOW_SYNC_MS,
 };
 use consorcio_core::wire::answer::BankAnswer;
-use consorcio_node::{Inbox, Released, SyncAge, Writer};
+use consorcio_node::{Inbox, Released, SharedAccess, SyncAge, Writer};
 use consorcio_peers::Peers;
 use consorcio_steps::steplog::StepLog;
 use consorcio_system::config::LEFT;
@@ -136,6 +138,10 @@ pub struct ServerState {
     /// The tasks that the end waits for: sessions and lingering connections.
     pub(crate) tasks: TaskTracker,
     bounds: ServerBounds,
+    /// What names may do here; in open mode nobody looks at it.
+    pub(crate) access: RefCell<Arc<Access>>,
+    /// The same, for the thread of HTTP.
+    pub(crate) http_access: SharedAccess,
     /// In closed mode: the TLS of this bank.
     handshakes: Option<Handshakes>,
     lingering: Cell<usize>,
@@ -179,6 +185,8 @@ impl ServerState {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             bounds,
+            access: RefCell::default(),
+            http_access: SharedAccess::default(),
             handshakes: tls.map(Handshakes::new),
             lingering: Cell::new(0),
             held: RefCell::default(),

@@ -13,8 +13,9 @@ use crate::otel::TraceExport;
 use crate::recover::{self, OpenedBank};
 use crate::watchdog::{self, SignalAction};
 use crate::web::{HttpSocket, HttpThread, ServedBank};
-use crate::{ServerBounds, ServerState, files, folder, tls};
+use crate::{ServerBounds, ServerState, files, folder, rights, tls};
 use anyhow::{Context, bail};
+use consorcio_core::access::Access;
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Input, Start};
 use consorcio_core::clock::{ClockFilter, RELEASED_US};
@@ -66,6 +67,7 @@ pub(super) fn open_and_run(
     let introduce_without = options.introduced_without()?;
     let key = ConsortiumKey::of(options)?;
     let tls = tls::open(options, bank)?;
+    let access = rights::open(tls.as_ref())?;
     let mut http_connections = options.http.connections_max();
     let others = options.consortium.banks().len().saturating_sub(1);
     if let Some(reduced) =
@@ -116,7 +118,8 @@ pub(super) fn open_and_run(
         wall = wall.shown_in(tls.clock().cell());
     }
     let start = Start { introduce_without, run: fresh_run()? };
-    let server = BankServer { options, start, bank, identity, folder, bounds, web, steplog, tls };
+    let server =
+        BankServer { options, start, bank, identity, folder, bounds, web, steplog, tls, access };
     let ended = runtime.block_on(server.run(opened, wall, listener));
     // Does not wait for a name look-up that hangs.
     runtime.shutdown_background();
@@ -135,6 +138,8 @@ struct BankServer {
     steplog: StepLog,
     /// What it shows and whom it admits, in closed mode.
     tls: Option<BankTls>,
+    /// What names may do here, in closed mode, until it is granted.
+    access: Option<Access>,
 }
 
 impl BankServer {
@@ -166,6 +171,9 @@ impl BankServer {
         shared.set_sync_age(sync_age.clone());
         shared.gate.set(introduced, knows_registers);
         inbox.offer(Input::Started(self.start));
+        if let Some(access) = self.access.take() {
+            shared.grant(access);
+        }
         let watched = (self.tls.as_ref(), &self.steplog);
         let stages = Stages::start(&peers, &shared, &inbox, listener, watched);
         let http = self.start_http(&shared, sync_age.clone())?;
@@ -184,6 +192,7 @@ impl BankServer {
                     SignalAction::Reopen => {
                         self.steplog.reopen();
                         tls::reload(self.tls.as_ref(), &self.steplog);
+                        rights::reload(self.tls.as_ref(), &shared, &self.steplog);
                     }
                     SignalAction::End(name) => break name,
                 }

@@ -207,6 +207,7 @@ impl Session {
             }
             SessionEnd::NoPlace => self.end_with(state, Reason::Limit, end),
             SessionEnd::CertificateEnded => self.end_with(state, Reason::Refused, end),
+            SessionEnd::NameEnded => self.end_with(state, Reason::NotAllowed, end),
         }
     }
 

@@ -26,6 +26,8 @@ pub enum SessionEnd {
     NoPlace,
     /// The certificate of its other end has ended.
     CertificateEnded,
+    /// Its name has ended, or its certificate does not count any more.
+    NameEnded,
     /// The server ends, after pending requests are answered.
     Shutdown,
 }
@@ -39,6 +41,9 @@ impl SessionEnd {
             SessionEnd::Hoarding => "idle with an unfinished line, and memory is short",
             SessionEnd::NoPlace => "too many connections, try again later",
             SessionEnd::CertificateEnded => "the certificate of this connection has ended",
+            SessionEnd::NameEnded => {
+                "its name was taken out of access.toml, or its certificate is too old"
+            }
             SessionEnd::Shutdown => "this bank is shutting down",
         }
     }
@@ -53,6 +58,8 @@ pub(crate) struct SessionEntry {
     pub peer: SocketAddr,
     /// Who is at its other end.
     pub principal: Principal,
+    /// When the certificate of its other end begins to count, in microseconds since 1970.
+    pub certificate_begin_us: i64,
     /// When the certificate of its other end ends, in microseconds since 1970; never in open mode.
     pub certificate_end_us: i64,
     /// The state that its task and other tasks change.
@@ -66,6 +73,8 @@ pub(crate) struct SessionPeer {
     pub address: SocketAddr,
     /// Who is at that address.
     pub principal: Principal,
+    /// When its certificate begins to count, in microseconds since 1970.
+    pub certificate_begin_us: i64,
     /// When its certificate ends, in microseconds since 1970.
     pub certificate_end_us: i64,
 }
@@ -73,7 +82,13 @@ pub(crate) struct SessionPeer {
 impl SessionPeer {
     /// Any program of this machine, in open mode.
     pub(crate) fn open_mode(address: SocketAddr) -> SessionPeer {
-        SessionPeer { address, principal: Principal::Operator, certificate_end_us: i64::MAX }
+        SessionPeer::inside(address, Principal::Operator)
+    }
+
+    /// A request of this process, on behalf of this one.
+    pub(crate) fn inside(address: SocketAddr, principal: Principal) -> SessionPeer {
+        let (certificate_begin_us, certificate_end_us) = (i64::MAX, i64::MAX);
+        SessionPeer { address, principal, certificate_begin_us, certificate_end_us }
     }
 }
 
@@ -152,9 +167,17 @@ impl SessionTable {
             borrows: false,
         };
         let id = SessionId(self.opened << SESSION_INDEX_BITS | low);
-        let SessionPeer { address: peer, principal, certificate_end_us } = end;
+        let SessionPeer { address: peer, principal, certificate_begin_us, certificate_end_us } =
+            end;
         let state = RefCell::new(state);
-        let entry = Rc::new(SessionEntry { id, peer, principal, certificate_end_us, state });
+        let entry = Rc::new(SessionEntry {
+            id,
+            peer,
+            principal,
+            certificate_begin_us,
+            certificate_end_us,
+            state,
+        });
         self.sessions[index] = Some(entry.clone());
         entry
     }

@@ -152,6 +152,7 @@ impl HttpSocket {
             demo,
             bounds: self.bounds,
             tls: served.tls.cloned(),
+            access: shared.http_access.clone(),
         };
         *shared.http.borrow_mut() = Some(reached_at(served.identity, address));
         let (thread, asks) =

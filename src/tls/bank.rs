@@ -70,6 +70,8 @@ pub struct Admitted {
     pub stream: PeerStream,
     /// Who is at the other end; `None` over HTTP without a certificate.
     pub principal: Option<Principal>,
+    /// When its certificate begins to count, in microseconds since 1970.
+    pub begin_us: i64,
     /// When its certificate ends, in microseconds since 1970.
     pub end_us: i64,
 }
@@ -195,7 +197,7 @@ impl BankTls {
         let shown = stream.shown().first().map(Certificate::read);
         let Some(shown) = shown else {
             // rustls admits that over HTTP alone.
-            return Ok(Admitted { stream, principal: None, end_us: i64::MAX });
+            return Ok(Admitted { stream, principal: None, begin_us: 0, end_us: i64::MAX });
         };
         let named = shown.as_ref().map_or_else(|| "no name".to_owned(), Certificate::named);
         let principal = shown.as_ref().and_then(Certificate::principal);
@@ -204,7 +206,8 @@ impl BankTls {
             (Some(principal), Some(shown))
                 if is_link == matches!(principal, Principal::Bank(_)) =>
             {
-                Ok(Admitted { stream, principal: Some(principal), end_us: shown.end_us })
+                let Certificate { begin_us, end_us, .. } = shown;
+                Ok(Admitted { stream, principal: Some(principal), begin_us, end_us })
             }
             (Some(_) | None, _) => {
                 let kind = if is_link { "a bank" } else { "a client" };

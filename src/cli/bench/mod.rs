@@ -150,7 +150,7 @@ async fn load(
     let accounts = (0..arguments.accounts).map(setup::account).collect();
     let mut workers = Vec::new();
     for number in 0..arguments.clients {
-        let work = BenchWork::new(banks, &accounts, arguments, number)
+        let work = BenchWork::new(banks, &accounts, arguments, number, context.client.name())
             .map_err(|error| Failure::Own(format!("no randomness: {error}")))?;
         let options = WorkerOptions {
             number,

@@ -2,6 +2,7 @@
 
 use super::super::args::{BenchArguments, BenchKind};
 use super::super::load::{LoadRequest, Workload};
+use consorcio_core::access::Name;
 use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue};
 use consorcio_core::money::Money;
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
@@ -34,13 +35,14 @@ impl BenchWork {
         accounts: &Rc<[AccountNumber]>,
         arguments: &BenchArguments,
         number: u32,
+        owner: Option<Name>,
     ) -> Result<BenchWork, getrandom::Error> {
         Ok(BenchWork {
             banks: banks.to_vec(),
             accounts: Rc::clone(accounts),
             kind: arguments.kind,
             hot: arguments.hot,
-            ids: IdGenerator::new()?,
+            ids: IdGenerator::new()?.owned_by(owner),
             random: getrandom::u64()? | 1,
             register: RegisterKey::new(&format!("bench-{number}")).expect("a legal key"),
             count: 0,

@@ -148,6 +148,9 @@ fn run_parameters(
     let no_randomness = |error| Failure::Own(format!("no randomness: {error}"));
     let mut run = IdGenerator::new().map_err(no_randomness)?.now().as_str().to_owned();
     run.truncate(16);
+    if let Some(owner) = context.client.name() {
+        run = format!("{owner}.{run}");
+    }
     let seed = match arguments.seed {
         Some(seed) => seed,
         None => getrandom::u64().map_err(no_randomness)?,

@@ -18,7 +18,7 @@ pub(super) const OPENING_DEPOSIT: Money = Money(50_000);
 /// The names of a run, which distinguish its objects from those of other runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RunNames {
-    /// A unique prefix of 16 characters.
+    /// A unique prefix of 16 characters; in closed mode behind the name of the client.
     pub run: String,
 }
 

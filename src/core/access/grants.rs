@@ -1,6 +1,7 @@
 //! What each name was granted at one bank, and which banks this bank trusts: `access.toml` as a
 //! value. Its reader is elsewhere; here is only what it says.
 
+use super::Principal;
 use super::name::Name;
 use super::roles::Roles;
 use crate::ids::{BankId, BankSet, TaxId, Time, TxId};
@@ -32,6 +33,17 @@ impl Grant {
     pub(crate) fn holds(&self, holders: Holders<'_>) -> bool {
         holders.iter().any(|holder| self.cpfs.contains(holder))
     }
+}
+
+/// Why a name is not admitted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// It has ended for ever.
+    #[error("the name {0} has ended at this bank")]
+    Gone(Name),
+    /// What it shows was made before `since`.
+    #[error("the certificate of {0} was made before the day since which those of it count here")]
+    Old(Name),
 }
 
 /// Who may do what at one bank.
@@ -73,6 +85,20 @@ impl Access {
         self.trust.has(bank)
     }
 
+    /// Whether `principal` is admitted with something that was made at this time: a certificate, a
+    /// token, a password.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn admits(&self, principal: &Principal, made: Time) -> Result<(), Denied> {
+        let grant = principal.name().and_then(|name| self.grant(name.as_str()).cloned());
+        match grant {
+            Some(grant) if grant.gone => Err(Denied::Gone(grant.name)),
+            Some(Grant { name, since: Some(since), .. }) if made < since => Err(Denied::Old(name)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Whether `name` is listed, and has not ended.
     pub fn lists(&self, name: &str) -> bool {
         self.grant(name).is_some_and(|grant| !grant.gone)
@@ -109,6 +135,24 @@ mod tests {
         assert_eq!(access.grant("d"), None);
         let twice = Access::new(vec![grant("b"), grant("a"), grant("b")], BankSet::EMPTY);
         assert_eq!(twice, Err(Name::new("b").expect("a name")));
+    }
+
+    #[test]
+    fn a_name_is_admitted_unless_it_has_ended_or_shows_what_is_too_old() {
+        let gone = Grant { gone: true, ..grant("ana") };
+        let since = Grant { since: Some(Time(10)), ..grant("rui") };
+        let bank = Grant { since: Some(Time(10)), ..grant("bank-1") };
+        let access = Access::new(vec![gone, since, bank, grant("eva")], BankSet::EMPTY);
+        let access = access.expect("four names");
+        let named = |name: &str| Principal::Named(Name::new(name).expect("a name"));
+        let admits = |principal: &Principal, made| access.admits(principal, Time(made));
+        assert_eq!(admits(&named("ana"), 99), Err(Denied::Gone(grant("ana").name)));
+        assert_eq!(admits(&named("rui"), 9), Err(Denied::Old(grant("rui").name)));
+        assert_eq!(admits(&named("rui"), 10), Ok(()));
+        assert_eq!((admits(&named("eva"), 0), admits(&named("new"), 0)), (Ok(()), Ok(())));
+        let bank = Principal::Bank(BankId::new(1).expect("a position"));
+        assert!(admits(&bank, 9).is_err() && admits(&bank, 10).is_ok());
+        assert_eq!(admits(&Principal::Operator, 0), Ok(()));
     }
 
     #[test]

@@ -9,8 +9,10 @@ use super::table::{Privilege, Scope};
 use super::{Name, Principal};
 use crate::ids::{AccountNumber, BankId, TxId};
 use crate::ledger::Ledger;
+use crate::wire::detail::{Detail, SingleWord};
 use crate::wire::request::{Read, Request};
 use crate::wire::transaction::{Action, Op, Transaction};
+use crate::wire::{Fault, Reason};
 
 /// How much of a request is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,18 +98,28 @@ pub fn may(access: &Access, asker: &Principal, request: &Request, ledger: &Ledge
 /// Whether `asker` may send `request` at all, whatever it is about: what a session knows without
 /// the bank. The bank's own answer is `may`.
 pub fn may_ask(access: &Access, asker: &Principal, request: &Request) -> bool {
-    let privilege = Privilege::of(request);
-    let scope = match asker {
-        Principal::Operator => return true,
-        Principal::Bank(_) => privilege.over_link(),
-        Principal::Named(name) => {
-            let grant = access.grant(name.as_str());
-            let proves = matches!(request, Request::Commit(..) | Request::Abort(..))
-                && proves(grant) == Permission::Proof;
-            if proves { Scope::All } else { scope_of(grant, privilege) }
+    let ends = matches!(request, Request::Commit(..) | Request::Abort(..));
+    access.scope(asker, Privilege::of(request)) != Scope::No
+        || (ends && access.scope(asker, Privilege::Prove) != Scope::No)
+}
+
+impl Access {
+    /// How far a privilege reaches for a principal.
+    pub fn scope(&self, principal: &Principal, privilege: Privilege) -> Scope {
+        match principal {
+            Principal::Operator => Scope::All,
+            Principal::Bank(_) => privilege.over_link(),
+            Principal::Named(name) => scope_of(self.grant(name.as_str()), privilege),
         }
-    };
-    scope != Scope::No
+    }
+}
+
+/// The fault of a request that its asker may not make, whatever it is about.
+pub fn no_right(asker: &Principal, request: &Request) -> Fault {
+    // In open mode nobody is refused.
+    let name = asker.name().map_or_else(String::new, |name| name.to_string());
+    let verb = SingleWord(request.verb().name().to_owned());
+    Fault::of(Reason::NotAllowed, &Detail::NoRight { name: SingleWord(name), verb })
 }
 
 /// The first operation of `transaction` at the bank `me` that the owner of `tx` may not do, if it

@@ -9,8 +9,8 @@ mod name;
 mod roles;
 mod table;
 
-pub use grants::{Access, Grant, owner_of};
-pub use may::{Permission, Way, may, may_ask, not_allowed};
+pub use grants::{Access, Denied, Grant, owner_of};
+pub use may::{Permission, Way, may, may_ask, no_right, not_allowed};
 pub use name::{BadPrincipalName, Name};
 pub use roles::{Role, Roles};
 pub use table::{Privilege, Scope};

@@ -45,6 +45,16 @@ pub enum Privilege {
     Totals,
     /// SNAPSHOT with the word `accounts`.
     Snapshot,
+    /// Over HTTP: to register, to take cash in, and to pass it on.
+    Cashier,
+    /// Over HTTP: to pay cash out, and to move money.
+    Move,
+    /// Over HTTP: to be an outside coordinator.
+    Coordinate,
+    /// Over HTTP: the steps of a transaction.
+    Steps,
+    /// Over HTTP: what the whole bank does.
+    Audit,
 }
 
 /// How far a privilege reaches.
@@ -111,6 +121,11 @@ fn row(privilege: Privilege) -> [Scope; 7] {
         Privilege::History => [No, Own, Own, All, Own, All, All],
         Privilege::Totals => [All, No, No, No, No, All, All],
         Privilege::Snapshot => [No, No, No, No, No, All, All],
+        Privilege::Cashier => [No, No, No, All, No, No, All],
+        Privilege::Move => [No, No, OwnOrConsent, All, No, No, All],
+        Privilege::Coordinate => [No, No, No, All, No, No, All],
+        Privilege::Steps => [No, No, Own, Own, Own, All, All],
+        Privilege::Audit => [No, No, No, No, No, All, All],
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! Who may do what is a pure function of `access`; here is what a bank does with its answers.
 
-use crate::access::{Access, Name, Principal, Way, owner_of};
+use crate::access::{self, Access, Name, Principal, Way, owner_of};
 use crate::bank::Change;
 use crate::bank::backlog::WorkBudget;
-use crate::bank::decide::{Deciding, verb_of};
+use crate::bank::decide::Deciding;
 use crate::bank::io::{After, Caller, DoubtCause};
 use crate::ids::TxId;
 use crate::limits::OUTCOME_RECORD_BYTES_MAX;
@@ -37,7 +37,8 @@ impl Deciding<'_> {
                 return self.not_owner(caller, asker, tx);
             }
             (Principal::Operator | Principal::Named(_) | Principal::Bank(_), _) => {
-                Detail::NoRight { name: word(&name_of(asker)), verb: verb_of(request) }
+                let Fault { reason, text } = access::no_right(asker, request);
+                return self.reply(caller, Reply::Err(reason, text), After::Now);
             }
         };
         self.reply(caller, Reply::Err(Reason::NotAllowed, detail.to_string()), After::Now);

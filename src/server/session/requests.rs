@@ -5,7 +5,7 @@ use super::{HandOver, Session};
 use crate::permits::Permit;
 use crate::session_table::{SessionEnd, SessionState};
 use crate::slots::reply_bytes;
-use consorcio_core::access::Principal;
+use consorcio_core::access::{may_ask, no_right};
 use consorcio_core::bank::io::{Caller, Input, Origin};
 use consorcio_core::wire::codec::LineError;
 use consorcio_core::wire::opening::{Hello, Opening, Stranger, is_hello, is_host, opening};
@@ -188,9 +188,10 @@ impl Session {
     ) {
         crash::received(&request, self.acceptor.origin());
         if request != Request::Local(Local::Ping) {
-            self.shared
-                .step_logger
-                .record(|| Step::of_request(&request, self.peer, state.slots.taken() + 1));
+            self.shared.step_logger.record(|| {
+                let n = state.slots.taken() + 1;
+                Step::of_request(&request, self.peer, n).asked_by(&self.entry.principal)
+            });
         }
         let reply = match request {
             Request::Local(Local::Ping) => Reply::Pong,
@@ -211,21 +212,28 @@ impl Session {
             | Request::Client(_)
             | Request::Account(_)
             | Request::Read(_)
+            | Request::Registers { .. }
+                if !may_ask(&self.shared.access.borrow(), &self.entry.principal, &request) =>
+            {
+                Reply::from(no_right(&self.entry.principal, &request))
+            }
+            Request::Prepare(..)
+            | Request::Commit(..)
+            | Request::Abort(..)
+            | Request::Resolve(_)
+            | Request::Status(_)
+            | Request::Execute(..)
+            | Request::Client(_)
+            | Request::Account(_)
+            | Request::Read(_)
             | Request::Registers { .. } => {
                 let slot = state.slots.take(line_bytes, reply_bytes);
                 let caller = Caller { session: self.entry.id, slot };
                 let origin = self.acceptor.origin();
-                queue.push(
-                    since_us,
-                    Input::Request {
-                        caller,
-                        origin,
-                        asker: Principal::Operator,
-                        request,
-                        waited_us: 0,
-                        past: None,
-                    },
-                );
+                let asker = self.entry.principal.clone();
+                let (waited_us, past) = (0, None);
+                let input = Input::Request { caller, origin, asker, request, waited_us, past };
+                queue.push(since_us, input);
                 return;
             }
         };

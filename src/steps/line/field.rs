@@ -4,14 +4,13 @@
 use super::parts::{Ordinal, RequestId};
 use super::reader::FieldReader;
 use super::text::{number, push_text, socket};
-use consorcio_core::access::Name;
-use consorcio_core::bank::io::DoubtCause;
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time};
 use consorcio_core::limits::STEP_TIME_DIFFERENCE_US_MAX;
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::token::KeyId;
 use consorcio_core::wire::verb::Verb;
+use consorcio_core::{access::Name, bank::io::DoubtCause};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::ops::{Deref, DerefMut};

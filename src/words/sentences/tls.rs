@@ -162,4 +162,9 @@ pub(super) const SENTENCES: Table = &[
       outro certificado para a mesma"),
     ("{name} was never given out; leave --renew out",
      "{name} nunca foi dado; deixe --renew de fora"),
+    // access.toml, read again.
+    ("{ACCESS_FILE} is read again: it lists {names} names",
+     "{ACCESS_FILE} foi lido de novo: tem {names} nomes"),
+    ("what was granted before stays in force: {why}",
+     "o que foi concedido antes continua a valer: {why}"),
 ];

@@ -8,6 +8,7 @@ mod http;
 mod path;
 mod refused;
 mod reload;
+mod rights;
 mod stalled;
 mod together;
 
@@ -18,6 +19,16 @@ use std::process::Command;
 
 const LINE: &[u8] = b"consorcio-line/1";
 const LINK: &[u8] = b"consorcio-link/1";
+
+/// What each bank grants at first.
+const ACCESS: &str = "\
+[titular1]
+roles = [\"holder\"]
+cpf = [\"11111111111\"]
+
+[caixa1]
+roles = [\"teller\", \"writer\", \"auditor\"]
+";
 
 /// Banks in closed mode, each with a folder of its own, and the clients `titular1` and `caixa1`.
 struct SecureBanks {
@@ -44,6 +55,7 @@ impl SecureBanks {
         for bank in 0..count {
             banks.certs(&["bank", &bank.to_string()]).expect_code(0);
             banks.hand_out(bank);
+            banks.grant(bank, ACCESS);
         }
         banks
     }
@@ -60,6 +72,12 @@ impl SecureBanks {
                 std::fs::copy(from, folder.join(file)).unwrap();
             }
         }
+    }
+
+    /// Writes the rights that a bank grants; it reads them at its next start or SIGHUP.
+    fn grant(&self, bank: usize, access: &str) {
+        let folder = self.cluster.path().join(folder_of(bank));
+        std::fs::write(folder.join("access.toml"), access).unwrap();
     }
 
     /// A file of the folder with the CAs.
