@@ -8,6 +8,9 @@ use std::time::Duration;
 /// the lists around it.
 const COPIED_BYTES_MAX: u64 = 64 * 1024;
 
+/// How many views are taken to time one.
+const VIEWS: u32 = 1_000;
+
 #[test]
 fn a_view_stops_no_decision_whatever_the_size() {
     let (mut bank, accounts, undecided) =
@@ -20,9 +23,11 @@ fn a_view_stops_no_decision_whatever_the_size() {
     bank.prepare(undecided, true);
     let expected = bank.core.to_snapshot();
 
+    // One takes less than the clock of processor times shows.
     let began = cpu_time();
+    (0..VIEWS).for_each(|_| drop(bank.core.freeze()));
+    let took = (cpu_time() - began) / VIEWS;
     let view = bank.core.freeze();
-    let took = cpu_time() - began;
     figure("a view for a snapshot", format_args!("{took:?}"));
     assert!(!is_full() || took < Duration::from_millis(1), "the view took {took:?}");
 
