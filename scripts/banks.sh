@@ -53,6 +53,7 @@ if [ "${1:-}" = --secure ]; then
             printf '[%s]\nroles = ["holder"]\ncpf = ["%s"]\n\n' titular1 11111111111 titular2 33333333333
         ) >certs/access.toml
         chmod 600 certs/access.toml
+        password=$("$programs/servidor" password caixa --tls certs --generate 2>/dev/null)
     fi
     cat <<END
 Closed mode: certificates in $PWD/certs, of caixa (teller), titular1, titular2 (holders), auditor.
@@ -65,7 +66,14 @@ In another terminal:
   cliente --as titular1 transfer --from 0/12345-6=200,50 --to 2/78910-0
   cliente --as auditor audit
   curl --cacert certs/ca-banks.crt https://bank0.localhost:$first_http/status
+  servidor token caixa     # a bearer token for programs
+The panel, in a browser that takes certs/ca-banks.crt: https://bank0.localhost:$first_http/
 END
+    if [ -n "${password:-}" ]; then
+        echo "Log in as caixa; the password is shown this once: $password"
+    else
+        echo "Log in as caixa; a new password: servidor password caixa --generate"
+    fi
     set -- --tls "$PWD/certs" "$@"
 fi
 

@@ -4,6 +4,7 @@
 //! word of a name is its unit.
 
 mod http;
+mod login;
 mod node;
 mod sessions;
 mod steps;
@@ -11,6 +12,7 @@ mod tls;
 mod tools;
 
 pub use http::*;
+pub use login::*;
 pub use node::*;
 pub use sessions::*;
 pub use steps::*;

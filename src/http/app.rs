@@ -11,6 +11,7 @@ use crate::connections::Connections;
 use crate::counts::ResponseCounts;
 use crate::host::bare_host;
 use crate::late::{Late, in_time};
+use crate::login::LogIns;
 use crate::problem::Problem;
 use consorcio_client::Client;
 use consorcio_core::access::{Name, Principal};
@@ -119,6 +120,11 @@ impl App {
     /// What this bank grants.
     pub(crate) fn access(&self) -> &SharedAccess {
         &self.0.options.access
+    }
+
+    /// Tokens, passwords and sessions, in closed mode.
+    pub(crate) fn log_ins(&self) -> Option<&LogIns> {
+        self.0.options.log_ins.as_ref()
     }
 
     /// Who makes the request that this task handles. In closed mode a task of no request is nobody.

@@ -8,7 +8,7 @@
 //! need none.
 
 use crate::app::App;
-use crate::host::is_own;
+use crate::host::{bare_host, is_own};
 use crate::problem::Problem;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
@@ -51,6 +51,9 @@ pub(crate) fn check<B>(app: &App, request: &Request<B>) -> Result<CorsHeaders, E
         let error = "O cabeçalho `Host` não é um endereço nem um nome deste banco (--http-host)";
         return Err(EarlyResponse::Refused(Problem::new(StatusCode::FORBIDDEN, error)));
     }
+    if app.is_closed() && is_of_panel(request.uri().path()) {
+        check_panel(request, host, &app.options().hosts)?;
+    }
     let origin = headers.get(header::ORIGIN);
     let allowed =
         origin.filter(|origin| app.options().origins.iter().any(|named| named == *origin));
@@ -73,6 +76,37 @@ pub(crate) fn check<B>(app: &App, request: &Request<B>) -> Result<CorsHeaders, E
     Ok(cors)
 }
 
+/// Checks a request for the panel in closed mode, where a cookie says who somebody is: the panel
+/// has host names of its own, as cookies know no ports, and what changes something comes from its
+/// own pages.
+fn check_panel<B>(
+    request: &Request<B>,
+    host: Option<&str>,
+    own: &[String],
+) -> Result<(), EarlyResponse> {
+    let refused =
+        |error: String| EarlyResponse::Refused(Problem::new(StatusCode::FORBIDDEN, error));
+    let host = host.filter(|host| own.contains(&bare_host(host))).ok_or_else(|| {
+        refused(format!(
+            "O painel deste banco só responde por seus nomes, e cada painel tem os seus: {}",
+            own.join(", ")
+        ))
+    })?;
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
+    }
+    let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let authority = origin.and_then(|origin| origin.strip_prefix("https://"));
+    if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) {
+        return Ok(());
+    }
+    Err(EarlyResponse::Refused(foreign()))
+}
+
+fn is_of_panel(path: &str) -> bool {
+    path == "/" || path == "/painel" || path.starts_with("/painel/")
+}
+
 impl CorsHeaders {
     /// The response to a CORS preflight.
     pub(crate) fn preflight(self) -> Response {
@@ -81,8 +115,10 @@ impl CorsHeaders {
         let headers = response.headers_mut();
         let value = HeaderValue::from_static;
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, value("GET, POST"));
-        headers
-            .insert(header::ACCESS_CONTROL_ALLOW_HEADERS, value("content-type, idempotency-key"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            value("authorization, content-type, idempotency-key"),
+        );
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, value(PREFLIGHT_CACHED_S));
         self.add_to(&mut response);
         response

@@ -26,6 +26,7 @@ mod key;
 mod late;
 mod lines;
 mod list_permit;
+mod login;
 mod moves;
 mod openapi;
 mod outcome;
@@ -56,6 +57,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+pub use login::LogIns;
 pub use pages::{Demo, DemoError};
 pub use routes::{Route, all_routes};
 
@@ -86,6 +88,8 @@ pub struct HttpOptions {
     pub tls: Option<BankTls>,
     /// What names may do, in closed mode.
     pub access: SharedAccess,
+    /// Tokens, passwords and sessions, in closed mode.
+    pub log_ins: Option<LogIns>,
 }
 
 /// The bounds of HTTP, which tests may lower.

@@ -4,14 +4,14 @@ use crate::app::App;
 use crate::late::with_bound;
 use crate::pages::Visit;
 use crate::problem::Problem;
-use crate::rights::{self, GuardedRoute, guarded};
+use crate::rights::{GuardedRoute, guarded};
 use crate::{clients, health, history, moves, openapi, outcome, outside, pages};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, get, post};
 use consorcio_core::access::Privilege;
 
 /// A route: its method, its path, and its handler.
@@ -65,12 +65,7 @@ pub(crate) fn router(app: App) -> Router {
         };
         router = router.route(path, answer);
     }
-    let router = match app.is_closed() {
-        true => {
-            router.route("/", get(rights::closed)).route("/painel/{*page}", any(rights::closed))
-        }
-        false => router.merge(pages::router()),
-    };
+    let router = router.merge(pages::router(&app));
     let router = router.fallback(unknown_path).method_not_allowed_fallback(wrong_method);
     router.layer(from_fn_with_state(app.clone(), count)).with_state(app)
 }

@@ -23,6 +23,52 @@ pub struct Frame {
     pub clock: Option<String>,
     /// A message about the preceding action.
     pub done: Option<&'static str>,
+    /// Who the page is for.
+    pub visitor: Visitor,
+}
+
+/// Who a page is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Visitor {
+    /// Anybody on this machine, in open mode: no names, no log-in.
+    Anybody,
+    /// Somebody who has not logged in: there is no menu.
+    Stranger,
+    /// Somebody who has logged in.
+    Person {
+        /// The name of the person.
+        name: String,
+        /// What each form of the page sends back, so that no other site can submit it.
+        form_token: String,
+        /// The pages that the person may open.
+        pages: Vec<Page>,
+    },
+}
+
+impl Visitor {
+    /// The name, if somebody has logged in.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Visitor::Anybody | Visitor::Stranger => None,
+            Visitor::Person { name, .. } => Some(name),
+        }
+    }
+
+    /// What forms send back, if they need it.
+    pub fn form_token(&self) -> Option<&str> {
+        match self {
+            Visitor::Anybody | Visitor::Stranger => None,
+            Visitor::Person { form_token, .. } => Some(form_token),
+        }
+    }
+
+    fn may_open(&self, page: Page) -> bool {
+        match self {
+            Visitor::Anybody => true,
+            Visitor::Stranger => false,
+            Visitor::Person { pages, .. } => pages.contains(&page),
+        }
+    }
 }
 
 impl Frame {
@@ -36,11 +82,12 @@ impl Frame {
         self.here.title(self.lang)
     }
 
-    /// The menu; it has the page of the demonstration only in one.
+    /// The menu: the pages that the visitor may open; that of the demonstration only in one.
     pub fn menu(&self) -> Vec<MenuEntry> {
         Page::ALL
             .into_iter()
             .filter(|page| *page != Page::Demo || self.demo)
+            .filter(|page| self.visitor.may_open(*page))
             .map(|page| MenuEntry {
                 path: page.path(),
                 words: page.title(self.lang),
@@ -88,10 +135,11 @@ pub enum Page {
     Pending,
     Audit,
     Demo,
+    LogIn,
 }
 
 impl Page {
-    /// All pages in the order of the menu.
+    /// The pages of the menu, in its order; the page to log in is not in it.
     pub const ALL: [Page; 10] = [
         Page::Home,
         Page::Accounts,
@@ -118,6 +166,7 @@ impl Page {
             Page::Pending => "/painel/pendentes",
             Page::Audit => "/painel/auditoria",
             Page::Demo => "/painel/demo",
+            Page::LogIn => "/painel/entrar",
         }
     }
 
@@ -135,6 +184,7 @@ impl Page {
             Page::Pending => t.pending,
             Page::Audit => t.audit,
             Page::Demo => t.demo,
+            Page::LogIn => t.log_in,
         }
     }
 }

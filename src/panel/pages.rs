@@ -37,6 +37,21 @@ page! {
 }
 
 page! {
+    LogIn, "entrar.html" {
+        name: FormField,
+        /// Always empty: a password is never sent back.
+        password: FormField,
+        /// The name in the browser's certificate, which may log in without a password.
+        certificate: Option<String>,
+        /// Why the last try failed.
+        error: Option<String>,
+        form_token: String,
+        /// The path to which a log-in leads.
+        back: String,
+    }
+}
+
+page! {
     Accounts, "contas.html" {
         /// The text of the search.
         search: String,

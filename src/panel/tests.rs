@@ -5,18 +5,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
-use super::frame::{Frame, Page};
+use super::frame::{Frame, Page, Visitor};
 use super::pages::*;
 use super::texts::Lang;
 use super::views::*;
 use super::{ASSETS, CONTENT_SECURITY_POLICY};
 use askama::Template;
 use consorcio_core::money::{Money, Total};
-use fixtures::pages;
 use std::collections::BTreeSet;
 
 mod accessibility;
 mod fixtures;
+mod people;
+
+/// Every page with content, by its name.
+fn pages(lang: Lang) -> Vec<(&'static str, String)> {
+    [fixtures::pages(lang), people::pages(lang)].concat()
+}
 
 /// The values of an attribute, in the order of the page.
 fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
@@ -90,11 +95,42 @@ fn each_verdict_of_an_audit_has_its_text() {
 }
 
 #[test]
+fn a_page_for_a_person_has_its_pages_only_and_a_token_in_each_form() {
+    let cash = |visitor| {
+        let frame = Frame { visitor, ..fixtures::frame(Lang::Pt, Page::Cash) };
+        let of = FormField::of;
+        let page = Cash {
+            f: frame,
+            number: of("1"),
+            cpf: of(""),
+            amount: of("1"),
+            tx: "t1".into(),
+            withdraw: true,
+        };
+        page.render().unwrap()
+    };
+    let forms = |html: &str| html.matches("method=\"post\"").count();
+    let tokens = |html: &str| html.matches("name=\"sessao\" value=\"").count();
+    let pages = |html: &str| html.split("<nav").nth(1).map_or(0, |nav| nav.matches("<li>").count());
+    let open = cash(Visitor::Anybody);
+    assert_eq!((forms(&open), tokens(&open), pages(&open)), (1, 0, Page::ALL.len()));
+    let own = cash(people::person());
+    assert_eq!((forms(&own), tokens(&own), pages(&own)), (2, 2, 2), "with the form to log out");
+    let stranger = cash(Visitor::Stranger);
+    assert_eq!((tokens(&stranger), pages(&stranger)), (0, 0));
+}
+
+#[test]
 fn every_page_exists_in_both_languages() {
     let preview = std::env::var_os("CONSORCIO_PANEL_PREVIEW").map(std::path::PathBuf::from);
     for ((name, pt), (_, en)) in pages(Lang::Pt).into_iter().zip(pages(Lang::En)) {
         assert!(pt.contains("lang=\"pt-BR\"") && en.contains("lang=\"en\""), "{name}");
-        assert!(pt.contains("Fazer transação") && en.contains("New transaction"), "{name}");
+        let titles = if name == "entrar" {
+            ["Entrar", "Log in"]
+        } else {
+            ["Fazer transação", "New transaction"]
+        };
+        assert!(pt.contains(titles[0]) && en.contains(titles[1]), "{name}");
         if let Some(folder) = &preview {
             std::fs::write(folder.join(format!("{name}.html")), pt).unwrap();
         }

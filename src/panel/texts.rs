@@ -41,6 +41,25 @@ texts! {
     audit: "Auditoria" / "Audit";
     demo: "Demonstração" / "Demonstration";
     live: "ao vivo" / "live";
+    log_in: "Entrar" / "Log in";
+    log_out: "Sair" / "Log out";
+    user_name: "Nome" / "Name";
+    password: "Senha" / "Password";
+    certificate_found: "O certificado deste navegador é de" / "This browser's certificate is of";
+    log_in_with_certificate: "Entrar com o certificado" / "Log in with the certificate";
+    log_in_failed: "Nome ou senha incorretos." / "Wrong name or password.";
+    log_in_later:
+        "Muitas tentativas. A próxima é aceita em"
+        / "Too many tries. The next one is taken in";
+    log_in_busy:
+        "Muitas entradas ao mesmo tempo. Tente de novo em um segundo."
+        / "Too many log-ins at once. Try again in a second.";
+    log_in_again:
+        "A sessão terminou. Entre de novo; nada foi feito."
+        / "The session has ended. Log in again; nothing was done.";
+    not_allowed:
+        "Você não tem permissão para esta página."
+        / "You have no permission for this page.";
     offline_view: "sem conexão com este banco" / "no connection to this bank";
     // Início
     clients: "Clientes" / "Clients";

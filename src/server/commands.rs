@@ -70,6 +70,51 @@ pub(crate) enum CertsCommand {
     List,
 }
 
+const TOKEN: &str = "\
+Examples:
+  servidor token caixa1 --tls certs/bank-0
+  servidor token caixa1 --tls certs/bank-0 --days 7
+  servidor token caixa1 --tls certs/bank-0 --remove";
+
+const PASSWORD: &str = "\
+Examples:
+  servidor password ana --tls certs/bank-0
+  servidor password ana --tls certs/bank-0 --generate
+  servidor password ana --tls certs/bank-0 --remove";
+
+/// The arguments of `token`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TokenArgs {
+    /// Whose token it is: a name in access.toml
+    pub name: Name,
+    /// The folder of the bank, as for a start
+    #[arg(long, value_name = "DIR", env = "CONSORCIO_TLS")]
+    pub tls: PathBuf,
+    /// For how many days it counts
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=3_650))]
+    pub days: u16,
+    /// Removes all tokens of the name instead
+    #[arg(long, conflicts_with = "days")]
+    pub remove: bool,
+}
+
+/// The arguments of `password`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PasswordArgs {
+    /// Whose password it is: a name in access.toml
+    pub name: Name,
+    /// The folder of the bank, as for a start
+    #[arg(long, value_name = "DIR", env = "CONSORCIO_TLS")]
+    pub tls: PathBuf,
+    /// Makes a random password and prints it, once
+    #[arg(long)]
+    pub generate: bool,
+    /// Removes the password of the name instead
+    #[arg(long, conflicts_with = "generate")]
+    pub remove: bool,
+}
+
 /// What `servidor` does besides running a bank.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServerCommand {
@@ -84,6 +129,13 @@ pub(crate) enum ServerCommand {
     /// Makes the certificates of closed mode: the CAs, and those of banks and clients
     #[command(visible_alias = "certificados", before_help = CERTS)]
     Certs(CertsArgs),
+    /// Makes a bearer token, by which a program proves its name to this bank over HTTP
+    #[command(before_help = TOKEN)]
+    Token(TokenArgs),
+    /// Sets the password by which a person logs in to this bank's panel: typed twice, or a line of
+    /// standard input
+    #[command(visible_alias = "senha", before_help = PASSWORD)]
+    Password(PasswordArgs),
     /// Prints every record of a journal, one line each, and checks it: code 1 where it is damaged.
     /// The bank may run meanwhile
     Journal {

@@ -54,6 +54,19 @@ const SENTENCES: &[(&str, &str)] = &[
      "Troca o certificado da mesma pessoa ou programa"),
     ("Prints all names that were given out, and until when their certificates count",
      "Mostra todos os nomes que foram dados, e até quando valem os certificados"),
+    ("Makes a bearer token, by which a program proves its name to this bank over HTTP",
+     "Faz um token, com que um programa prova o seu nome a este banco por HTTP"),
+    ("Whose token it is: a name in access.toml", "De quem é o token: um nome em access.toml"),
+    ("The folder of the bank, as for a start", "A pasta do banco, como para iniciar"),
+    ("For how many days it counts", "Por quantos dias vale"),
+    ("Removes all tokens of the name instead", "Em vez disso, remove todos os tokens do nome"),
+    ("Sets the password by which a person logs in to this bank's panel: typed twice, or a line of \
+      standard input",
+     "Define a senha com que uma pessoa entra no painel deste banco: digitada duas vezes, ou uma \
+      linha da entrada padrão"),
+    ("Whose password it is: a name in access.toml", "De quem é a senha: um nome em access.toml"),
+    ("Makes a random password and prints it, once", "Faz uma senha aleatória e a mostra, uma vez"),
+    ("Removes the password of the name instead", "Em vez disso, remove a senha do nome"),
     ("Prints every record of a journal, one line each, and checks it: code 1 where it is damaged. \
       The bank may run meanwhile",
      "Mostra cada registro de um diário, um por linha, e o verifica: código 1 se está danificado. \

@@ -12,6 +12,7 @@ mod certs;
 mod chain;
 mod check;
 mod commands;
+mod credentials;
 mod files;
 mod folder;
 #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "HTTP alone asks without a session"))]
@@ -142,6 +143,8 @@ pub struct ServerState {
     pub(crate) access: RefCell<Arc<Access>>,
     /// The same, for the thread of HTTP.
     pub(crate) http_access: SharedAccess,
+    /// Tokens, passwords and sessions of HTTP in closed mode.
+    pub(crate) log_ins: RefCell<Option<web::LogIns>>,
     /// In closed mode: the TLS of this bank.
     handshakes: Option<Handshakes>,
     lingering: Cell<usize>,
@@ -187,6 +190,7 @@ impl ServerState {
             bounds,
             access: RefCell::default(),
             http_access: SharedAccess::default(),
+            log_ins: RefCell::default(),
             handshakes: tls.map(Handshakes::new),
             lingering: Cell::new(0),
             held: RefCell::default(),

@@ -3,6 +3,7 @@
 
 use crate::ServerState;
 use clap::Args;
+use consorcio_core::access::Access;
 use consorcio_core::bank::Identity;
 use consorcio_node::SyncAge;
 use consorcio_steps::steplog::StepLog;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 pub(crate) use {
     NoHttpArgs as HttpArgs, NoHttpSocket as HttpSocket, NoHttpThread as HttpThread,
-    NoServedBank as ServedBank,
+    NoLogIns as LogIns, NoServedBank as ServedBank,
 };
 
 /// The switches of HTTP: none in this build.
@@ -59,6 +60,20 @@ pub(crate) struct NoServedBank<'a> {
     pub sync_age: Arc<SyncAge>,
     /// The TLS of the bank, in closed mode.
     pub tls: Option<&'a BankTls>,
+}
+
+/// Tokens and passwords, which lines don't take; this type has no value.
+#[derive(Debug)]
+pub(crate) struct NoLogIns(Infallible);
+
+impl NoLogIns {
+    /// Reads nothing.
+    ///
+    /// # Errors
+    /// Never.
+    pub(crate) fn reload(&self, _: &Access) -> Result<(), Infallible> {
+        match self.0 {}
+    }
 }
 
 /// The running HTTP; this type has no value.

@@ -40,6 +40,8 @@ pub(crate) fn reload(tls: Option<&BankTls>, shared: &ServerState, steplog: &Step
             text
         }
     };
+    // Told last: who reads that in the log finds it done.
+    shared.reload_log_ins(steplog);
     steplog.record(Step::Fault(text.into()));
 }
 
@@ -48,6 +50,19 @@ fn read(tls: &BankTls) -> Result<Access, AccessError> {
 }
 
 impl ServerState {
+    /// Reads tokens and passwords again, and ends the sessions of the panel that no longer count. A
+    /// file at fault changes nothing but that, and is told.
+    fn reload_log_ins(&self, steplog: &StepLog) {
+        let access = Arc::clone(&self.access.borrow());
+        let read = self.log_ins.borrow().as_ref().map(|log_ins| log_ins.reload(&access));
+        if let Some(Err(error)) = read {
+            let why = chain(&error.into());
+            let text = format!("the tokens and passwords of before stay in force: {why}");
+            warn!("{text}");
+            steplog.record(Step::Fault(text.into()));
+        }
+    }
+
     /// Names have these rights from here on: in the sessions, and in the bank. Ends the sessions of
     /// names that were taken out or have ended, and those whose certificates do not count any more.
     /// Runs over all sessions.

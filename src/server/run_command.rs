@@ -3,6 +3,7 @@
 use crate::args::BadOptions;
 use crate::certs;
 use crate::commands::ServerCommand;
+use crate::credentials;
 use crate::help::LocalizedCli;
 use crate::journal_command::print_journal;
 use crate::verify_command::verify_snapshots;
@@ -26,6 +27,8 @@ pub(crate) fn run_command(command: ServerCommand) -> anyhow::Result<bool> {
             Ok(true)
         }
         ServerCommand::Certs(args) => print(&certs::run(args)?),
+        ServerCommand::Token(args) => print(&credentials::token(&args)?),
+        ServerCommand::Password(args) => print(&credentials::password(&args)?),
         ServerCommand::Journal { dir } => print_journal(&dir),
         ServerCommand::Verify { dir } => verify_snapshots(&dir),
         ServerCommand::Completions { shell } => {

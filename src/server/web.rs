@@ -8,7 +8,9 @@ use anyhow::Context;
 use axum::http::HeaderValue;
 use clap::Args;
 use consorcio_core::bank::Identity;
+use consorcio_core::ids::BankId;
 pub(crate) use consorcio_http::HttpThread;
+pub(crate) use consorcio_http::LogIns;
 use consorcio_http::{Demo, HttpBounds};
 use consorcio_node::SyncAge;
 use consorcio_steps::steplog::{Step, StepLog};
@@ -138,6 +140,8 @@ impl HttpSocket {
         let address = self.listener.local_addr()?;
         let demo = self.args.demo.as_deref().map(|folder| Demo::join(folder, *bank, places));
         let demo = demo.transpose().context("the demonstration can't be joined; see --demo")?;
+        let log_ins = served.tls.map(|tls| log_ins_of(tls, *bank)).transpose()?;
+        shared.log_ins.replace(log_ins.clone());
         let mut hosts = self.args.http_host;
         hosts.extend(served.tls.map(BankTls::http_names).unwrap_or_default());
         let options = consorcio_http::HttpOptions {
@@ -153,6 +157,7 @@ impl HttpSocket {
             bounds: self.bounds,
             tls: served.tls.cloned(),
             access: shared.http_access.clone(),
+            log_ins: log_ins.clone(),
         };
         *shared.http.borrow_mut() = Some(reached_at(served.identity, address));
         let (thread, asks) =
@@ -165,6 +170,14 @@ impl HttpSocket {
         let _ = writeln!(stdout(), "{}", terminal::output_line("servidor", &line));
         Ok(thread)
     }
+}
+
+/// The tokens and passwords beside the bank's certificate. The key of the certificate is what only
+/// this bank has.
+fn log_ins_of(tls: &BankTls, bank: BankId) -> anyhow::Result<LogIns> {
+    let key = tls.folder().join(format!("bank-{bank}.key"));
+    let secret = std::fs::read(&key).with_context(|| key.display().to_string())?;
+    Ok(LogIns::open(tls.folder(), bank, &secret)?)
 }
 
 /// The address at which others reach this bank's HTTP. If it listens on all addresses, it is the

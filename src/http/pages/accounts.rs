@@ -13,6 +13,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use consorcio_core::access::Privilege;
 use consorcio_core::ids::{AccountNumber, BankId, ClientName, TaxId};
 use consorcio_core::limits::{HISTORY_MAX, PANEL_ACCOUNTS_MAX, PANEL_STATEMENT_TRIES_MAX};
 use consorcio_core::money::{Money, Total};
@@ -30,13 +31,19 @@ pub(crate) async fn accounts(State(app): State<App>, visit: Visit) -> Response {
 }
 
 async fn list(app: &App, visit: &Visit) -> Result<Accounts, Problem> {
-    let (f, _) = visit.frame(app, Page::Accounts).await?;
+    let f = visit.frame(app, Page::Accounts).await?;
     let _permit = app.list_permit().await?;
     let names = names(app, visit).await?;
     let search = visit.query("busca").trim().to_owned();
     let after = visit.query("depois");
-    let mut found: Vec<AccountRow> = accounts_of(app, visit.peer, None, unforeseen)
-        .await?
+    let mut all = Vec::new();
+    for cpf in holders(app) {
+        all.extend(accounts_of(app, visit.peer, cpf.as_ref(), unforeseen).await?);
+    }
+    // A joint account is there for each of its holders.
+    all.sort_by(|one, other| one.number.cmp(&other.number));
+    all.dedup_by(|one, other| one.number == other.number);
+    let mut found: Vec<AccountRow> = all
         .into_iter()
         .filter(|account| after.is_empty() || account.number.as_str() > after)
         .map(|account| row(&account, &names))
@@ -51,8 +58,22 @@ async fn list(app: &App, visit: &Visit) -> Result<Accounts, Problem> {
     Ok(Accounts { f, search, rows: found, next })
 }
 
-/// The names of this bank's clients, by CPF.
+/// Whose accounts the visitor may list: everybody's (`None`), or those of each own CPF.
+fn holders(app: &App) -> Vec<Option<TaxId>> {
+    if app.has(Privilege::Lists) {
+        return vec![None];
+    }
+    let access = app.access().get();
+    let name = app.asker().name();
+    let grant = name.and_then(|name| access.grant(name.as_str()).cloned());
+    grant.into_iter().flat_map(|grant| grant.cpfs).map(Some).collect()
+}
+
+/// The names of this bank's clients, by CPF; none for a visitor who may not list them.
 async fn names(app: &App, visit: &Visit) -> Result<BTreeMap<TaxId, ClientName>, Problem> {
+    if !app.has(Privilege::Lists) {
+        return Ok(BTreeMap::new());
+    }
     let request =
         |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
     let clients: Vec<ClientAnswer<'static>> = app.list(visit.peer, request, unforeseen).await?;
@@ -97,7 +118,7 @@ pub(crate) async fn statement(
 }
 
 async fn statement_of(app: &App, visit: &Visit, given: &str) -> Result<Statement, Problem> {
-    let (f, _) = visit.frame(app, Page::Accounts).await?;
+    let f = visit.frame(app, Page::Accounts).await?;
     let missing = || Problem::new(StatusCode::NOT_FOUND, visit.t().no_such_account);
     let number = number(given).ok_or_else(missing)?;
     let names = names(app, visit).await?;

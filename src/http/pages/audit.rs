@@ -29,7 +29,7 @@ pub(crate) async fn audit(State(app): State<App>, visit: Visit) -> Response {
 }
 
 async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
-    let (f, info) = visit.frame(app, Page::Audit).await?;
+    let (f, info) = visit.frame_and_figures(app, Page::Audit).await?;
     let clocks = lines::ask_others(app, &Request::Read(Read::Info)).await;
     let (time, reading) = latest(&info, &clocks);
     let request =

@@ -26,7 +26,7 @@ fn no_demo(t: &Texts) -> Problem {
 
 async fn view(app: &App, visit: &Visit) -> Result<Demo, Problem> {
     let demo = app.options().demo.as_ref().ok_or_else(|| no_demo(visit.t()))?;
-    let (f, _) = visit.frame(app, Page::Demo).await?;
+    let f = visit.frame(app, Page::Demo).await?;
     let banks = app
         .places()
         .iter()

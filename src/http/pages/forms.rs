@@ -15,6 +15,9 @@ use consorcio_panel::texts::Texts;
 use consorcio_panel::views::FormField;
 use std::net::SocketAddr;
 
+/// The route of the form to log in.
+pub(crate) const LOG_IN_PATH: &str = "/painel/entrar";
+
 /// The fields of a submitted form.
 #[derive(Debug)]
 pub(crate) struct SentForm {
@@ -40,7 +43,15 @@ impl FromRequest<App> for SentForm {
             });
         }
         match body_within(body, app).await {
-            Ok(bytes) => Ok(SentForm { peer: peer(&parts), visit, fields: pairs(&bytes) }),
+            Ok(bytes) => {
+                let form = SentForm { peer: peer(&parts), visit, fields: pairs(&bytes) };
+                // The form to log in has a token of its own.
+                if parts.uri.path() == LOG_IN_PATH || app.is_own_form(form.text("sessao")) {
+                    return Ok(form);
+                }
+                let problem = Problem::new(StatusCode::FORBIDDEN, form.visit.t().log_in_again);
+                Err(BadForm { visit: form.visit, problem })
+            }
             Err(problem) => Err(BadForm { visit, problem }),
         }
     }
@@ -77,6 +88,11 @@ impl SentForm {
     /// The trimmed text of the field `name`; empty if there is none.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim())
+    }
+
+    /// The text of the field `name` as it was sent; empty if there is none.
+    pub(crate) fn whole(&self, name: &str) -> &str {
+        self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
     /// The trimmed texts of all fields `name`, in their order.

@@ -39,7 +39,7 @@ pub(crate) async fn history(State(app): State<App>, visit: Visit) -> Response {
 }
 
 async fn list(app: &App, visit: &Visit) -> Result<History, Problem> {
-    let (f, info) = visit.frame(app, Page::History).await?;
+    let (f, info) = visit.frame_and_figures(app, Page::History).await?;
     let _permit = app.list_permit().await?;
     let states = [TxState::Committed, TxState::Aborted, TxState::Undecided];
     let filter = states.into_iter().find(|state| state.class() == visit.query("situacao"));
@@ -121,7 +121,7 @@ pub(crate) async fn transaction(
 }
 
 async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, Problem> {
-    let (f, _) = visit.frame(app, Page::History).await?;
+    let f = visit.frame(app, Page::History).await?;
     let tx =
         TxId::new(given).map_err(|_| Problem::new(StatusCode::NOT_FOUND, visit.t().no_such_id))?;
     let replies = lines::statuses(app, visit.peer, &tx).await;

@@ -3,10 +3,11 @@
 use crate::answers::read_page;
 use crate::app::{App, unforeseen};
 use crate::pages::show::{event_row, moved, page, summary, when};
-use crate::pages::visit::Visit;
+use crate::pages::visit::{Visit, see_other};
 use crate::problem::Problem;
 use axum::extract::State;
 use axum::response::Response;
+use consorcio_core::access::Privilege;
 use consorcio_core::limits::PANEL_NEWEST_MAX;
 use consorcio_core::money::Total;
 use consorcio_core::wire::answer::{BankAnswer, HistoryAnswer, PendingAnswer};
@@ -18,11 +19,16 @@ use consorcio_panel::views::{BankView, TxRow, TxState};
 
 /// `GET /`: the first page of the panel.
 pub(crate) async fn home(State(app): State<App>, visit: Visit) -> Response {
+    if !app.has(Privilege::Lists) {
+        // Somebody who may not see the bank's figures begins with what is their own.
+        let own = if app.has(Privilege::Account) { "/painel/contas" } else { "/painel/historico" };
+        return see_other(own);
+    }
     page(view(&app, &visit).await, &app, &visit)
 }
 
 async fn view(app: &App, visit: &Visit) -> Result<Home, Problem> {
-    let (f, info) = visit.frame(app, Page::Home).await?;
+    let (f, info) = visit.frame_and_figures(app, Page::Home).await?;
     let mut newest: Vec<TxRow> = first_pending(app, visit).await?;
     newest.truncate(PANEL_NEWEST_MAX);
     for event in newest_events(app, visit, PANEL_NEWEST_MAX).await? {

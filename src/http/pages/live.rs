@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use consorcio_core::access::{Principal, Privilege, Scope};
 use consorcio_core::ids::TxId;
 use consorcio_core::limits::{
     HTTP_EVENT_ALIVE_MS, HTTP_EVENT_GATHER_MS, HTTP_EVENT_STEPS_MAX, HTTP_EVENTS_WAITING_MAX,
@@ -37,25 +38,45 @@ pub(crate) async fn events(
     };
     let (sender, body) = Channel::<Bytes, Infallible>::new(HTTP_EVENTS_WAITING_MAX);
     tokio::spawn(async move {
-        app.stop().run_until_cancelled(stream(sender, feed)).await;
+        let may_go_on = || app.may_stream(&headers);
+        app.stop().run_until_cancelled(stream(sender, feed, may_go_on)).await;
         drop(permit);
     });
-    let headers = [
+    let answered = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),
         // Keeps a buffering proxy, such as nginx by default, from delaying events.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), Body::new(body))
+    (answered.map(|(name, value)| (name, HeaderValue::from_static(value))), Body::new(body))
         .into_response()
 }
 
-/// Sends events until the client or the bank ends.
-async fn stream(mut sender: Sender<Bytes, Infallible>, mut feed: Receiver<FeedEvent>) {
+impl App {
+    /// Whether the stream of these headers may go on: in closed mode it ends with its session, or
+    /// with the right to it. It is no activity.
+    fn may_stream(&self, headers: &HeaderMap) -> bool {
+        let Some(log_ins) = self.log_ins() else { return true };
+        let access = self.access().get();
+        log_ins.person(headers, &access, false).is_some_and(|person| {
+            access.scope(&Principal::Named(person.name), Privilege::Audit) != Scope::No
+        })
+    }
+}
+
+/// Sends events until the client or the bank ends, or it may not go on.
+async fn stream(
+    mut sender: Sender<Bytes, Infallible>,
+    mut feed: Receiver<FeedEvent>,
+    may_go_on: impl Fn() -> bool,
+) {
     // An immediate comment shows the client that the stream is open.
     let mut text = String::from(": vivo\n\n");
     let alive_every = Duration::from_millis(HTTP_EVENT_ALIVE_MS);
     loop {
+        if !may_go_on() {
+            return;
+        }
         if sender.send_data(Bytes::from(std::mem::take(&mut text))).await.is_err() {
             return;
         }

@@ -1,7 +1,7 @@
 //! The panel over HTTP: a page reads the bank and passes a view to `panel`, which renders it.
 //!
 //! Architecture invariant: pages and forms make the same requests as lines and routes. The only
-//! state is the language of the visitor, in a cookie.
+//! state is the language of the visitor, in a cookie, and in closed mode who logged in.
 
 mod accounts;
 mod audit;
@@ -10,9 +10,11 @@ mod forms;
 mod history;
 mod home;
 mod live;
+mod login;
 mod pending;
 mod process;
 mod register;
+mod session;
 mod show;
 mod transact;
 mod visit;
@@ -25,31 +27,56 @@ pub(crate) use visit::Visit;
 use crate::app::App;
 use axum::Router;
 use axum::http::{HeaderValue, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get, post};
+use consorcio_core::access::Privilege;
 use consorcio_panel::ASSETS;
+use session::{GuardedPage, page};
 
 /// How long a browser may cache an asset; a bank of another version serves others.
 const ASSET_CACHE: &str = "max-age=300";
 
-/// The router of all pages, forms and assets.
-pub(crate) fn router() -> Router<App> {
-    let mut router = Router::new()
-        .route("/", get(home::home))
-        .route("/painel/contas", get(accounts::accounts))
-        .route("/painel/contas/{numero}", get(accounts::statement))
-        .route("/painel/historico", get(history::history))
-        .route("/painel/transacoes/{tx}", get(history::transaction))
-        .route("/painel/transacoes/{tx}/passos.svg", get(history::picture))
-        .route("/painel/cliente", get(register::client_form).post(register::add_client))
-        .route("/painel/conta", get(register::account_form).post(register::open_account))
-        .route("/painel/caixa", get(register::cash_form).post(register::cash))
-        .route("/painel/transacao", get(transact::form).post(transact::step))
-        .route("/painel/pendentes", get(pending::pending).post(pending::resolve))
-        .route("/painel/auditoria", get(audit::audit))
-        .route("/painel/demo", get(demo::demo).post(demo::act))
-        .route("/painel/idioma", get(visit::language))
-        .route("/painel/eventos", get(live::events));
+/// The router of all pages, forms and assets. In closed mode each page needs a session, and the
+/// privilege that stands beside it.
+pub(crate) fn router(app: &App) -> Router<App> {
+    let pages: [(&str, Privilege, MethodRouter<App>); 14] = [
+        ("/", Privilege::Talk, get(home::home)),
+        ("/painel/contas", Privilege::Account, get(accounts::accounts)),
+        ("/painel/contas/{numero}", Privilege::Account, get(accounts::statement)),
+        ("/painel/historico", Privilege::History, get(history::history)),
+        ("/painel/transacoes/{tx}", Privilege::Status, get(history::transaction)),
+        ("/painel/transacoes/{tx}/passos.svg", Privilege::Steps, get(history::picture)),
+        (
+            "/painel/cliente",
+            Privilege::Cashier,
+            get(register::client_form).post(register::add_client),
+        ),
+        (
+            "/painel/conta",
+            Privilege::Cashier,
+            get(register::account_form).post(register::open_account),
+        ),
+        ("/painel/caixa", Privilege::Move, get(register::cash_form).post(register::cash)),
+        ("/painel/transacao", Privilege::Move, get(transact::form).post(transact::step)),
+        ("/painel/pendentes", Privilege::History, get(pending::pending).post(pending::resolve)),
+        ("/painel/auditoria", Privilege::Audit, get(audit::audit)),
+        ("/painel/demo", Privilege::Audit, get(demo::demo).post(demo::act)),
+        ("/painel/eventos", Privilege::Audit, get(live::events)),
+    ];
+    let mut router = Router::new().route("/painel/idioma", get(visit::language));
+    for (path, needs, answer) in pages {
+        let answer = match app.is_closed() {
+            true => answer.layer(from_fn_with_state(GuardedPage { app: app.clone(), needs }, page)),
+            false => answer,
+        };
+        router = router.route(path, answer);
+    }
+    if app.is_closed() {
+        router = router
+            .route("/painel/entrar", get(login::form).post(login::log_in))
+            .route("/painel/sair", post(login::log_out));
+    }
     for asset in ASSETS {
         let answer = move || async move { file(asset.media_type, asset.bytes) };
         router = router.route(&format!("/painel/{}", asset.name), get(answer));

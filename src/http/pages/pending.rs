@@ -27,7 +27,7 @@ pub(crate) async fn pending(State(app): State<App>, visit: Visit) -> Response {
 }
 
 async fn view(app: &App, visit: &Visit, resolved: Option<Resolved>) -> Result<Pending, Problem> {
-    let (f, _) = visit.frame(app, Page::Pending).await?;
+    let f = visit.frame(app, Page::Pending).await?;
     let after = TxId::new(visit.query("depois")).ok();
     let first = after.is_none();
     let page = pending_page(app, visit.peer, after, PANEL_PENDING_MAX).await?;

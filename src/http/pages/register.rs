@@ -45,7 +45,7 @@ fn answer<T: Template>(
 /// `GET /painel/cliente`: the form of a new client.
 pub(crate) async fn client_form(State(app): State<App>, visit: Visit) -> Response {
     let view = async {
-        let (f, _) = visit.frame(&app, Page::NewClient).await?;
+        let f = visit.frame(&app, Page::NewClient).await?;
         Ok(NewClient {
             f,
             cpf: FormField::default(),
@@ -70,7 +70,7 @@ pub(crate) async fn add_client(
 
 async fn client_added(app: &App, form: &SentForm) -> Result<FormResult<NewClient>, Problem> {
     let t = form.visit.t();
-    let (f, _) = form.visit.frame(app, Page::NewClient).await?;
+    let f = form.visit.frame(app, Page::NewClient).await?;
     let mut view =
         NewClient { f, cpf: form.field("cpf"), name: form.field("nome"), kind: form.field("tipo") };
     let cpf = forms::cpf(&mut view.cpf, t);
@@ -106,7 +106,7 @@ async fn client_added(app: &App, form: &SentForm) -> Result<FormResult<NewClient
 /// `GET /painel/conta`: the form of a new account.
 pub(crate) async fn account_form(State(app): State<App>, visit: Visit) -> Response {
     let view = async {
-        let (f, _) = visit.frame(&app, Page::NewAccount).await?;
+        let f = visit.frame(&app, Page::NewAccount).await?;
         let empty = FormField::default;
         Ok(NewAccount {
             f,
@@ -133,7 +133,7 @@ pub(crate) async fn open_account(
 
 async fn account_opened(app: &App, form: &SentForm) -> Result<FormResult<NewAccount>, Problem> {
     let t = form.visit.t();
-    let (f, _) = form.visit.frame(app, Page::NewAccount).await?;
+    let f = form.visit.frame(app, Page::NewAccount).await?;
     let mut view = NewAccount {
         f,
         cpf: form.field("cpf"),
@@ -202,7 +202,7 @@ async fn account_opened(app: &App, form: &SentForm) -> Result<FormResult<NewAcco
 /// `GET /painel/caixa`: the form of cash in and out.
 pub(crate) async fn cash_form(State(app): State<App>, visit: Visit) -> Response {
     let view = async {
-        let (f, _) = visit.frame(&app, Page::Cash).await?;
+        let f = visit.frame(&app, Page::Cash).await?;
         let field = |name| FormField::of(visit.query(name));
         Ok(Cash {
             f,
@@ -227,7 +227,7 @@ pub(crate) async fn cash(State(app): State<App>, form: Result<SentForm, BadForm>
 
 async fn cash_moved(app: &App, form: &SentForm) -> Result<FormResult<Cash>, Problem> {
     let t = form.visit.t();
-    let (f, _) = form.visit.frame(app, Page::Cash).await?;
+    let f = form.visit.frame(app, Page::Cash).await?;
     let withdraw = form.text("operacao") == "sacar";
     let mut view = Cash {
         f,

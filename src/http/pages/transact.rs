@@ -118,7 +118,7 @@ impl TypedForm {
     }
 
     async fn view(self, app: &App, visit: &Visit) -> Result<Transact, Problem> {
-        let (f, _) = visit.frame(app, Page::Transact).await?;
+        let f = visit.frame(app, Page::Transact).await?;
         let banks = banks(app, visit).await?;
         Ok(Transact {
             f,
@@ -157,7 +157,7 @@ impl TypedForm {
         visit: &Visit,
         parsed: &ParsedForm,
     ) -> Result<Summary, Problem> {
-        let (f, _) = visit.frame(app, Page::Transact).await?;
+        let f = visit.frame(app, Page::Transact).await?;
         let t = visit.t();
         let leg = |participant: &ParsedParticipant, what, sign: i128| LegView {
             bank: participant.bank.as_u8(),

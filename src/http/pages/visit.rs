@@ -8,6 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use consorcio_core::access::Privilege;
 use consorcio_core::clock::{self, Apart};
 use consorcio_core::wire::answer::InfoAnswer;
 use consorcio_core::wire::request::{Read, Request};
@@ -76,11 +77,22 @@ impl Visit {
             .collect()
     }
 
-    /// The frame of `page`, and the figures of this bank.
+    /// The frame of `page`, with figures of this bank if the visitor may see them.
     ///
     /// # Errors
     /// 503 when the bank does not answer.
-    pub(crate) async fn frame(
+    pub(crate) async fn frame(&self, app: &App, page: Page) -> Result<Frame, Problem> {
+        if app.is_closed() && !app.has(Privilege::Lists) {
+            return Ok(self.bare_frame(app, page));
+        }
+        Ok(self.frame_and_figures(app, page).await?.0)
+    }
+
+    /// The frame of `page`, and the figures of this bank.
+    ///
+    /// # Errors
+    /// 403 when the visitor may not see them, 503 when the bank does not answer.
+    pub(crate) async fn frame_and_figures(
         &self,
         app: &App,
         page: Page,
@@ -113,6 +125,7 @@ impl Visit {
             undecided: 0,
             clock: None,
             done: self.done(),
+            visitor: app.visitor(),
         }
     }
 
@@ -147,7 +160,7 @@ pub(crate) async fn language(visit: Visit, _: Requester) -> Response {
 
 /// Is it a path of the panel? Browsers take `//host` and `/\t/host` for another site (open
 /// redirect).
-fn is_page(path: &str) -> bool {
+pub(crate) fn is_page(path: &str) -> bool {
     (path == "/" || path.starts_with("/?") || path.starts_with("/painel/"))
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }

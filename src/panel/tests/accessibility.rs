@@ -79,6 +79,10 @@ fn headings_and_landmarks_are_in_order() {
             [("main", ""), ("nav", "aria-label"), ("html", "lang"), ("title", "")]
         {
             let found: Vec<&Tag<'_>> = tags.iter().filter(|tag| tag.name == landmark).collect();
+            if landmark == "nav" && page.starts_with("entrar ") {
+                assert!(found.is_empty(), "{page}: there is a menu only after the log-in");
+                continue;
+            }
             assert_eq!(found.len(), 1, "{page}: {landmark}");
             assert!(
                 name.is_empty() || !found[0].get(name).is_empty(),

@@ -16,6 +16,7 @@ pub(super) fn frame(lang: Lang, here: Page) -> Frame {
         undecided: 2,
         clock: None,
         done: None,
+        visitor: Visitor::Anybody,
     }
 }
 

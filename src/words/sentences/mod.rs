@@ -7,6 +7,7 @@
 mod banks;
 mod command_line;
 mod journal;
+mod login;
 mod settings;
 mod system;
 mod tls;
@@ -18,11 +19,12 @@ use super::process::lang;
 /// English templates with their Portuguese ones; `{}` is the next value, `{name}` one by its name.
 type Table = &'static [(&'static str, &'static str)];
 
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     banks::SENTENCES,
     settings::SENTENCES,
     command_line::SENTENCES,
     journal::SENTENCES,
+    login::SENTENCES,
     system::SENTENCES,
     tls::SENTENCES,
     tools::SENTENCES,

@@ -59,7 +59,7 @@ fn sessions_and_links_end_with_their_certificates() {
     banks.hand_out(1);
     (0..2).for_each(|bank| banks.cluster.start_bank(bank));
     banks.wait_logged(1, "the certificate of this bank ends in 0 days");
-    banks.cliente("titular1", &["status"]).expect("the certificate of bank 1 ends in 0 days");
+    banks.cliente("caixa1", &["status"]).expect("the certificate of bank 1 ends in 0 days");
     let mut lasting = banks.dial(0, "titular1", LINE);
     let mut brief = banks.dial(0, "breve", LINE);
     let links = |client: &mut super::client::TlsClient| {

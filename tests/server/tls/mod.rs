@@ -5,6 +5,7 @@ mod certs;
 mod client;
 mod ended;
 mod http;
+mod login;
 mod path;
 mod refused;
 mod reload;
