@@ -252,10 +252,14 @@ impl BankServer {
         let (bank, key) = (self.bank, self.identity.seal.key_id());
         let places = self.identity.places.len();
         let data = self.folder.display();
-        let new = if fresh { ", new" } else { "" };
-        let mode = if self.tls.is_some() { ", TLS" } else { "" };
+        let new = match (fresh, self.tls.is_some()) {
+            (false, false) => "",
+            (true, false) => ", new",
+            (false, true) => ", over TLS",
+            (true, true) => ", new, over TLS",
+        };
         let line = format!(
-            "bank {bank} ready on {address} ({places} places, key {key}, data {data}{new}{mode})"
+            "bank {bank} ready on {address} ({places} places, key {key}, data {data}{new})"
         );
         let number = bank.as_u8();
         info!(target: LIFECYCLE_TARGET, bank = number, address, %data, fresh, "{line}");

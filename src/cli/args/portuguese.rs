@@ -55,6 +55,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("watch", "repetir"),
     ("wide", "inteiras"),
     ("yes", "sim"),
+    ("who", "quem"),
 ];
 
 /// The arguments, typed in English or in Portuguese.
@@ -100,7 +101,8 @@ mod tests {
     use consorcio_system::switches;
 
     /// Options whose word is the same in both languages, or that clap adds.
-    const SAME: [&str; 9] = ["cpf", "csv", "help", "html", "json", "logs", "svg", "tx", "version"];
+    const SAME: [&str; 10] =
+        ["cpf", "csv", "help", "html", "json", "logs", "svg", "tls", "tx", "version"];
 
     fn read(line: &str) -> Arguments {
         let read = switches::parse::<BilingualArguments>(line.split_whitespace(), |_| false);

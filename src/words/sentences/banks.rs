@@ -5,9 +5,11 @@ use super::Table;
 #[rustfmt::skip]
 pub(super) const SENTENCES: Table = &[
     // The start and the end.
-    ("bank {bank} ready on {address} ({places} places, key {key}, data {data}{new}{mode})",
-     "banco {bank} pronto em {address} ({places} lugares, chave {key}, dados {data}{new}{mode})"),
+    ("bank {bank} ready on {address} ({places} places, key {key}, data {data}{new})",
+     "banco {bank} pronto em {address} ({places} lugares, chave {key}, dados {data}{new})"),
     (", new", ", novos"),
+    (", new, over TLS", ", novos, por TLS"),
+    (", over TLS", ", por TLS"),
     ("bank {bank} serves {scheme}://{address}/", "banco {bank} atende em {scheme}://{address}/"),
     ("servidor {version} bank {bank} of {consortium}",
      "servidor {version}, banco {bank} de {consortium}"),

@@ -155,10 +155,6 @@ pub(super) const SENTENCES: Table = &[
      "o arquivo de configurações {0} não é texto UTF-8; grave-o como UTF-8"),
     ("this is no TOML: {}", "isto não é TOML: {}"),
     // access.toml.
-    ("{ACCESS_FILE} is read again: it lists {names} names",
-     "{ACCESS_FILE} foi lido de novo: tem {names} nomes"),
-    ("what was granted before stays in force: {why}",
-     "o que foi permitido antes continua valendo: {why}"),
     ("{0} can't be read: {1}", "{0} não pode ser lido: {1}"),
     ("{0} must be a UTF-8 text of at most {ACCESS_BYTES_MAX} bytes",
      "{0} tem de ser um texto UTF-8 de no máximo {ACCESS_BYTES_MAX} bytes"),

@@ -98,7 +98,6 @@ pub(super) const SENTENCES: Table = &[
     ("its certificate is of bank {of}, and it says that it is bank {bank}",
      "o seu certificado é do banco {of}, e ele diz que é o banco {bank}"),
     // A bank in closed mode.
-    (", TLS", ", TLS"),
     ("the certificates and keys in {folder} are read again",
      "os certificados e chaves em {folder} foram lidos de novo"),
     ("what was read before stays in force: {why}", "o que foi lido antes continua valendo: {why}"),
