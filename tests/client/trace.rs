@@ -179,6 +179,12 @@ fn an_abort_a_driving_bank_and_the_lists_that_find_them() {
         (&"aborted".into(), &"insufficient-funds".into(), &0.into())
     );
     assert_causal(&document);
+    // The bank that drives votes on nothing, so its log has no record whose sync tells that it is
+    // complete.
+    wait_until("the reply in the log of the bank that drives", || {
+        let replies = |line: &str| line.contains("tx=driven ") && line.contains(" reply ");
+        cluster.log(1).lines().any(|line| replies(line) && line.contains("COMMITTED")).then_some(())
+    });
     let document = traced(&cluster, "driven", &[0, 2]);
     assert_eq!(document["verdict"], "committed");
     assert_eq!(calls(&document, "EXECUTE").len(), 1);
