@@ -74,8 +74,8 @@ pub(crate) struct LoggedIn {
 pub(crate) enum LogInProof<'a> {
     /// By a password, which is checked against its hash.
     Password(&'a str),
-    /// By the browser's certificate, made at this time.
-    Certificate(Time),
+    /// By the browser's certificate, made at the first time and ending at the second.
+    Certificate(Time, Time),
 }
 
 impl LogIns {
@@ -114,7 +114,7 @@ impl LogIns {
         }
         let credentials = self.credentials();
         self.sessions().keep(|session| {
-            let replaced = session.by_password
+            let replaced = session.certificate_ends.is_none()
                 && credentials
                     .password_of(&session.name)
                     .is_none_or(|password| password.made != session.credential_made);
@@ -142,14 +142,15 @@ impl LogIns {
     pub(crate) fn person(
         &self,
         headers: &HeaderMap,
-        access: &Access,
+        (access, now): (&Access, Time),
         is_activity: bool,
     ) -> Option<Person> {
         let secret = self.session_of(headers)?;
         let mut sessions = self.sessions();
         let session = sessions.find(self.now_ms(), &secret, is_activity)?;
         let person = Person { name: session.name.clone(), form_token: secret.form_token() };
-        counts(access, &session.name, session.credential_made).then_some(person)
+        let has_ended = session.certificate_ends.is_some_and(|ends| now >= ends);
+        (!has_ended && counts(access, &session.name, session.credential_made)).then_some(person)
     }
 
     /// The token for the form to log in, and the cookie that it goes with.
@@ -193,7 +194,7 @@ impl LogIns {
             self.0.known.knows(known.as_deref(), name, since.unwrap_or_default(), now)
         });
         let made = match proof {
-            LogInProof::Certificate(made) => Some(made),
+            LogInProof::Certificate(made, ends) => (now < ends).then_some(made),
             LogInProof::Password(password) => {
                 let weight = if is_known { TryWeight::KnownBrowser } else { TryWeight::Stranger };
                 self.tries()
@@ -215,11 +216,14 @@ impl LogIns {
         if !counts(access, &name, made) {
             return Err(LogInFailure::Wrong);
         }
-        let by_password = matches!(proof, LogInProof::Password(_));
+        let ends = match proof {
+            LogInProof::Password(_) => None,
+            LogInProof::Certificate(_, ends) => Some(ends),
+        };
         let secret = Secret::generate().map_err(|_| LogInFailure::System)?;
         let old = self.session_of(headers);
         let remembered = self.0.known.remember(&self.0.names, known.as_deref(), &name, now);
-        self.sessions().begin(self.now_ms(), &secret, (name, made, by_password), old.as_ref());
+        self.sessions().begin(self.now_ms(), &secret, (name, made, ends), old.as_ref());
         Ok(LoggedIn { cookies: [set_cookie(&self.0.names.session, &secret.reveal()), remembered] })
     }
 

@@ -17,16 +17,19 @@ use consorcio_core::ids::Time;
 use consorcio_core::wire::Reason;
 use consorcio_panel::reasons;
 
-/// What a connection has shown: the name of its certificate, if it has one, and when that was made.
+/// What a connection has shown: the name of its certificate, if it has one, when that was made, and
+/// when it ends.
 #[derive(Debug, Clone)]
 pub(crate) struct Credential {
     pub principal: Option<Principal>,
     pub made: Time,
+    pub ends: Time,
 }
 
 impl Credential {
     /// A connection that has shown nothing.
-    pub(crate) const NONE: Credential = Credential { principal: None, made: Time(0) };
+    pub(crate) const NONE: Credential =
+        Credential { principal: None, made: Time(0), ends: Time(0) };
 }
 
 /// A route, and the privilege that it needs; without one it is anybody's.
@@ -84,6 +87,9 @@ impl App {
         let Some(principal) = shown.principal else {
             return Err(unauthorized("É preciso um token ou um certificado de cliente"));
         };
+        if now >= shown.ends {
+            return Err(unauthorized("O certificado desta conexão terminou"));
+        }
         if let Err(denied) = access.admits(&principal, shown.made) {
             let problem = Problem::refused(reasons::error(Reason::NotAllowed), Reason::NotAllowed);
             return Err(Box::new(problem.with_details(&denied.to_string()).into_response()));

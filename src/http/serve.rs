@@ -184,9 +184,9 @@ async fn open(
 ) -> Option<(PeerStream, Credential)> {
     let Some(tls) = tls else { return Some((PeerStream::Plain(stream), Credential::NONE)) };
     match tls.accept(stream, PortKind::Http).await {
-        Ok(Admitted { stream, principal, begin_us, .. }) => {
+        Ok(Admitted { stream, principal, begin_us, end_us }) => {
             let made = Time(begin_us.saturating_add(CERTIFICATE_EARLY_MINUTES * 60_000_000));
-            Some((stream, Credential { principal, made }))
+            Some((stream, Credential { principal, made, ends: Time(end_us) }))
         }
         Err(RefusedPeer { why, .. }) => {
             tracing::info!(%peer, "{peer} is refused: {why}");

@@ -16,8 +16,9 @@ pub struct PanelSession {
     /// When the password or certificate that it was begun with was made: if `since` of the name is
     /// later, the session does not count.
     pub credential_made: Time,
-    /// Whether it was begun with a password; if not, with a certificate. A new password ends it.
-    pub by_password: bool,
+    /// When the certificate ends that it was begun with, and the session with it; `None` if it was
+    /// begun with a password. A new password ends it.
+    pub certificate_ends: Option<Time>,
     began_ms: u64,
     used_ms: u64,
 }
@@ -37,7 +38,7 @@ impl PanelSessions {
         &mut self,
         now_ms: u64,
         secret: &Secret,
-        (name, credential_made, by_password): (Name, Time, bool),
+        (name, credential_made, certificate_ends): (Name, Time, Option<Time>),
         old: Option<&Secret>,
     ) {
         if let Some(old) = old {
@@ -50,8 +51,13 @@ impl PanelSessions {
         } else if self.open.len() >= PANEL_SESSIONS_MAX {
             self.end_idlest(|_| true);
         }
-        let session =
-            PanelSession { name, credential_made, by_password, began_ms: now_ms, used_ms: now_ms };
+        let session = PanelSession {
+            name,
+            credential_made,
+            certificate_ends,
+            began_ms: now_ms,
+            used_ms: now_ms,
+        };
         self.open.insert(secret.fingerprint(), session);
     }
 
@@ -122,7 +128,7 @@ mod tests {
 
     fn begun(sessions: &mut PanelSessions, now_ms: u64, name: &str) -> Secret {
         let secret = Secret::generate().unwrap();
-        sessions.begin(now_ms, &secret, (Name::new(name).unwrap(), Time(1), true), None);
+        sessions.begin(now_ms, &secret, (Name::new(name).unwrap(), Time(1), None), None);
         secret
     }
 
@@ -151,7 +157,7 @@ mod tests {
     fn a_log_in_ends_the_browsers_old_session_and_log_out_the_new_one() {
         let mut sessions = PanelSessions::default();
         let (old, new) = (begun(&mut sessions, 0, "ana"), Secret::generate().unwrap());
-        sessions.begin(1, &new, (ana(), Time(1), true), Some(&old));
+        sessions.begin(1, &new, (ana(), Time(1), None), Some(&old));
         assert!(sessions.find(1, &old, true).is_none() && sessions.find(1, &new, true).is_some());
         sessions.end(&new);
         assert!(sessions.find(1, &new, true).is_none() && sessions.is_empty());

@@ -8,7 +8,7 @@
 use consorcio_core::access::Name;
 use consorcio_core::limits::{
     LOGIN_TRIES_ADDRESS_MAX, LOGIN_TRIES_KEPT_MAX, LOGIN_TRIES_MS, LOGIN_TRIES_NAME_MAX,
-    LOGIN_TRIES_PAIR_MAX,
+    LOGIN_TRIES_PAIR_MAX, LOGIN_TRIES_SEARCHED_MS,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,6 +17,8 @@ use std::net::IpAddr;
 #[derive(Debug, Default)]
 pub struct LogInTries {
     windows: BTreeMap<Counted, Window>,
+    /// When a full table is searched again.
+    searched_again_ms: u64,
 }
 
 /// Whose tries are counted together. A name that does not exist counts like one that does.
@@ -54,8 +56,8 @@ impl LogInTries {
     /// Counts a try of `name` from `address` at `now_ms` of the monotonic clock; `None` is a text
     /// that is no name, which counts for the address alone.
     ///
-    /// It looks at three counters; a full table is searched once for windows that are over, over
-    /// `LOGIN_TRIES_KEPT_MAX` entries.
+    /// It looks at three counters. A full table is searched for windows that are over, all
+    /// `LOGIN_TRIES_KEPT_MAX` of it, once a second at most: who fills it can't make others search.
     ///
     /// # Errors
     /// If the name, the address or both together have tried too often; then nothing is counted.
@@ -107,7 +109,8 @@ impl LogInTries {
     /// never forgotten, or a guesser could clear its own count by filling the table.
     fn has_room(&mut self, now_ms: u64) -> bool {
         let fits = |windows: &BTreeMap<_, _>| windows.len() + 3 <= LOGIN_TRIES_KEPT_MAX;
-        if !fits(&self.windows) {
+        if !fits(&self.windows) && now_ms >= self.searched_again_ms {
+            self.searched_again_ms = now_ms + LOGIN_TRIES_SEARCHED_MS;
             self.windows.retain(|_, window: &mut Window| !window.is_over(now_ms));
         }
         fits(&self.windows)

@@ -25,6 +25,8 @@ pub const LOGIN_TRIES_ADDRESS_MAX: u32 = 20;
 pub const LOGIN_TRIES_NAME_MAX: u32 = 100;
 /// Counters of tries that are kept: three a name and address.
 pub const LOGIN_TRIES_KEPT_MAX: usize = 30_000;
+/// The pause between two searches of all of them for those that are over.
+pub const LOGIN_TRIES_SEARCHED_MS: u64 = 1_000;
 /// How long a session of the panel lasts.
 pub const PANEL_SESSION_MS: u64 = 12 * 3_600_000;
 /// ... and how long without a request of its person.

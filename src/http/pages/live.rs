@@ -58,7 +58,7 @@ impl App {
     fn may_stream(&self, headers: &HeaderMap) -> bool {
         let Some(log_ins) = self.log_ins() else { return true };
         let access = self.access().get();
-        log_ins.person(headers, &access, false).is_some_and(|person| {
+        log_ins.person(headers, (&access, self.certificate_now()), false).is_some_and(|person| {
             access.scope(&Principal::Named(person.name), Privilege::Audit) != Scope::No
         })
     }

@@ -56,7 +56,7 @@ pub(crate) async fn log_in(
     }
     let certificate = named(&shown).filter(|_| form.text("certificado") == "sim");
     let (name, proof) = match certificate {
-        Some((name, made)) => (name.as_str(), LogInProof::Certificate(made)),
+        Some((name, made)) => (name.as_str(), LogInProof::Certificate(made, shown.ends)),
         None => (form.text("nome"), LogInProof::Password(form.whole("senha"))),
     };
     let (access, now) = (app.access().get(), app.certificate_now());

@@ -40,7 +40,9 @@ pub(crate) async fn page(
     let (access, is_stream) = (app.access().get(), parts.uri.path() == crate::guard::EVENTS_PATH);
     // A page that is only open must not keep its session.
     let by_itself = is_stream || parts.headers.contains_key(REFETCH_HEADER);
-    let person = app.log_ins().and_then(|known| known.person(&parts.headers, &access, !by_itself));
+    let now = app.certificate_now();
+    let person =
+        app.log_ins().and_then(|known| known.person(&parts.headers, (&access, now), !by_itself));
     let Some(person) = person else {
         if parts.method == Method::GET && !by_itself {
             return see_other(&format!("/painel/entrar?volta={}", encoded(&visit.path)));

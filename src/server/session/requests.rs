@@ -212,25 +212,15 @@ impl Session {
             | Request::Client(_)
             | Request::Account(_)
             | Request::Read(_)
-            | Request::Registers { .. }
-                if !may_ask(&self.shared.access.borrow(), &self.entry.principal, &request) =>
-            {
-                Reply::from(no_right(&self.entry.principal, &request))
-            }
-            Request::Prepare(..)
-            | Request::Commit(..)
-            | Request::Abort(..)
-            | Request::Resolve(_)
-            | Request::Status(_)
-            | Request::Execute(..)
-            | Request::Client(_)
-            | Request::Account(_)
-            | Request::Read(_)
-            | Request::Registers { .. } => {
+            | Request::Registers { .. } => 'answered: {
+                let asker = &self.entry.principal;
+                if !may_ask(&self.shared.access.borrow(), asker, &request) {
+                    break 'answered Reply::from(no_right(asker, &request));
+                }
                 let slot = state.slots.take(line_bytes, reply_bytes);
                 let caller = Caller { session: self.entry.id, slot };
                 let origin = self.acceptor.origin();
-                let asker = self.entry.principal.clone();
+                let asker = asker.clone();
                 let (waited_us, past) = (0, None);
                 let input = Input::Request { caller, origin, asker, request, waited_us, past };
                 queue.push(since_us, input);

@@ -80,6 +80,26 @@ impl TlsClient {
         String::from_utf8_lossy(&all).into_owned()
     }
 
+    /// Sends an HTTP request over the open connection, and returns the status of the response,
+    /// whose body is read to its end.
+    pub fn status_of(&mut self, request: &str) -> Result<u16, String> {
+        self.send(request.as_bytes())?;
+        let first = self.receive()?;
+        let mut length = 0;
+        loop {
+            let header = self.receive()?;
+            if header.is_empty() {
+                break;
+            }
+            if let Some(bytes) = header.strip_prefix("content-length: ") {
+                length = bytes.parse().map_err(|_| header.clone())?;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).map_err(|error| error.to_string())?;
+        first.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(first)
+    }
+
     pub fn session(&self) -> &ClientConnection {
         &self.stream.get_ref().conn
     }

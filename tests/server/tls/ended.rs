@@ -2,8 +2,9 @@
 //! with theirs.
 #![cfg(debug_assertions)]
 
+use super::client::TlsClient;
 use super::{LINE, SecureBanks, told_by};
-use crate::support::{signal, wait_until};
+use crate::support::{free_ports, signal, wait_until};
 
 const DAY_US: i64 = 24 * 3_600 * 1_000_000;
 const SECOND_US: i64 = 1_000_000;
@@ -77,4 +78,22 @@ fn sessions_and_links_end_with_their_certificates() {
     banks.hand_out(1);
     signal("HUP", banks.cluster.pid(1));
     wait_until("the new link", || (links(&mut lasting) == 2).then_some(()));
+}
+
+#[test]
+fn an_http_connection_proves_nothing_after_its_certificate_has_ended() {
+    let mut banks = SecureBanks::new(1);
+    let port = free_ports(1)[0].to_string();
+    banks.cluster.add_switches(0, &["--http", &port]);
+    banks.cluster.start_bank(0);
+    banks.certs_at(-365 * DAY_US + 8 * SECOND_US, &["client", "breve"]).expect_code(0);
+    let address = format!("127.0.0.1:{port}");
+    let mut kept_open =
+        TlsClient::dial(&address, &banks.file(""), Some("breve"), 0, &[b"http/1.1"]);
+    let request = "GET /bancos_on HTTP/1.1\r\nHost: bank-0.consorcio.internal\r\n\r\n";
+    assert_eq!(kept_open.status_of(request), Ok(200));
+    wait_until("the end of the certificate", || {
+        let status = kept_open.status_of(request).expect("the connection stays open");
+        (status != 200).then(|| assert_eq!(status, 401))
+    });
 }
