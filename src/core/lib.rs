@@ -14,6 +14,7 @@ pub mod access;
 pub mod bank;
 pub mod clock;
 pub mod commit;
+mod id_map;
 pub mod ids;
 pub mod ledger;
 pub mod limits;

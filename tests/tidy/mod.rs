@@ -232,6 +232,7 @@ fn the_core_uses_nothing_that_does_io() {
         "blake3",
         "bytes",
         "compact_str",
+        "hashbrown",
         "jiff",
         "memchr",
         "postcard",

@@ -103,7 +103,7 @@ impl Bank {
     }
 
     fn admits_vote(&self, tx: &TxId, time: Time, refuses: bool) -> Result<(), String> {
-        if self.undecided.contains_key(tx) || self.outcomes.contains_key(tx) {
+        if self.undecided.contains_key(tx) || self.outcomes.has(tx) {
             return Err(format!("this bank votes a second time on {tx}"));
         }
         if !self.is_later(time, refuses) {
@@ -170,7 +170,7 @@ impl Bank {
         outcome: &str,
     ) -> Result<&Prepared, String> {
         let Some(prepared) = self.undecided.get(tx) else {
-            return Err(if self.outcomes.contains_key(tx) {
+            return Err(if self.outcomes.has(tx) {
                 format!("{tx} is decided a second time, as {outcome}")
             } else {
                 format!(

@@ -146,7 +146,7 @@ impl Deciding<'_> {
                 return self.change(Change::Untimed(left));
             }
             // If it is in this map, it was voted on or asked about since the restart.
-            if !volatile.in_doubt.contains_key(tx) {
+            if !volatile.in_doubt.has(tx) {
                 self.ask(tx, prepared, DoubtCause::Restart);
             }
             left = Untimed::After(tx.clone());

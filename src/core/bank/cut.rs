@@ -70,7 +70,7 @@ impl Deciding<'_> {
     /// Can an undecided vote of this bank still commit at or before `time`? One with an outside
     /// coordinator can't: that vote will be later than the clock, which has moved past `time`.
     pub(super) fn cut_must_wait(&self, time: Time) -> bool {
-        self.bank.undecided_by_time.first().is_some_and(|(vote, _)| *vote <= time)
+        self.bank.undecided.oldest().is_some_and(|(vote, _)| vote <= time)
     }
 
     pub(super) fn reply_cut(&mut self, caller: Caller, request: &CutRequest, after: After) {
@@ -165,7 +165,7 @@ impl Deciding<'_> {
 
     /// Replies to cuts that waited for transactions which are now decided.
     pub(super) fn wake_cuts(&mut self) {
-        let oldest_vote = self.bank.undecided_by_time.first().map(|(time, _)| *time);
+        let oldest_vote = self.bank.undecided.oldest().map(|(time, _)| time);
         for waiter in self.volatile.cut_waiters_before(oldest_vote).collect::<Vec<_>>() {
             let Waiter { caller, cut: Some(request), .. } = &self.volatile.waiters[&waiter] else {
                 continue;
@@ -185,7 +185,7 @@ impl Deciding<'_> {
             return;
         }
         let old = marks.iter().take_while(|(at, _)| now.saturating_sub(*at) >= CUT_KEPT_MS * 1_000);
-        let oldest_vote = self.bank.undecided_by_time.first().map(|(time, _)| Time(time.0 - 1));
+        let oldest_vote = self.bank.undecided.oldest().map(|(time, _)| Time(time.0 - 1));
         let forget = old.last().map(|(_, time)| oldest_vote.map_or(*time, |vote| vote.min(*time)));
         self.change(Change::CutMark(now, self.bank.clock, forget));
     }

@@ -179,7 +179,7 @@ impl<'a> Deciding<'a> {
     /// Wakes all that waited for a transaction which is now decided: for its outcome, for its
     /// locks, or with a cut.
     fn wake(&mut self, tx: &TxId) {
-        if self.volatile.in_doubt.contains_key(tx) {
+        if self.volatile.in_doubt.has(tx) {
             self.change(Change::Ended(tx.clone()));
         }
         if self.volatile.waiters.is_empty() {
@@ -220,7 +220,7 @@ impl<'a> Deciding<'a> {
                 Reply::Refused(Reason::Locked, holder.unwrap_or_else(|| key.to_string()))
             }
             Waits::Cut(_) => {
-                let holder = self.bank.undecided_by_time.first();
+                let holder = self.bank.undecided.oldest();
                 Reply::Refused(
                     Reason::Locked,
                     holder.map(|(_, tx)| tx.to_string()).unwrap_or_default(),

@@ -1,9 +1,11 @@
 //! The newest outcomes with their operations, oldest first and indexed by id. An id occurs once.
 
 use crate::bank::known::HistoryEntry;
+use crate::id_map::IdMap;
 use crate::ids::TxId;
+use crate::ledger::HashSeed;
 use crate::limits::HISTORY_MAX;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Entries of a full chunk; few in tests, so that chunks fill and end there.
@@ -13,10 +15,10 @@ const CHUNK_ENTRIES: usize = if cfg!(test) { 3 } else { 32 };
 type EntryChunk = Arc<Vec<(u64, HistoryEntry)>>;
 
 /// The newest `HISTORY_MAX` entries. Numbers only grow.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct History {
     entries: FrozenHistory,
-    numbers: BTreeMap<TxId, u64>,
+    numbers: IdMap<u64>,
     next: u64,
     len: usize,
 }
@@ -31,9 +33,14 @@ pub(crate) struct FrozenHistory {
 }
 
 impl History {
+    pub(super) fn seeded(seed: HashSeed) -> History {
+        let (entries, numbers) = (FrozenHistory::default(), IdMap::seeded(seed));
+        History { entries, numbers, next: 0, len: 0 }
+    }
+
     /// A history of these entries, oldest first.
-    pub(super) fn of(events: Vec<HistoryEntry>) -> History {
-        let mut history = History::default();
+    pub(super) fn of(seed: HashSeed, events: Vec<HistoryEntry>) -> History {
+        let mut history = History::seeded(seed);
         for event in events {
             history.push(event);
         }
@@ -177,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_removed_entry_is_gone_and_can_be_added_again() {
-        let mut history = History::of(vec![event("a", 1), event("b", 2), event("c", 3)]);
+        let mut history = History::of([1, 2], vec![event("a", 1), event("b", 2), event("c", 3)]);
         let b = TxId::new("b").unwrap();
         history.remove(&b);
         assert_eq!(entries(&history.entries), vec![("a", 1), ("c", 3)]);
@@ -200,7 +207,7 @@ mod tests {
         ) {
             let old = |n: usize| event(&format!("old-{n}"), 0);
             let mut plain: VecDeque<HistoryEntry> = (0..already).map(old).collect();
-            let mut history = History::of(plain.iter().cloned().collect());
+            let mut history = History::of([1, 2], plain.iter().cloned().collect());
             let mut frozen = Vec::new();
             for (at, (name, kind)) in (0..).zip(steps) {
                 let named = event(&format!("t-{name}"), at);

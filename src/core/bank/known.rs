@@ -136,7 +136,7 @@ impl Bank {
                 && event.transaction.as_ref().is_some_and(|of| !of.banks().has(me))
         };
         self.drove = history.iter().filter(no_part).map(|event| event.tx.clone()).collect();
-        self.history = History::of(history);
+        self.history = History::of(self.identity.seal.hash_seed(), history);
     }
 
     /// The outcome in a deciding record.

@@ -20,6 +20,7 @@ pub mod io;
 mod known;
 mod learn;
 mod meet;
+mod newest_outcomes;
 mod outside;
 mod own;
 mod read;
@@ -75,7 +76,7 @@ pub struct Core {
 impl Core {
     /// A bank with an empty journal.
     pub fn new(identity: Identity) -> Core {
-        Core { bank: Bank::new(identity), volatile: Volatile::default() }
+        Core::of(Bank::new(identity))
     }
 
     /// Restores a bank from a snapshot; cuts before the snapshot are not possible.
@@ -83,7 +84,12 @@ impl Core {
     /// # Errors
     /// If the bytes are no snapshot that this version reads.
     pub fn from_snapshot(identity: Identity, bytes: &[u8]) -> Result<Core, String> {
-        Ok(Core { bank: snapshot::read(identity, bytes)?, volatile: Volatile::default() })
+        Ok(Core::of(snapshot::read(identity, bytes)?))
+    }
+
+    fn of(bank: Bank) -> Core {
+        let volatile = Volatile::seeded(bank.identity.seal.hash_seed());
+        Core { bank, volatile }
     }
 
     /// The durable state as it is now, for a snapshot. This takes a few microseconds, whatever the
@@ -189,18 +195,18 @@ impl Core {
 
     /// Does memory hold this id? If not, the journal must be searched before `decide`.
     pub fn knows(&self, tx: &TxId) -> bool {
-        self.bank.undecided.contains_key(tx) || self.bank.outcomes.contains_key(tx)
+        !matches!(self.bank.remembered(tx), known::Remembered::Nothing)
     }
 
     /// Drops outcomes of records up to `indexed` from memory, except for the newest `keep`: the
     /// journal's index finds them.
     pub fn forget_outcomes(&mut self, indexed: Seq, keep: usize) {
-        self.bank.forget_outcomes(indexed, keep, usize::MAX);
+        self.bank.outcomes.forget(indexed, keep, usize::MAX);
     }
 
     /// As `forget_outcomes`, for at most `most` of them; returns whether more are left.
     pub fn forget_some_outcomes(&mut self, indexed: Seq, keep: usize, most: usize) -> bool {
-        self.bank.forget_outcomes(indexed, keep, most)
+        self.bank.outcomes.forget(indexed, keep, most)
     }
 
     /// Why this bank must not work any more, if so.
@@ -283,7 +289,7 @@ impl Core {
 
     /// The undecided transaction that this bank voted on first.
     pub fn oldest_undecided(&self) -> Option<&TxId> {
-        self.bank.undecided_by_time.first().map(|(_, tx)| tx)
+        self.bank.undecided.oldest().map(|(_, tx)| tx)
     }
 
     /// How many transactions are undecided here.

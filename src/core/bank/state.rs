@@ -1,12 +1,13 @@
 //! The durable state of a bank: the ledger, the undecided votes, the newest outcomes, the clock.
 //!
-//! It changes by `apply` only, live and at recovery. Outcomes that the journal's index finds may be
+//! It changes by `apply` only, live and at recovery. NewestOutcomes that the journal's index finds may be
 //! dropped from memory.
 
 use crate::bank::Identity;
 use crate::bank::history::History;
 use crate::bank::io::{After, KnownVote, Outcome, OwnVote, Seq};
-use crate::bank::known::{Ended, HistoryEntry, Prepared, Provenance, not_named_by_set};
+use crate::bank::known::{HistoryEntry, Prepared, Provenance, not_named_by_set};
+use crate::bank::newest_outcomes::NewestOutcomes;
 use crate::bank::record::{Record, Registration};
 use crate::bank::undecided::Undecided;
 use crate::commit::founding::FoundingId;
@@ -16,7 +17,7 @@ use crate::limits::{BANKS_MAX, UNDECIDED_BYTES_MAX, UNDECIDED_MAX};
 use crate::wire::Reason;
 use crate::wire::token::{Digest, KeyId, TokenKind, Vote};
 use crate::wire::transaction::Transaction;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The durable state of a bank.
@@ -48,18 +49,13 @@ pub(crate) struct Bank {
     pub ledger: Ledger,
     /// Transactions that this bank voted OK on and that have no outcome yet.
     pub undecided: Undecided,
-    /// Those that may commit at the time of this bank's vote or later, by that time: cuts wait for
-    /// them.
-    pub undecided_by_time: BTreeSet<(Time, TxId)>,
     pub undecided_bytes: usize,
     /// For each bank, provenance many of them set a register and do not name that bank.
     sets_without: [usize; BANKS_MAX],
     /// The bounds on their number and on their memory.
     pub undecided_bounds: (usize, usize),
     /// The newest outcomes; the journal's index has older ones.
-    pub outcomes: BTreeMap<TxId, Ended>,
-    /// The ids in `outcomes`, oldest first, with the number of the deciding record.
-    pub outcomes_in_order: VecDeque<(Seq, TxId)>,
+    pub outcomes: NewestOutcomes,
     /// The newest outcomes with their operations.
     pub history: History,
     /// Those in the history that this bank drove without a part in them.
@@ -76,7 +72,8 @@ impl Bank {
             if place == "-" { None } else { BankId::new(position) }
         };
         let members = identity.places.iter().enumerate().filter_map(present).collect();
-        let ledger = Ledger::seeded(identity.seal.hash_seed());
+        let seed = identity.seal.hash_seed();
+        let ledger = Ledger::seeded(seed);
         Bank {
             identity,
             members,
@@ -90,14 +87,12 @@ impl Bank {
             known_votes: [Time::default(); 16],
             peers_votes: [const { None }; 16],
             ledger,
-            undecided: Undecided::new(),
-            undecided_by_time: BTreeSet::new(),
+            undecided: Undecided::seeded(seed),
             undecided_bytes: 0,
             sets_without: [0; BANKS_MAX],
             undecided_bounds: (UNDECIDED_MAX, UNDECIDED_BYTES_MAX),
-            outcomes: BTreeMap::new(),
-            outcomes_in_order: VecDeque::new(),
-            history: History::default(),
+            outcomes: NewestOutcomes::seeded(seed),
+            history: History::seeded(seed),
             drove: BTreeSet::new(),
             committed: 0,
             aborted: 0,
@@ -251,31 +246,10 @@ impl Bank {
         }
     }
 
-    /// Drops at most `most` outcomes that the journal's index finds from memory; returns whether
-    /// more are left.
-    pub(super) fn forget_outcomes(&mut self, indexed: Seq, keep: usize, most: usize) -> bool {
-        let mut left = most;
-        while self.outcomes_in_order.len() > keep
-            && let Some((_, tx)) = self.outcomes_in_order.pop_front_if(|(seq, _)| *seq <= indexed)
-        {
-            self.outcomes.remove(&tx);
-            left -= 1;
-            if left == 0 {
-                return true;
-            }
-        }
-        false
-    }
-
     pub(super) fn insert_undecided(&mut self, tx: TxId, prepared: Prepared) {
         self.undecided_bytes += prepared.transaction.memory_bytes();
         not_named_by_set(&prepared.transaction)
             .for_each(|bank| self.sets_without[bank.index()] += 1);
-        // An outside coordinator's transaction commits at the time of its vote, later than every
-        // cut that was taken before.
-        if !prepared.transaction.has_outside() {
-            self.undecided_by_time.insert((prepared.time, tx.clone()));
-        }
         self.undecided.insert(tx, prepared);
     }
 
@@ -291,7 +265,6 @@ impl Bank {
         self.undecided_bytes -= prepared.transaction.memory_bytes();
         not_named_by_set(&prepared.transaction)
             .for_each(|bank| self.sets_without[bank.index()] -= 1);
-        self.undecided_by_time.remove(&(prepared.time, tx.clone()));
         prepared
     }
 
@@ -359,9 +332,7 @@ impl Bank {
             Outcome::Committed(_) => self.committed += 1,
             Outcome::Aborted(..) => self.aborted += 1,
         }
-        self.outcomes_in_order.push_back((self.seq, tx.clone()));
-        let before = self.outcomes.insert(tx.clone(), ended);
-        assert!(before.is_none(), "{tx} has one outcome");
+        self.outcomes.insert(self.seq, tx, ended);
     }
 
     fn remember(

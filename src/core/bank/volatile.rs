@@ -3,12 +3,15 @@
 //! written.
 
 mod change;
+mod fingerprint;
 
 use crate::access::{Access, Name, Way};
 use crate::bank::io::{Caller, KnownVote, SessionId, Start};
 use crate::bank::learn::Learning;
 use crate::commit::coordinator::Coordinator;
+use crate::id_map::IdMap;
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
+use crate::ledger::HashSeed;
 use crate::limits::{BANKS_MAX, CUT_MARK_EVERY_US, QUESTIONS_UNDER_WAY_MAX};
 use crate::wire::request::SnapshotKey;
 use crate::wire::token::Token;
@@ -16,12 +19,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The volatile state of a bank.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Volatile {
     /// The monotonic clock at the start, in microseconds.
     pub started_us: u64,
     /// One entry for each undecided transaction, except for those in `untimed`.
-    pub in_doubt: BTreeMap<TxId, InDoubt>,
+    pub in_doubt: IdMap<InDoubt>,
     /// Undecided transactions by the session of their driver's PREPARE.
     pub by_session: BTreeSet<(SessionId, TxId)>,
     /// When to ask about undecided transactions: those without patience, in order of time.
@@ -239,6 +242,31 @@ pub enum Change {
 }
 
 impl Volatile {
+    pub(super) fn seeded(seed: HashSeed) -> Volatile {
+        Volatile {
+            started_us: 0,
+            in_doubt: IdMap::seeded(seed),
+            by_session: BTreeSet::new(),
+            timers: VecDeque::new(),
+            patience_timers: BTreeSet::new(),
+            peers: Default::default(),
+            drives: BTreeMap::new(),
+            drive_timers: BTreeSet::new(),
+            waiters: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            next_waiter: 0,
+            gone: BTreeSet::new(),
+            untimed: Untimed::None,
+            learning: Learning::default(),
+            introduce_without: BankSet::EMPTY,
+            met_by: BankSet::EMPTY,
+            forgot: None,
+            cut_marks: VecDeque::new(),
+            access: Arc::default(),
+            removed: BTreeMap::new(),
+        }
+    }
+
     /// When the next timer, question or clock mark is due.
     pub(super) fn tick_due_us(&self) -> u64 {
         let questions =
@@ -289,51 +317,6 @@ impl Volatile {
             Waits::Cut(time) if before(time) => Some(*waiter),
             Waits::Cut(_) | Waits::Outcome(_) | Waits::Verdict(_) | Waits::Value(_) => None,
         })
-    }
-
-    /// All that makes one volatile state act differently from another, as text. Numbers and moments
-    /// that only grow are replaced by their order and by the time left; state that only cuts and
-    /// the uptime need is left out.
-    pub(super) fn fingerprint_text(&self, mono_us: u64) -> String {
-        let left = |due: u64| due.saturating_sub(mono_us);
-        let in_doubt: Vec<_> = self
-            .in_doubt
-            .iter()
-            .map(|(tx, in_doubt)| {
-                let armed = |(due, of): &(u64, TxId)| *due == in_doubt.deadline_us && of == tx;
-                let timer = self.timers.iter().chain(&self.patience_timers).any(armed);
-                (
-                    tx,
-                    in_doubt.session,
-                    left(in_doubt.deadline_us),
-                    timer,
-                    in_doubt.asking,
-                    &in_doubt.granted,
-                )
-            })
-            .collect();
-        let peer = |peer: &PeerState| {
-            let PeerState { up, questions, under_way, known_at_end, .. } = peer;
-            format!("{up} {questions:?} {under_way:?} {known_at_end:?}")
-        };
-        let peers: Vec<_> = self.peers.iter().map(|p| (peer(p), left(p.paused_until_us))).collect();
-        let drives: Vec<_> = self
-            .drives
-            .iter()
-            .map(|(tx, drive)| (tx, &drive.coordinator, drive.deadline_us.map(left)))
-            .collect();
-        let waiters: Vec<_> = self
-            .waiters
-            .values()
-            .map(|waiter| (waiter.caller, left(waiter.deadline_us), &waiter.waits, &waiter.cut))
-            .collect();
-        let Learning { under_way, after, last, failed, paused_until_us, run: _, asked: _ } =
-            &self.learning;
-        let learning = (under_way.is_some(), after, last, failed, left(*paused_until_us));
-        // A session without such transactions makes no difference.
-        let gone = (&self.gone, &self.untimed, &self.removed, &self.access);
-        let met = (self.introduce_without, self.met_by, &self.forgot);
-        format!("{in_doubt:?} {peers:?} {drives:?} {waiters:?} {gone:?} {learning:?} {met:?}")
     }
 
     fn first_of(&self, session: SessionId) -> Option<(SessionId, TxId)> {

@@ -26,7 +26,7 @@ pub use accounts::RegistrationState;
 pub use cuts::Expired;
 pub(crate) use frozen::{FrozenLedger, StoredLedger};
 pub use learned::RegistersKnown;
-pub(crate) use table::HashSeed;
+pub(crate) use table::{HashSeed, seeded_hash};
 pub use totals::{CutTotals, Totals};
 pub use view::{AccountView, ClientView, Holders};
 

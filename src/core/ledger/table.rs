@@ -160,11 +160,11 @@ fn first_bits(tag: u32, bits: u32) -> usize {
 
 /// The first half of the hash of `text`.
 fn tag_of(seed: HashSeed, text: &[u8]) -> u32 {
-    (sip_1_3(seed, text) >> 32) as u32
+    (seeded_hash(seed, text) >> 32) as u32
 }
 
 /// SipHash with one round for each word, and three at the end.
-fn sip_1_3([k0, k1]: HashSeed, text: &[u8]) -> u64 {
+pub(crate) fn seeded_hash([k0, k1]: HashSeed, text: &[u8]) -> u64 {
     let mut v = [
         k0 ^ u64::from_be_bytes(*b"somepseu"),
         k1 ^ u64::from_be_bytes(*b"dorandom"),
@@ -214,7 +214,7 @@ mod tests {
         ) {
             let mut hasher = std::hash::DefaultHasher::new();
             hasher.write(&text);
-            prop_assert_eq!(sip_1_3([0, 0], &text), hasher.finish());
+            prop_assert_eq!(seeded_hash([0, 0], &text), hasher.finish());
         }
 
         #[test]

@@ -88,7 +88,7 @@ fn an_outcome_dropped_from_memory_is_known_from_the_index() {
     network.send("RESOLVE t1");
     assert_eq!(both(&network.core), ("ended", "ended"));
     let record = network.journal.pop().unwrap();
-    network.core.bank.outcomes.remove(&tx);
+    network.core.bank.outcomes.forget(u64::MAX, 0, usize::MAX);
     assert_eq!(remembered(&network.core.bank), "nothing");
     assert_eq!(known(&network.core.bank, Some(&Past { record })), "ended");
 }

@@ -39,7 +39,7 @@ impl Volatile {
                 let peer = &mut self.peers[bank.index()];
                 let time = peer.under_way.remove(tx);
                 if let (Some(time), Some(again_us)) = (time, again_us)
-                    && self.in_doubt.contains_key(tx)
+                    && self.in_doubt.has(tx)
                 {
                     peer.questions.insert((time, tx.clone()));
                     peer.paused_until_us = *again_us;
