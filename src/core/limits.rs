@@ -7,6 +7,7 @@ mod http;
 mod login;
 mod node;
 mod sessions;
+mod shares;
 mod steps;
 mod tls;
 mod tools;
@@ -15,6 +16,7 @@ pub use http::*;
 pub use login::*;
 pub use node::*;
 pub use sessions::*;
+pub use shares::*;
 pub use steps::*;
 pub use tls::*;
 pub use tools::*;
@@ -236,10 +238,6 @@ pub const REFUSAL_TEXT_BYTES_MAX: usize = 1_024;
 pub const PENDING_PAGE_ITEMS_MAX: usize = 1_024;
 /// How many accounts, or registers, one page of a cut scans.
 pub const CUT_PAGE_ITEMS_MAX: usize = 2_400;
-/// The most undecided transactions of one bank ...
-pub const UNDECIDED_MAX: usize = 1_000_000;
-/// ... and their memory.
-pub const UNDECIDED_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// How many outcomes keep their operations in memory, for HISTORY.
 pub const HISTORY_MAX: usize = 1_000;
 /// How many outcomes stay in memory at least, so that repeated requests need no disk read.

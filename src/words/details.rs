@@ -210,6 +210,12 @@ fn in_portuguese(detail: &Detail) -> String {
         ),
         Detail::ClientsFull { most } => format!("não cabem mais de {most} clientes"),
         Detail::AccountsFull { most } => format!("não cabem mais de {most} contas"),
+        Detail::MovesAtMost { most } => {
+            format!("no modo fechado uma operação move no máximo {}", Total(i128::from(*most)))
+        }
+        Detail::ShareFull { name, most } => format!(
+            "{name} tem {most} transações em aberto aqui, e não pode ter mais; termine uma antes"
+        ),
         Detail::WaitedLong { ms } => format!("esperou mais de {ms} ms, o banco está ocupado"),
         Detail::NotNewest { after, most } => {
             format!("{after} não está entre os {most} resultados mais novos")
@@ -269,6 +275,9 @@ fn in_english(detail: &Detail) -> String {
             format!("account {number} can't hold {} more", Total(*more))
         }
         Detail::BadDeposit { deposit } => format!("deposit {} is below zero", Total(*deposit)),
+        Detail::MovesAtMost { most } => {
+            format!("in closed mode an operation moves at most {}", Total(i128::from(*most)))
+        }
         Detail::NoAnswer { banks: Banks(BankSet::EMPTY) } => "not known yet".into(),
         Detail::CutAhead { .. } => {
             "the cut is more than a second ahead of this bank's clocks".into()
@@ -321,6 +330,7 @@ fn in_english(detail: &Detail) -> String {
         | Detail::OneIndividual { .. }
         | Detail::ClientsFull { .. }
         | Detail::AccountsFull { .. }
+        | Detail::ShareFull { .. }
         | Detail::WaitedLong { .. }
         | Detail::NotNewest { .. }
         | Detail::NotOutsides { .. }

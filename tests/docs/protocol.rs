@@ -306,6 +306,12 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
         ("memory of all sessions together", vec![of(SESSIONS_BYTES_MAX)]),
         ("requests that wait for the bank", vec![of(QUEUE_MAX), QUEUE_FULL_MS]),
         ("undecided transactions of one bank", vec![of(UNDECIDED_MAX), of(UNDECIDED_BYTES_MAX)]),
+        ("in closed mode: undecided transactions of one owner", vec![of(UNDECIDED_OF_OWNER_MAX)]),
+        ("in closed mode: centavos that one operation moves", vec![MOVED_CENTAVOS_MAX]),
+        (
+            "in closed mode: patience of an owner who is no teller or operator",
+            vec![OWNER_PATIENCE_MS_MAX],
+        ),
         ("an outside coordinator's time to vote", vec![OUTSIDE_VOTE_MS_MAX]),
         ("a request's wait before it is decided", vec![QUEUE_WAIT_MS_MAX]),
         ("waiting for a lock, a cut or other banks", vec![ANSWER_WITHIN_MS]),

@@ -3,7 +3,7 @@
 
 use super::Principal;
 use super::name::Name;
-use super::roles::Roles;
+use super::roles::{Role, Roles};
 use crate::ids::{BankId, BankSet, TaxId, Time, TxId};
 use crate::ledger::Holders;
 
@@ -97,6 +97,13 @@ impl Access {
             Some(Grant { name, since: Some(since), .. }) if made < since => Err(Denied::Old(name)),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Whether `name` is a teller or an operator here, who act for many.
+    pub fn is_staff(&self, name: &str) -> bool {
+        self.grant(name).is_some_and(|grant| {
+            !grant.gone && (grant.roles.has(Role::Teller) || grant.roles.has(Role::Operator))
+        })
     }
 
     /// Whether `name` is listed, and has not ended.

@@ -69,6 +69,7 @@ impl Deciding<'_> {
             self.orphans(*session, &mut budget);
         }
         self.owners_gone(&mut budget);
+        self.cuts_waited(&mut budget);
         self.restored(&volatile.untimed, &mut budget);
         self.mark_cut();
         self.learn();

@@ -1,13 +1,15 @@
 //! SNAPSHOT: this bank's part of a cut.
 
+use crate::access::Way;
 use crate::bank::Change;
+use crate::bank::backlog::WorkBudget;
 use crate::bank::decide::Deciding;
-use crate::bank::io::{After, Caller};
+use crate::bank::io::{After, Caller, DoubtCause};
 use crate::bank::volatile::{CutRequest, Waiter, Waits};
 use crate::ids::Time;
 use crate::limits::{
-    ANSWER_WITHIN_MS, CUT_KEPT_MS, CUT_MARK_EVERY_US, CUT_PAGE_ITEMS_MAX, LIST_BYTES_MAX,
-    SNAPSHOT_AHEAD_MS_MAX,
+    ANSWER_WITHIN_MS, CUT_ASKS_AFTER_MS, CUT_KEPT_MS, CUT_MARK_EVERY_US, CUT_PAGE_ITEMS_MAX,
+    LIST_BYTES_MAX, OUTCOME_RECORD_BYTES_MAX, SNAPSHOT_AHEAD_MS_MAX,
 };
 use crate::wire::answer::{CutAccount, CutAnswer, PageWriter, RegisterAnswer};
 use crate::wire::detail::Detail;
@@ -26,7 +28,7 @@ impl Deciding<'_> {
     /// request waits for it.
     pub(super) fn snapshot(
         &mut self,
-        caller: Caller,
+        (caller, way): (Caller, Way),
         (time, reading): (Option<Time>, Option<&Reading>),
         accounts: bool,
         after: Option<&SnapshotKey>,
@@ -40,6 +42,10 @@ impl Deciding<'_> {
         }
         let request = CutRequest { time, accounts, after: after.cloned() };
         if self.cut_must_wait(time) {
+            if way != Way::Open {
+                let due_us = self.now.mono_us + CUT_ASKS_AFTER_MS * 1_000;
+                self.change(Change::CutWaits(due_us, time));
+            }
             let deadline_us = self.now.mono_us + ANSWER_WITHIN_MS * 1_000;
             self.change(Change::Wait(Waiter {
                 caller,
@@ -65,6 +71,28 @@ impl Deciding<'_> {
             return Err(cut_too_old(self.bank.ledger.cut_horizon()));
         }
         Ok(())
+    }
+
+    /// Asks about the votes in the way of cuts that have waited, from where the last decision
+    /// stopped: a patient transaction of a stranger must not keep an audit waiting.
+    pub(super) fn cuts_waited(&mut self, budget: &mut WorkBudget) {
+        let (bank, watch, now) = (self.bank, &self.volatile.cut_watch, self.now.mono_us);
+        let (mut waits, mut asked) = (0, watch.asked);
+        for (_, cut) in watch.waits.iter().take_while(|(due, _)| *due <= now) {
+            let later = bank.undecided.voted_after(asked);
+            for (vote, tx, prepared) in later.take_while(|(vote, ..)| vote <= cut) {
+                if !budget.take(OUTCOME_RECORD_BYTES_MAX) {
+                    return self.change(Change::CutsAsked(waits, asked));
+                }
+                self.ask(tx, prepared, DoubtCause::CutWaits);
+                asked = vote;
+            }
+            asked = asked.max(*cut);
+            waits += 1;
+        }
+        if waits > 0 {
+            self.change(Change::CutsAsked(waits, asked));
+        }
     }
 
     /// Can an undecided vote of this bank still commit at or before `time`? One with an outside

@@ -167,7 +167,7 @@ impl<'a> Deciding<'a> {
             Request::Account(account) => self.account(caller, asker, account),
             Request::Read(read) => {
                 let own = asker.name().filter(|_| permission == Permission::Own);
-                self.read(caller, read, own.as_ref());
+                self.read((caller, arrival.way), read, own.as_ref());
             }
             Request::Local(_) => {
                 let text = Detail::OfSession { verb: verb_of(request) }.to_string();

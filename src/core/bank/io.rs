@@ -289,6 +289,8 @@ pub enum DoubtCause {
     Asked,
     /// Its owner's name was taken out of the access of this bank.
     OwnerGone,
+    /// A cut has waited for it.
+    CutWaits,
 }
 
 impl DoubtCause {
@@ -300,6 +302,7 @@ impl DoubtCause {
             DoubtCause::Restart => "restart",
             DoubtCause::Asked => "asked",
             DoubtCause::OwnerGone => "owner-gone",
+            DoubtCause::CutWaits => "cut-waits",
         }
     }
 }

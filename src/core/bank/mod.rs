@@ -27,6 +27,7 @@ mod read;
 pub mod record;
 mod register;
 mod rights;
+mod shares;
 mod snapshot;
 mod state;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::ids::TxId;
 use crate::ledger::HashSeed;
 use std::collections::VecDeque;
 
-/// NewestOutcomes in the order of the records that decided them, and by id.
+/// Outcomes in the order of the records that decided them, and by id.
 #[derive(Debug, Clone)]
 pub(crate) struct NewestOutcomes {
     /// Oldest first, each with the number of the deciding record.

@@ -3,7 +3,7 @@
 //! A reply waits for the newest record that it reflects, so a read never shows anything that a
 //! crash could undo.
 
-use crate::access::Name;
+use crate::access::{Name, Way};
 use crate::bank::decide::Deciding;
 use crate::bank::io::Caller;
 use crate::bank::known::HistoryEntry;
@@ -25,7 +25,7 @@ use std::borrow::Cow;
 
 impl Deciding<'_> {
     /// Answers a read; `own` is the name that sees only what belongs to it.
-    pub(super) fn read(&mut self, caller: Caller, read: &Read, own: Option<&Name>) {
+    pub(super) fn read(&mut self, (caller, way): (Caller, Way), read: &Read, own: Option<&Name>) {
         let after = self.newest();
         match read {
             Read::Clients { after: key } => self.clients(caller, key.as_ref()),
@@ -44,7 +44,7 @@ impl Deciding<'_> {
             Read::Info => self.info(caller),
             Read::Snapshot { time, reading, accounts, after } => {
                 let at = (*time, reading.as_ref());
-                self.snapshot(caller, at, *accounts, after.as_ref());
+                self.snapshot((caller, way), at, *accounts, after.as_ref());
             }
         }
     }

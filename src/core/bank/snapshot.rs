@@ -1,5 +1,5 @@
 //! A bank as bytes, for the journal's snapshots: all that recovery needs.
-//! A view of the bank as of one record is written while the bank goes on. NewestOutcomes that the
+//! A view of the bank as of one record is written while the bank goes on. Outcomes that the
 //! journal's index finds, and the past that only cuts need, are left out. The data that a later
 //! version added follows the bytes of the first version, so snapshots of all versions can be read.
 

@@ -1,6 +1,6 @@
 //! The durable state of a bank: the ledger, the undecided votes, the newest outcomes, the clock.
 //!
-//! It changes by `apply` only, live and at recovery. NewestOutcomes that the journal's index finds may be
+//! It changes by `apply` only, live and at recovery. Outcomes that the journal's index finds may be
 //! dropped from memory.
 
 use crate::bank::Identity;

@@ -3,6 +3,7 @@
 
 mod corners;
 mod ends;
+mod shares;
 
 use super::*;
 use crate::access::Principal;

@@ -51,6 +51,18 @@ impl Undecided {
         self.by_time.first().map(|(time, place)| (*time, &self.rows.at(*place).0))
     }
 
+    /// Those that cuts wait for with a vote after `after`, by the times of the votes.
+    pub(super) fn voted_after(
+        &self,
+        after: Time,
+    ) -> impl Iterator<Item = (Time, &TxId, &Prepared)> {
+        let later = self.by_time.range((Bound::Excluded((after, u32::MAX)), Bound::Unbounded));
+        later.map(|(time, place)| {
+            let (tx, prepared) = self.rows.at(*place);
+            (*time, tx, prepared)
+        })
+    }
+
     /// All of them, by id.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&TxId, &Prepared)> {
         self.by_id.iter().map(|(tx, place)| (tx, &self.rows.at(*place).1))

@@ -3,17 +3,22 @@
 //! written.
 
 mod change;
+mod cuts;
 mod fingerprint;
+mod shares;
+
+pub use cuts::CutRequest;
+pub(crate) use cuts::CutWatch;
+pub(crate) use shares::OwnerShares;
 
 use crate::access::{Access, Name, Way};
 use crate::bank::io::{Caller, KnownVote, SessionId, Start};
 use crate::bank::learn::Learning;
 use crate::commit::coordinator::Coordinator;
 use crate::id_map::IdMap;
-use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
+use crate::ids::{BankId, BankSet, RegisterKey, Time, TxId};
 use crate::ledger::HashSeed;
 use crate::limits::{BANKS_MAX, CUT_MARK_EVERY_US, QUESTIONS_UNDER_WAY_MAX};
-use crate::wire::request::SnapshotKey;
 use crate::wire::token::Token;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -61,6 +66,8 @@ pub(crate) struct Volatile {
     /// Names that were taken out of it and have undecided transactions which have not been asked
     /// about yet: those with a greater id than this.
     pub removed: BTreeMap<Name, Option<TxId>>,
+    pub shares: OwnerShares,
+    pub cut_watch: CutWatch,
 }
 
 /// Undecided transactions without a timer, after a restart.
@@ -90,6 +97,8 @@ pub struct InDoubt {
     pub has_patience: bool,
     /// Is the bank asking the others about it?
     pub asking: bool,
+    /// Does it count for the share of its owner?
+    pub is_counted: bool,
     /// The OKs learned by asking.
     pub granted: Vec<Token>,
 }
@@ -145,17 +154,6 @@ pub enum Waits {
     Cut(Time),
 }
 
-/// A SNAPSHOT request that is valid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CutRequest {
-    /// The commit time of the cut.
-    pub time: Time,
-    /// Whether it lists balances and registers.
-    pub accounts: bool,
-    /// The last key of the page before.
-    pub after: Option<SnapshotKey>,
-}
-
 impl PeerState {
     /// Can a question be sent?
     pub(crate) fn can_ask(&self) -> bool {
@@ -172,17 +170,8 @@ impl InDoubt {
             deadline_us,
             has_patience: true,
             asking: false,
+            is_counted: false,
             granted: Vec::new(),
-        }
-    }
-}
-
-impl CutRequest {
-    /// The last account of the page before.
-    pub(crate) fn after_account(&self) -> Option<&AccountNumber> {
-        match &self.after {
-            Some(SnapshotKey::Account(number)) => Some(number),
-            Some(SnapshotKey::Register(_)) | None => None,
         }
     }
 }
@@ -224,6 +213,10 @@ pub enum Change {
     Wait(Waiter),
     /// The wait with this number is over.
     Served(u64),
+    /// A cut of this time waits; at this moment the bank asks about what is in its way.
+    CutWaits(u64, Time),
+    /// The first so many waits of cuts were processed, and all votes up to this time asked about.
+    CutsAsked(usize, Time),
     /// The first so many timers were processed: without patience, with it, and of drives.
     TimersSeen(usize, usize, usize),
     /// A peer was asked for registers, with this id.
@@ -264,6 +257,8 @@ impl Volatile {
             cut_marks: VecDeque::new(),
             access: Arc::default(),
             removed: BTreeMap::new(),
+            shares: OwnerShares::default(),
+            cut_watch: CutWatch::default(),
         }
     }
 
@@ -287,6 +282,7 @@ impl Volatile {
         }
         let timers = [self.timers.front(), self.patience_timers.first(), self.drive_timers.first()];
         let timers = timers.into_iter().flatten().map(|(due, _)| *due);
+        let timers = timers.chain(self.cut_watch.due_us());
         let waiter = self.waiters.values().next().map(|waiter| waiter.deadline_us);
         timers.chain(waiter).min()
     }
@@ -324,6 +320,9 @@ impl Volatile {
     }
 
     fn in_doubt(&mut self, tx: &TxId, in_doubt: &InDoubt) {
+        if in_doubt.is_counted && !self.in_doubt.has(tx) {
+            self.shares.take(tx);
+        }
         if let Some(before) = self.in_doubt.insert(tx.clone(), in_doubt.clone()) {
             if let Some(session) = before.session {
                 self.by_session.remove(&(session, tx.clone()));
@@ -342,6 +341,9 @@ impl Volatile {
         // The timer of a transaction without patience stays in the queue, and does nothing when it
         // is due.
         let Some(in_doubt) = self.in_doubt.remove(tx) else { return };
+        if in_doubt.is_counted {
+            self.shares.give_back(tx);
+        }
         if let Some(session) = in_doubt.session {
             self.by_session.remove(&(session, tx.clone()));
         }

@@ -149,6 +149,7 @@ impl Deciding<'_> {
         if self.bank.undecided.len() >= count_max || bytes > bytes_max {
             return Err(Fault::of(Reason::Limit, &Detail::TooManyUndecided));
         }
+        self.within_share(tx, transaction, arrival.way)?;
         self.bank.ledger.check(self.bank.me(), self.bank.members, transaction)
     }
 
@@ -172,12 +173,15 @@ impl Deciding<'_> {
         });
         if refusal.is_none() {
             let outside = transaction.has_outside().then_some(OUTSIDE_VOTE_MS_MAX);
-            let patience = outside.or(transaction.patience_ms().map(u64::from));
+            let own_max = self.patience_max(tx, arrival.way);
+            let patience = transaction.patience_ms().map(|ms| u64::from(ms).min(own_max));
+            let patience = outside.or(patience);
             let wait_ms = patience.unwrap_or(RESOLVE_AFTER_MS);
             let in_doubt = InDoubt::with_deadline(time, self.now.mono_us + wait_ms * 1_000);
             let has_patience = patience.is_some();
             let session = session.filter(|_| !has_patience);
-            let in_doubt = InDoubt { session, has_patience, ..in_doubt };
+            let is_counted = arrival.way != Way::Open;
+            let in_doubt = InDoubt { session, has_patience, is_counted, ..in_doubt };
             self.change(Change::InDoubt(tx.clone(), in_doubt));
         }
         (self.bank.own_token(tx, &own), refusal, after)

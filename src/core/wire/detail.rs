@@ -127,6 +127,9 @@ details! {
             [number: AccountNumber] "";
         ClientsFull = "no more clients than " [most: usize] "";
         AccountsFull = "no more accounts than " [most: usize] "";
+        MovesAtMost = "in closed mode an operation moves at most " [most: u64] " centavos";
+        ShareFull = "" [name: SingleWord] " has " [most: usize] " undecided transactions here, and \
+            may have no more; end one first";
         WaitedLong = "waited longer than " [ms: u64] " ms, the bank is busy";
         NotNewest = "after=" [after: TxId] " is not among the newest " [most: usize] " outcomes";
         CutAhead = "" [time: Time] " is more than a second ahead of this bank's clocks";

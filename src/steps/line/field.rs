@@ -354,8 +354,7 @@ impl LineField for Option<Reason> {
     }
 }
 
-/// Distinguishes registrations of clients without naming the person: the last four characters of
-/// the tax number. The journal has the whole number.
+/// The last four characters of a tax number: they tell clients apart and name no person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpfEnd([u8; 4]);
 
@@ -375,12 +374,13 @@ impl CpfEnd {
     }
 }
 
-pub(super) const DOUBT_CAUSES: [DoubtCause; 5] = [
+pub(super) const DOUBT_CAUSES: [DoubtCause; 6] = [
     DoubtCause::DriverGone,
     DoubtCause::TimeOut,
     DoubtCause::Restart,
     DoubtCause::Asked,
     DoubtCause::OwnerGone,
+    DoubtCause::CutWaits,
 ];
 
 /// A count and its total, as in `2/3`.

@@ -75,6 +75,8 @@ impl Volatile {
                 self.next_waiter += 1;
             }
             Change::Served(waiter) => self.served(*waiter),
+            Change::CutWaits(due_us, time) => self.cut_watch.waits.push_back((*due_us, *time)),
+            Change::CutsAsked(waits, time) => self.cut_watch.processed(*waits, *time),
             Change::TimersSeen(timers, with_patience, drives) => {
                 self.timers.drain(..(*timers).min(self.timers.len()));
                 for _ in 0..*with_patience {

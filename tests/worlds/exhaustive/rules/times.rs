@@ -108,7 +108,10 @@ impl ModelState {
                     self.reached.push("patience over");
                 }
             }
-            DoubtCause::Restart | DoubtCause::Asked | DoubtCause::OwnerGone => {}
+            DoubtCause::Restart
+            | DoubtCause::Asked
+            | DoubtCause::OwnerGone
+            | DoubtCause::CutWaits => {}
         }
         self.reached.push(cause.as_str());
     }
