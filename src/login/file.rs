@@ -107,6 +107,12 @@ struct WrittenPassword {
 }
 
 impl Credentials {
+    /// How many tokens and passwords it has.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks that")]
+    pub fn len(&self) -> usize {
+        self.tokens.len() + self.passwords.len()
+    }
+
     /// Reads the file; none of either where there is no file.
     ///
     /// # Errors
@@ -155,7 +161,7 @@ impl Credentials {
                 return Err(format!("the password of {name} is there twice"));
             }
         }
-        if read.tokens.len() + read.passwords.len() > CREDENTIALS_MAX {
+        if read.len() > CREDENTIALS_MAX {
             return Err(format!("more than {CREDENTIALS_MAX} entries"));
         }
         Ok(read)
@@ -219,7 +225,7 @@ impl Credentials {
             .map_err(|error| io_error(error.into()))?;
         let mut credentials = Credentials::read(path)?;
         let result = change(&mut credentials);
-        if credentials.tokens.len() + credentials.passwords.len() > CREDENTIALS_MAX {
+        if credentials.len() > CREDENTIALS_MAX {
             return Err(CredentialError::Full { path: path.into() });
         }
         let temporary = path.with_extension("toml.new");

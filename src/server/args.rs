@@ -251,17 +251,17 @@ impl ServerOptions {
         self.introduce_without.iter().map(bank).collect()
     }
 
-    /// Checks that all addresses are on loopback: a key that a bank makes itself is only known on
-    /// this machine.
+    /// Checks that in open mode all addresses are on loopback: whoever reaches a bank there moves
+    /// its money, and whoever sees its bytes reads them.
     ///
     /// # Errors
-    /// When this bank would listen or dial beyond loopback.
-    pub(crate) fn check_loopback(&self) -> Result<(), BadOptions> {
-        match self.first_elsewhere() {
+    /// When this bank would listen or dial beyond loopback without `--tls`.
+    pub(crate) fn check_open(&self) -> Result<(), BadOptions> {
+        match self.first_elsewhere().filter(|_| self.tls.is_none()) {
             Some(address) => Err(BadOptions(format!(
-                "{address} is not on this machine, and a key that a bank makes itself is: give \
-                 all banks one \
-                 --key-file (make it: servidor key FILE)"
+                "{address} is not on this machine, and without --tls whoever reaches a bank moves \
+                 its money: give --tls DIR (make its files: servidor certs), or keep --host, \
+                 --http and --consortium on 127.0.0.1"
             ))),
             None => Ok(()),
         }
@@ -370,20 +370,21 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_file_all_addresses_are_on_loopback() {
-        assert!(options("").check_loopback().is_ok());
+    fn in_open_mode_all_addresses_are_on_loopback() {
+        assert!(options("").check_open().is_ok());
         assert!(
-            options("--host localhost --consortium localhost:8886,-,[::1]:7")
-                .check_loopback()
-                .is_ok()
+            options("--host localhost --consortium localhost:8886,-,[::1]:7").check_open().is_ok()
         );
         for (line, named) in [
             ("--host 0.0.0.0", "0.0.0.0:8886"),
             ("--host ::", "[::]:8886"),
             ("--consortium 8886,10.0.0.1:5", "10.0.0.1:5"),
         ] {
-            let error = options(line).check_loopback().unwrap_err().to_string();
-            assert!(error.contains(named) && error.contains("--key-file"), "{error}");
+            for line in [line.to_owned(), format!("{line} --key-file k")] {
+                let error = options(&line).check_open().unwrap_err().to_string();
+                assert!(error.contains(named) && error.contains("give --tls DIR"), "{error}");
+            }
+            assert!(options(&format!("{line} --tls d")).check_open().is_ok());
         }
     }
 

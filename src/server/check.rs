@@ -14,6 +14,8 @@ use consorcio_core::bank::record::Record;
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::token::KeyId;
 use consorcio_journal::{FileDisk, FolderError, JournalError, JournalScan, Scanned};
+use consorcio_login::{CREDENTIALS_FILE, Credentials};
+use consorcio_system::config::access::{ACCESS_FILE, read_access};
 use consorcio_system::config::follows;
 use consorcio_system::switches::GivenSettings;
 use consorcio_tls::date;
@@ -33,6 +35,7 @@ pub(crate) fn check(options: &ServerOptions, given: &GivenSettings) -> anyhow::R
     let bank = options.own_bank()?;
     options.check_demo()?;
     options.check_http_host()?;
+    options.check_open()?;
     options.introduced_without()?;
     let mut report = CheckReport::default();
     report.settings(given);
@@ -51,6 +54,10 @@ pub(crate) fn check(options: &ServerOptions, given: &GivenSettings) -> anyhow::R
         Err(error) => report.fails("key", &error),
     }
     report.add("certificates", certificates(options, bank));
+    if let Some(folder) = &options.tls {
+        report.add("rights", rights_in(folder));
+        report.add("tokens and passwords", log_ins_in(folder));
+    }
     let journal = JournalLook::at(options, bank, known);
     let is_running = matches!(journal, Ok(JournalLook::Running(_)));
     report.add("journal", journal.map(|look| look.text()));
@@ -129,6 +136,21 @@ fn certificates(options: &ServerOptions, bank: BankId) -> anyhow::Result<String>
         let (folder, end) = (tls.folder().display(), date(tls.end_us()));
         format!("certificates in {folder}, until {end}")
     }))
+}
+
+fn rights_in(folder: &Path) -> anyhow::Result<String> {
+    let file = folder.join(ACCESS_FILE);
+    let (names, file) = (read_access(&file)?.grants().len(), file.display());
+    Ok(format!("{file} lists {names} names"))
+}
+
+fn log_ins_in(folder: &Path) -> anyhow::Result<String> {
+    let file = folder.join(CREDENTIALS_FILE);
+    if !file.try_exists()? {
+        return Ok(String::new());
+    }
+    let (entries, file) = (Credentials::read(&file)?.len(), file.display());
+    Ok(format!("{file} has {entries} tokens and passwords"))
 }
 
 fn open_files(options: &ServerOptions) -> anyhow::Result<String> {

@@ -63,6 +63,7 @@ pub(super) fn open_and_run(
     let bank = options.own_bank()?;
     options.check_demo()?;
     options.check_http_host()?;
+    options.check_open()?;
     let mut bounds = options.bounds.bounds()?;
     let introduce_without = options.introduced_without()?;
     let key = ConsortiumKey::of(options)?;
@@ -98,10 +99,6 @@ pub(super) fn open_and_run(
     info!(target: LIFECYCLE_TARGET, version, bank = bank.as_u8(), %consortium, "{line} starts");
     steplog.record(Step::Start(line.into()));
     warn_of_backlog(&steplog);
-    if let Some(open) = tls::open_elsewhere(&options) {
-        warn!("{open}");
-        steplog.record(Step::Fault(open.into()));
-    }
     let notice_of_journal = notice(&steplog);
     let folder = folder::choose(&options.data_dir, bank, |text| notice_of_journal(&text))?;
     if let Some(exposed) = folder::exposed(&options.data_dir, &folder) {

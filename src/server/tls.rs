@@ -22,12 +22,6 @@ pub(crate) fn open(options: &ServerOptions, bank: BankId) -> anyhow::Result<Opti
     Ok(Some(BankTls::open(folder, bank, clock)?))
 }
 
-/// The warning of a bank in open mode that others may reach.
-pub(crate) fn open_elsewhere(options: &ServerOptions) -> Option<String> {
-    let address = options.first_elsewhere().filter(|_| options.tls.is_none())?;
-    Some(format!("{address} is not on this machine: without --tls who reaches it moves money"))
-}
-
 /// Reads the folder again. What can't be used changes nothing, and is told.
 pub(crate) fn reload(tls: Option<&BankTls>, steplog: &StepLog) {
     let Some(tls) = tls else { return };

@@ -238,9 +238,10 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_file_http_must_be_on_loopback() {
-        let error = options("--http 0.0.0.0:5030").check_loopback().unwrap_err().to_string();
-        assert!(error.contains("0.0.0.0:5030") && error.contains("--key-file"), "{error}");
+    fn in_open_mode_http_must_be_on_loopback() {
+        let error = options("--http 0.0.0.0:5030").check_open().unwrap_err().to_string();
+        assert!(error.contains("0.0.0.0:5030") && error.contains("give --tls DIR"), "{error}");
+        assert!(options("--http 0.0.0.0:5030 --tls d").check_open().is_ok());
     }
 
     #[test]

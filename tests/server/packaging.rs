@@ -9,7 +9,9 @@ mod dockerfile;
 use crate::support::{DEADLINE, Process, ProgramRun, servidor_path, signal, wait_until};
 use dockerfile::Dockerfile;
 use serde_json::Value;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -235,6 +237,9 @@ impl ServiceNetwork {
         for (volume, path) in &service.volumes {
             let shared = self.dir.path().join("volumes").join(volume);
             std::fs::create_dir_all(&shared).expect("a folder");
+            // As a new volume, which has the mode of the image's folder.
+            let own = std::fs::Permissions::from_mode(0o700);
+            std::fs::set_permissions(&shared, own).expect("a mode");
             let name = Path::new(path).file_name().expect("a name");
             // It is there from the second command on.
             let _ = std::os::unix::fs::symlink(&shared, folder.join(name));
@@ -284,12 +289,14 @@ fn the_commands_of_the_consortium_work_as_they_stand() {
     let (services, image) = (services(), dockerfile());
     let Some(network) = ServiceNetwork::new(&services) else { return };
     let service = |name: &str| services.iter().find(|service| service.name == name).expect(name);
-    let (key, cliente) = (service("key"), service("cliente"));
+    let (certs, cliente) = (service("certs"), service("cliente"));
     let banks: Vec<&Service> = ["banco-0", "banco-1", "banco-2"].into_iter().map(service).collect();
     let health = image.health();
+    let passwords = RefCell::new(Vec::new());
     let start = || -> Vec<Process> {
-        // A second `up` runs it again, and the key stays.
-        network.run(key, &key.words).expect_code(0);
+        // A second `up` runs it again, and what it made stays.
+        let made = network.run(certs, &certs.words).expect_code(0);
+        passwords.borrow_mut().push(made.stdout.lines().last().map(str::to_owned));
         let started: Vec<Process> = banks
             .iter()
             .map(|bank| Process::start(&mut network.command(bank, &bank.words)))
@@ -305,7 +312,7 @@ fn the_commands_of_the_consortium_work_as_they_stand() {
         }
     };
     let ran = network.run(banks[0], &health).expect_code(1);
-    assert!(ran.stderr.contains("bank 0 at 127.0.0.1:8886 does not work"), "{ran:?}");
+    assert!(ran.stderr.contains("tls/ca-banks.crt is not there"), "{ran:?}");
     let started = start();
     network.run(cliente, &cliente.words).expect_code(0);
     let words = |line: &str| {
@@ -318,20 +325,25 @@ fn the_commands_of_the_consortium_work_as_they_stand() {
     });
     for bank in &banks {
         let port = bank.variables["CONSORCIO_HTTP"].replace("0.0.0.0:", "");
-        let script = format!(
-            "exec 3<>/dev/tcp/{}/{port}; printf 'GET / HTTP/1.1\\r\\nHost: localhost:{port}\\r\\n\
-             Connection: close\\r\\n\\r\\n' >&3; cat <&3",
-            bank.name
-        );
-        let ran = network.run(cliente, &["bash".to_owned(), "-c".to_owned(), script]);
-        ran.expect_code(0).expect("200 OK").expect("<html");
+        let page = format!("https://{}.localhost:{port}/", bank.name.replace("banco-", "bank"));
+        let curl = ["curl", "-sSL", "--cacert", "tls/ca-banks.crt", &page].map(str::to_owned);
+        network.run(cliente, &curl).expect_code(0).expect("<html");
     }
     signal("STOP", started[1].pid());
     network.run(banks[1], &health).expect_code(1);
     signal("CONT", started[1].pid());
     stop(started);
+    let ran = network.run(banks[0], &health).expect_code(1);
+    assert!(ran.stderr.contains("bank 0 at 127.0.0.1:8886 does not work"), "{ran:?}");
     let started = start();
     network.run(cliente, &words("get --json")).expect_code(0).expect("\"42\"");
     network.run(cliente, &words("trace --slowest")).expect_code(0);
     stop(started);
+    // The password is shown at the first start alone, and no key of a CA reaches a bank.
+    let passwords = passwords.into_inner();
+    let first = passwords[0].clone().expect("a line");
+    assert!(first.len() == 32 && first.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
+    assert_eq!(passwords[1], None);
+    let given = network.folder(banks[0]).join("tls");
+    assert!(given.join("bank-0.key").exists() && !given.join("ca-banks.key").exists());
 }

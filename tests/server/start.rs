@@ -147,14 +147,21 @@ fn data_of_another_bank_or_consortium_is_refused() {
 }
 
 #[test]
-fn without_a_key_file_a_bank_stays_on_loopback() {
-    let cluster = Cluster::new(1, false);
-    refused(run(&mut servidor(cluster.path(), "--port 8886 --host 0.0.0.0")), 2, "--key-file");
-    refused(
-        run(&mut servidor(cluster.path(), "--port 8886 --consortium 8886,10.1.2.3:8886 --bank 0")),
-        2,
-        "10.1.2.3",
-    );
+fn in_open_mode_a_bank_stays_on_loopback() {
+    let cluster = Cluster::new(1, true);
+    for key in ["", " --key-file consortium.key"] {
+        for (switches, named) in [
+            ("--port 8886 --host 0.0.0.0", "0.0.0.0:8886"),
+            ("--port 8886 --http 0.0.0.0:5030", "0.0.0.0:5030"),
+            ("--port 8886 --consortium 8886,10.1.2.3:8886 --bank 0", "10.1.2.3:8886"),
+        ] {
+            for check in ["", " --check"] {
+                let ran = run(&mut servidor(cluster.path(), &format!("{switches}{key}{check}")));
+                assert!(ran.stderr.contains("give --tls DIR"), "{ran:?}");
+                refused(ran, 2, named);
+            }
+        }
+    }
     assert!(!cluster.path().join("data").exists(), "no folder is created");
 }
 

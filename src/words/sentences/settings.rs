@@ -18,10 +18,12 @@ pub(super) const SENTENCES: Table = &[
      "{own} pode ser vários bancos do consórcio {list}: dê --bank N para a sua posição"),
     ("--introduce-without {position}: no bank is at that place of the consortium {}",
      "--introduce-without {position}: não há banco nesse lugar do consórcio {}"),
-    ("{address} is not on this machine, and a key that a bank makes itself is: give all banks one \
-      --key-file (make it: servidor key FILE)",
-     "{address} não é desta máquina, e uma chave que um banco faz sozinho é: dê a todos os bancos \
-      uma só --key-file (faça-a: servidor key ARQUIVO)"),
+    ("{address} is not on this machine, and without --tls whoever reaches a bank moves its money: \
+      give --tls DIR (make its files: servidor certs), or keep --host, --http and --consortium on \
+      127.0.0.1",
+     "{address} não é desta máquina, e sem --tls quem alcança um banco move o seu dinheiro: dê \
+      --tls PASTA (faça os seus arquivos: servidor certs), ou deixe --host, --http e --consortium \
+      em 127.0.0.1"),
     ("--demo needs --http: the panel is served there",
      "--demo precisa de --http: o painel é servido ali"),
     ("--demo lets the panel stop and start processes, and {address} is not on this machine: leave \

@@ -1,8 +1,9 @@
 //! SIGHUP reads the folder again; what is damaged changes nothing.
 
 use super::{LINE, SecureBanks};
-use crate::support::signal;
 use crate::support::terminal::Terminal;
+use crate::support::{ProgramRun, signal};
+use std::os::unix::fs::PermissionsExt;
 
 const PONG: &str = "PONG";
 
@@ -50,4 +51,40 @@ fn an_authority_is_replaced_while_clients_work_and_damage_changes_nothing() {
     crate::support::wait_until("the first CA is gone", || ask("titular1").err());
     assert_eq!(ask("novo").as_deref(), Ok(PONG));
     assert_eq!(lasting.ask("PING").as_deref(), Ok(PONG), "a session stays");
+}
+
+/// `--check` reads all that a start reads in the folder, and names what is at fault.
+#[test]
+fn a_check_reads_all_files_of_the_folder() {
+    let banks = SecureBanks::new(1);
+    let check = || {
+        let output = banks.cluster.servidor(0).arg("--check").output().unwrap();
+        ProgramRun::of(&["--check"], &output)
+    };
+    let folder = banks.cluster.path().join("tls-0");
+    let ran = check().expect_code(0).expect("yes certificates in tls-0, until ");
+    ran.expect("yes tls-0/access.toml lists 2 names");
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    for (name, text, told) in [
+        (
+            "access.toml",
+            "[caixa1]\nroles = [\"king\"]\n",
+            "no  rights: tls-0/access.toml:2: there is no role king",
+        ),
+        ("credentials.toml", "x", "no  tokens and passwords: credentials tls-0/credentials.toml"),
+        ("ca-clients.crt", "x", "no  certificates: tls-0/ca-clients.crt"),
+        ("consortium.key", "x", "no  key: "),
+    ] {
+        let before = std::fs::read(folder.join(name)).ok();
+        write(name, text);
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(folder.join(name), mode).unwrap();
+        check().expect_code(1).expect(told).expect("can't start so");
+        match before {
+            Some(before) => std::fs::write(folder.join(name), before).unwrap(),
+            None => std::fs::remove_file(folder.join(name)).unwrap(),
+        }
+    }
+    std::fs::remove_file(folder.join("access.toml")).unwrap();
+    check().expect_code(1).expect("no  rights: ");
 }
