@@ -114,26 +114,27 @@ impl ServerState {
                         Err(denied) => {
                             let (why, stream) = (denied.to_string(), Some(stream));
                             let refused = RefusedPeer { why, stream, speaks_tls: true };
-                            shared.turn_away(peer, refused).await;
+                            shared.turn_away(peer, refused, Reason::NotAllowed).await;
                         }
                     }
                 }
                 // Only HTTP admits without a name.
                 Some(Ok(Admitted { principal: None, .. })) | None => {}
-                Some(Err(refused)) => shared.turn_away(peer, refused).await,
+                Some(Err(refused)) => shared.turn_away(peer, refused, Reason::Refused).await,
             }
         });
     }
 
-    /// Tells both ends why a peer is refused.
-    async fn turn_away(&self, peer: SocketAddr, refused: RefusedPeer) {
+    /// Tells both ends why a peer is refused: for what it shows (`Refused`), or for its name
+    /// (`NotAllowed`).
+    async fn turn_away(&self, peer: SocketAddr, refused: RefusedPeer, reason: Reason) {
         let RefusedPeer { why, stream, speaks_tls } = refused;
         self.report_refused(peer, why.clone());
         let Some(mut stream) = stream else { return };
         let told = match &stream {
             PeerStream::Plain(_) if speaks_tls => None,
             PeerStream::Plain(_) => Some(Reply::Err(Reason::Malformed, NO_TLS.to_owned())),
-            PeerStream::Tls(_) => Some(Reply::Err(Reason::Refused, why)),
+            PeerStream::Tls(_) => Some(Reply::Err(reason, why)),
         };
         if let Some(told) = told {
             let mut line = Vec::new();

@@ -10,6 +10,7 @@ mod introduction;
 mod limits;
 mod lines;
 mod logging;
+mod namespaces;
 mod old_records;
 mod operator;
 mod otel;
